@@ -1,0 +1,63 @@
+/**
+ * @file mproxy/base.h
+ * What every other header stands on: statuses, error texts, export marks, the version.
+ *
+ * Threads: every function may be called from any thread.
+ * Memory:  texts returned are static; a mproxy_error belongs to the caller.
+ */
+#ifndef MPROXY_BASE_H
+#define MPROXY_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Marks what the shared libraries export; all else is hidden. */
+#define MPROXY_API __attribute__((visibility("default")))
+
+#define MPROXY_VERSION_MAJOR 0
+#define MPROXY_VERSION_MINOR 1
+#define MPROXY_VERSION_PATCH 0
+#define MPROXY_VERSION "0.1.0"
+
+/**
+ * How a call ended: 0 is success, every failure is negative. The numbers never change
+ * and are never used again; their texts are in libmproxy/tables/status.def.
+ */
+typedef enum mproxy_status {
+    MPROXY_OK = 0,
+    MPROXY_E_INVALID = -1,  /**< an argument or input is not of the form asked for */
+    MPROXY_E_NOMEM = -2,    /**< no memory */
+    MPROXY_E_SYSTEM = -3,   /**< a system call failed; the error's text has its reason */
+    MPROXY_E_NOTFOUND = -4, /**< the thing named does not exist */
+    MPROXY_E_EXISTS = -5,   /**< the thing named is there already */
+    MPROXY_E_LIMIT = -6,    /**< a stated bound would be exceeded */
+    MPROXY_E_CORRUPT = -7,  /**< stored or received bytes are damaged */
+    MPROXY_E_VERSION = -8,  /**< written by a version that is not understood */
+    MPROXY_E_BUSY = -9,     /**< somebody else holds it */
+    MPROXY_E_TYPE = -10,    /**< the metric is known with another type */
+    MPROXY_E_OFF = -11,     /**< counting is off in this process */
+    MPROXY_E_UNSUPPORTED = -12 /**< not built in, or not on this system */
+} mproxy_status;
+
+/** What went wrong, in one line that names the thing and the value. */
+typedef struct mproxy_error {
+    mproxy_status status;
+    int line;   /**< of the input, from 1; 0 where there is none */
+    int column; /**< of the input, from 1; 0 where there is none */
+    char text[244];
+} mproxy_error;
+
+/** A status in words ("no memory"); static, never NULL, for unknown numbers too. */
+MPROXY_API const char *mproxy_status_text(mproxy_status status);
+
+/** The version of the library that is running, as "MAJOR.MINOR.PATCH". */
+MPROXY_API const char *mproxy_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,119 @@
+/**
+ * @file mproxy/client.h
+ * Counters, gauges and histograms of a program that is watched by a node's proxy.
+ *
+ * Link with libmproxy_client (pkg-config mproxy-client). A program counts into a small
+ * file of shared memory that it alone writes; the proxy reads it. Counting never sends,
+ * waits or takes a lock, and goes on unharmed when there is no proxy.
+ *
+ * Threads: any thread may call any function, signal handlers included, except where a
+ *          function says otherwise.
+ * Memory:  handles live as long as the process and are never freed. A handle is never
+ *          NULL: one that could not be had counts nothing, so that the caller need not test.
+ * fork:    the child goes on with the same handles and counts for itself, from zero.
+ */
+#ifndef MPROXY_CLIENT_H
+#define MPROXY_CLIENT_H
+
+#include <mproxy/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mproxy_counter mproxy_counter;     /**< an integer that grows */
+typedef struct mproxy_fcounter mproxy_fcounter;   /**< a double that grows */
+typedef struct mproxy_gauge mproxy_gauge;         /**< a double that is set */
+typedef struct mproxy_histogram mproxy_histogram; /**< observations in buckets */
+
+/** Longest name, labels included, and longest doc text, in bytes. */
+#define MPROXY_NAME_MAX 1024
+#define MPROXY_DOC_MAX 4096
+/** Most bounds a histogram may have. */
+#define MPROXY_BOUNDS_MAX 128
+
+/**
+ * Find or declare an integer counter.
+ *
+ * The first call with a name declares it, later ones (from any thread) return the same
+ * handle; keep it, looking it up costs a hash. Names may carry labels:
+ * `requests_total{code="200"}`. By convention counters end in `_total`.
+ *
+ * @param name  copied; see mproxy_metric_check_name() for its form
+ * @param doc   copied; may be NULL; one sentence for people
+ * @param err   may be NULL; written when the handle returned counts nothing
+ * @return never NULL. err->status: MPROXY_E_INVALID (name), MPROXY_E_TYPE (declared as
+ *         something else), MPROXY_E_LIMIT (no room), MPROXY_E_OFF (no proxy directory)
+ */
+MPROXY_API mproxy_counter *mproxy_counter_get(const char *name, const char *doc,
+                                              mproxy_error *err);
+
+/**
+ * As mproxy_counter_get(), for a counter whose unit is raised in integer ticks: its value
+ * is the sum times `scale` (a clock of 2.5 GHz that counts seconds: scale 0.4e-9).
+ */
+MPROXY_API mproxy_counter *mproxy_counter_get_scaled(const char *name, const char *doc,
+                                                     double scale, mproxy_error *err);
+
+/** Raise a counter. One addition to memory of the calling thread. */
+MPROXY_API void mproxy_counter_add(mproxy_counter *counter, uint64_t value);
+
+/** As mproxy_counter_get(), for a counter raised by doubles. */
+MPROXY_API mproxy_fcounter *mproxy_fcounter_get(const char *name, const char *doc,
+                                                mproxy_error *err);
+
+/** Raise a counter by a double. A value that is negative or not finite is dropped. */
+MPROXY_API void mproxy_fcounter_add(mproxy_fcounter *counter, double value);
+
+/** As mproxy_counter_get(), for a gauge. A gauge that was never set is not shown. */
+MPROXY_API mproxy_gauge *mproxy_gauge_get(const char *name, const char *doc,
+                                          mproxy_error *err);
+
+/** Set the process's value of a gauge. A value that is not finite is dropped. */
+MPROXY_API void mproxy_gauge_set(mproxy_gauge *gauge, double value);
+
+/**
+ * As mproxy_counter_get(), for a histogram. It is shown as the counters `NAME_bucket`
+ * with label `le`, `NAME_sum` and `NAME_count`.
+ *
+ * @param bounds  upper bounds, rising and finite; copied. NULL with count 0: powers of two,
+ *                1, 2, 4, ... 2^62
+ * @param count   number of bounds, at most MPROXY_BOUNDS_MAX
+ */
+MPROXY_API mproxy_histogram *mproxy_histogram_get(const char *name, const char *doc,
+                                                  const double *bounds, size_t count,
+                                                  mproxy_error *err);
+
+/** Put one observation into its bucket. A value that is not finite is dropped. */
+MPROXY_API void mproxy_histogram_observe(mproxy_histogram *histogram, double value);
+
+/**
+ * Several counters raised in one go cost one pair of guards instead of one each; made for
+ * wrappers that count hits, time and bytes of one call. `counters` and `values` have `count`
+ * elements.
+ */
+MPROXY_API void mproxy_counter_add_many(mproxy_counter *const *counters,
+                                        const uint64_t *values, size_t count);
+
+/**
+ * Whether this process counts: MPROXY_OK, or MPROXY_E_OFF with the reason in err (no
+ * rendezvous directory, no space, file size limit, no descriptor, ...).
+ */
+MPROXY_API mproxy_status mproxy_client_status(mproxy_error *err);
+
+/**
+ * Count this process in `has_started`; once per process however often called, and again in
+ * each forked child. The `process` exporter calls it before main.
+ */
+MPROXY_API void mproxy_process_started(void);
+
+/**
+ * Count this process in `has_finished` and write its final resource use. Does nothing in a
+ * vfork child, and nothing when called twice. The `process` exporter calls it at the end.
+ */
+MPROXY_API void mproxy_process_finished(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

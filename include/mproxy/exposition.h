@@ -1,0 +1,65 @@
+/**
+ * @file mproxy/exposition.h
+ * Metrics as text: Prometheus text format 0.0.4, OpenMetrics 1.0, and the JSON of the HTTP
+ * API. Numbers are written in the shortest form that reads back to the same double.
+ *
+ * Source of the formats: prometheus.io/docs/instrumenting/exposition_formats,
+ * OpenMetrics 1.0.0 (IETF draft), docs: spec/http-api.
+ *
+ * Threads: any thread, on a snapshot or view that the caller holds.
+ */
+#ifndef MPROXY_EXPOSITION_H
+#define MPROXY_EXPOSITION_H
+
+#include <mproxy/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum mproxy_format {
+    MPROXY_FORMAT_PROMETHEUS = 1,  /**< text/plain; version=0.0.4 */
+    MPROXY_FORMAT_OPENMETRICS = 2, /**< application/openmetrics-text; version=1.0.0 */
+    MPROXY_FORMAT_JSON = 3         /**< application/json: {"desc":…,"counters":[…]} */
+} mproxy_format;
+
+/**
+ * Receives rendered bytes, in order, at most 64 KiB a call.
+ *
+ * @return MPROXY_OK to go on; anything else ends the rendering with that status
+ */
+typedef mproxy_status (*mproxy_write_fn)(void *arg, const char *bytes, size_t length);
+
+typedef struct mproxy_render_options {
+    size_t struct_size;    /**< sizeof(mproxy_render_options) */
+    const char *job_label; /**< text: adds job_id="…" to every sample; NULL: none */
+    const char *metric; /**< only this metric (whole name) or family (base); NULL: all */
+    int received_only;  /**< leave out counters that never received data (ts 0) */
+    int desc_only;      /**< JSON: the description alone */
+} mproxy_render_options;
+
+/** Render one view. @param options may be NULL */
+MPROXY_API mproxy_status mproxy_render_view(const mproxy_view *view, mproxy_format format,
+                                            const mproxy_render_options *options,
+                                            mproxy_write_fn write, void *arg);
+/**
+ * Render all views of a snapshot: JSON as one array; text as one exposition with each
+ * family once and a `job_id` label on every sample.
+ */
+MPROXY_API mproxy_status mproxy_render_snapshot(const mproxy_snapshot *snapshot,
+                                                mproxy_format format,
+                                                const mproxy_render_options *options,
+                                                mproxy_write_fn write, void *arg);
+
+/** Longest text of a number, the NUL included. */
+#define MPROXY_NUMBER_MAX 32
+/**
+ * Write a finite double in its shortest round-trip form, an integer below 2^53 in digits
+ * only; NUL-terminated. @return its length without the NUL
+ */
+MPROXY_API size_t mproxy_format_number(double value, char out[MPROXY_NUMBER_MAX]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

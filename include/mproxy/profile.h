@@ -1,0 +1,135 @@
+/**
+ * @file mproxy/profile.h
+ * Finished jobs on disk: one JSON file per run under a directory, each replaced whole by one
+ * rename, listed from an index in memory.
+ *
+ * Threads: an archive is used by one thread at a time, except the functions that say
+ *          otherwise. A mproxy_profile is a plain value of its owner.
+ * Memory:  a profile owns all it points to; release with mproxy_profile_free().
+ */
+#ifndef MPROXY_PROFILE_H
+#define MPROXY_PROFILE_H
+
+#include <mproxy/exposition.h>
+#include <mproxy/job.h>
+#include <mproxy/metric.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mproxy_archive mproxy_archive;
+
+/** One metric of a profile or of one of its shares. */
+typedef struct mproxy_profile_entry {
+    char *name;
+    char *doc;
+    mproxy_type type;
+    mproxy_value value;
+    mproxy_ranks ranks;
+} mproxy_profile_entry;
+
+/** What one node (directory) counted of the run. */
+typedef struct mproxy_profile_share {
+    char directory[33]; /**< id of the rendezvous directory, 32 hex digits */
+    uint64_t number;    /**< of the share in its directory */
+    char *node;         /**< host name */
+    uint64_t epoch;     /**< order of the state, with sequence */
+    uint64_t sequence;
+    int sealed;       /**< no later state will come */
+    int64_t start_ms; /**< UNIX milliseconds: first process */
+    int64_t end_ms;   /**< UNIX milliseconds: last sign of life */
+    size_t count;
+    mproxy_profile_entry *entries; /**< ordered as views are */
+} mproxy_profile_share;
+
+typedef struct mproxy_profile {
+    mproxy_job desc;
+    uint32_t uid; /**< owner of the job's processes */
+    size_t share_count;
+    mproxy_profile_share *shares; /**< ordered by (directory, number) */
+    size_t count;
+    mproxy_profile_entry *entries; /**< the sum of the shares; see mproxy_profile_sum() */
+    size_t partial_count;
+    char **partial; /**< nodes whose share is known but was not sealed */
+    size_t unheard_count;
+    char **unheard; /**< nodes that were silent and of which no share was seen */
+} mproxy_profile;
+
+MPROXY_API void mproxy_profile_free(mproxy_profile *profile); /**< accepts NULL */
+
+/** Recompute `entries` and the description's times from the shares, in their order. */
+MPROXY_API mproxy_status mproxy_profile_sum(mproxy_profile *profile, mproxy_error *err);
+
+/**
+ * Write a profile as the JSON of `GET /profiles/get` (docs: spec/http-api): desc, counters
+ * with ranks, partial, unheard, nodes (derived from the shares), shares.
+ */
+MPROXY_API mproxy_status mproxy_profile_render(const mproxy_profile *profile,
+                                               mproxy_write_fn write, void *arg);
+
+/**
+ * Parse that JSON. Every number, length and name is checked.
+ *
+ * @param out  set on success; release with mproxy_profile_free()
+ * @return MPROXY_OK, MPROXY_E_CORRUPT (err has line and column), MPROXY_E_LIMIT, _NOMEM
+ */
+MPROXY_API mproxy_status mproxy_profile_parse(const char *text, size_t length,
+                                              mproxy_profile **out, mproxy_error *err);
+
+/**
+ * Open the archive in `dir` (made if missing, mode 0700) and index it: damaged files are
+ * reported to `on_damaged` (may be NULL) and left alone; leftovers of writes that never
+ * finished are removed.
+ */
+MPROXY_API mproxy_status mproxy_archive_open(
+    const char *dir,
+    void (*on_damaged)(void *arg, const char *path, const mproxy_error *why), void *arg,
+    mproxy_archive **out, mproxy_error *err);
+MPROXY_API void mproxy_archive_close(mproxy_archive *archive); /**< accepts NULL */
+
+/**
+ * Write a profile crash-safely (aside, fsync, rename, fsync of the directory). The key is
+ * ID for the newest run of that id; when another run of ID (another start time) is there,
+ * the older of the two is kept as ID@START_TIME.
+ *
+ * @return MPROXY_OK or MPROXY_E_SYSTEM; on failure nothing under a final name has changed
+ */
+MPROXY_API mproxy_status mproxy_archive_store(mproxy_archive *archive,
+                                              const mproxy_profile *profile,
+                                              mproxy_error *err);
+/** Remove a profile by key. @return MPROXY_OK, MPROXY_E_NOTFOUND or MPROXY_E_SYSTEM */
+MPROXY_API mproxy_status mproxy_archive_remove(mproxy_archive *archive, const char *key,
+                                               mproxy_error *err);
+/** Read a profile by key. @return MPROXY_OK, MPROXY_E_NOTFOUND, _CORRUPT, _SYSTEM */
+MPROXY_API mproxy_status mproxy_archive_load(mproxy_archive *archive, const char *key,
+                                             mproxy_profile **out, mproxy_error *err);
+
+/** What the index knows of a stored profile. */
+typedef struct mproxy_archive_item {
+    const char *key; /**< ID or ID@START_TIME */
+    const mproxy_job *desc;
+    uint32_t uid;
+    size_t share_count;
+    const struct mproxy_archive_share *shares;
+} mproxy_archive_item;
+
+/** A share as the index keeps it: enough to release it and to see a newer state. */
+typedef struct mproxy_archive_share {
+    char directory[33];
+    uint64_t number, epoch, sequence;
+    int sealed;
+    int64_t start_ms, end_ms;
+} mproxy_archive_share;
+
+/** Number of profiles stored. Any thread. */
+MPROXY_API size_t mproxy_archive_size(mproxy_archive *archive);
+/** Call `visit` for each profile, ordered by key; borrowed for the call. Any thread. */
+MPROXY_API void
+mproxy_archive_each(mproxy_archive *archive,
+                    void (*visit)(void *arg, const mproxy_archive_item *item), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

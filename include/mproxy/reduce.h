@@ -1,0 +1,189 @@
+/**
+ * @file mproxy/reduce.h
+ * From sources to jobs: the node's ledger of shares, and the sums that are shown.
+ *
+ * A *source* is an identity and a cumulative state with an order (epoch, sequence). A
+ * *share* is one job on one node; the *base* is the node's nameless, never finished rest.
+ * The *ledger* keeps the shares and the base of one rendezvous directory in its state file
+ * and says which segments may be unlinked. The *reduction* holds sources, whoever they come
+ * from, and adds them up into `main`, `Node: HOST` and one view per job.
+ *
+ * See docs/architecture.md, "Shares and jobs" and "Reduction", for the rules and the reason
+ * of each.
+ *
+ * Threads: one thread at a time.
+ * Times:   `boot_ms` is CLOCK_BOOTTIME in milliseconds, `wall_us` CLOCK_REALTIME in
+ *          microseconds.
+ */
+#ifndef MPROXY_REDUCE_H
+#define MPROXY_REDUCE_H
+
+#include <mproxy/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mproxy_ledger mproxy_ledger;
+typedef struct mproxy_reduction mproxy_reduction;
+
+/** Share numbers that are none. */
+#define MPROXY_SHARE_BASE UINT64_C(0) /**< the base of a directory */
+#define MPROXY_SHARE_NODE UINT64_MAX  /**< the node's own metrics */
+
+/** A vector of metrics that many value arrays follow; compared by address. */
+typedef struct mproxy_layout {
+    size_t count;
+    const mproxy_metric *const *metrics; /**< `count` of them, none twice */
+} mproxy_layout;
+
+/** One value array of a process: layout->count doubles. NaN: a gauge never set. */
+typedef struct mproxy_part {
+    const mproxy_layout *layout; /**< must stay until the ledger is closed */
+    const double *values;        /**< borrowed until mproxy_ledger_round_end() */
+} mproxy_part;
+
+/** One process (all images of one pid and start time) as a round has read it. */
+typedef struct mproxy_process {
+    const mproxy_job *job; /**< jobid "" or one that may not name a job: the base */
+    uint32_t uid;
+    uint32_t rank;
+    uint64_t key;     /**< tells this process from others of the directory */
+    uint64_t version; /**< changes whenever a value has changed */
+    int64_t start_boot_ms;
+    int64_t start_wall_ms;
+    int64_t end_wall_ms; /**< 0 while it lives, or not known */
+    int final;           /**< all its segments are final and it is gone */
+    int passive;         /**< does not keep its share alive (the proxy's own) */
+    uint32_t uncounted;  /**< reasons for which part of it was not counted; 0: none */
+    size_t part_count;
+    const mproxy_part *parts;
+    size_t segment_count;
+    const char *const *segments; /**< file names in the rendezvous directory */
+} mproxy_process;
+
+typedef struct mproxy_ledger_options {
+    size_t struct_size;  /**< sizeof(mproxy_ledger_options) */
+    const char *host;    /**< host name of the node */
+    int64_t linger_ms;   /**< a share without processes is sealed after it */
+    int64_t continue_ms; /**< gap after which a job id is a new run */
+} mproxy_ledger_options;
+
+/**
+ * Read the state file in `state_dir` (made if missing), raise the epoch by one and write it.
+ *
+ * @param state_fd  directory; duplicated
+ * @param store     metrics are interned here; must outlive the ledger
+ * @return MPROXY_OK, MPROXY_E_CORRUPT, MPROXY_E_VERSION, MPROXY_E_SYSTEM, MPROXY_E_NOMEM
+ */
+MPROXY_API mproxy_status mproxy_ledger_open(int state_fd, mproxy_store *store,
+                                            const mproxy_ledger_options *options,
+                                            mproxy_ledger **out, mproxy_error *err);
+MPROXY_API void mproxy_ledger_close(mproxy_ledger *ledger); /**< accepts NULL */
+
+/** The rendezvous was removed and made anew: write the same state there from now on. */
+MPROXY_API mproxy_status mproxy_ledger_move(mproxy_ledger *ledger, int state_fd,
+                                            mproxy_error *err);
+
+/** The directory's id, 16 bytes, borrowed. */
+MPROXY_API const uint8_t *mproxy_ledger_directory(const mproxy_ledger *ledger);
+MPROXY_API uint64_t mproxy_ledger_epoch(const mproxy_ledger *ledger);
+
+/**
+ * One round: begin, one call of _process for each process seen (segments listed as pending
+ * left out), optionally _node and _release, then end.
+ */
+MPROXY_API void mproxy_ledger_round_begin(mproxy_ledger *ledger, int64_t boot_ms,
+                                          uint64_t wall_us);
+/** `process` and what it points to must stay until round_end. */
+MPROXY_API mproxy_status mproxy_ledger_process(mproxy_ledger *ledger,
+                                               const mproxy_process *process,
+                                               mproxy_error *err);
+/** The node's own metrics of this round; unsealed shares count them from a baseline. */
+MPROXY_API mproxy_status mproxy_ledger_node(mproxy_ledger *ledger,
+                                            const mproxy_layout *layout,
+                                            const mproxy_value *values,
+                                            mproxy_error *err);
+/** The root's word: this share is stored. Absorbed into the base if sealed; else no effect. */
+MPROXY_API mproxy_status mproxy_ledger_release(mproxy_ledger *ledger, uint64_t share);
+/** Processes that could not count and said no more than that (see docs: refused). */
+MPROXY_API void mproxy_ledger_refused(mproxy_ledger *ledger, uint64_t count);
+/**
+ * Fold final processes, seal, absorb, and write the state file if anything of that happened.
+ * When the write fails the change is kept in memory, nothing new becomes pending on disk or
+ * sealed to the outside, and the next round tries again.
+ *
+ * @return MPROXY_OK or MPROXY_E_SYSTEM (the state file could not be written)
+ */
+MPROXY_API mproxy_status mproxy_ledger_round_end(mproxy_ledger *ledger,
+                                                 mproxy_error *err);
+
+/** Whether a segment is already folded and only waits for its unlink. */
+MPROXY_API int mproxy_ledger_is_pending(const mproxy_ledger *ledger, const char *segment);
+/**
+ * Segments that may be unlinked now: `unlink_one` unlinks one and says whether it is gone
+ * (unlinked, or was not there), nonzero for yes.
+ */
+MPROXY_API void mproxy_ledger_unlink_pending(
+    mproxy_ledger *ledger, int (*unlink_one)(void *arg, const char *segment), void *arg);
+
+/** A source: identity, order and cumulative state. Plain; pointers are borrowed. */
+typedef struct mproxy_source {
+    uint8_t directory[16];
+    uint64_t number; /**< of the share; MPROXY_SHARE_BASE or MPROXY_SHARE_NODE */
+    uint64_t epoch;
+    uint64_t sequence; /**< changes whenever the state has */
+    const char *host;
+    /* shares only */
+    const mproxy_job *job;
+    uint32_t uid;
+    int sealed;        /**< no later state will come; it is in the state file */
+    int incomplete;    /**< some process could not count, wholly or in part */
+    int64_t start_ms;  /**< UNIX milliseconds */
+    int64_t end_ms;    /**< UNIX milliseconds: last sign of life */
+    int64_t silent_ms; /**< since that last sign of life */
+    /* base only */
+    size_t absorbed_count;
+    const uint64_t *absorbed; /**< numbers of shares it holds, rising */
+    /* state: parallel arrays */
+    size_t count;
+    const mproxy_metric *const *metrics;
+    const mproxy_value *values;
+    const mproxy_ranks *ranks; /**< NULL: not known */
+    /* node metrics that count in the share's job only */
+    size_t node_count;
+    const mproxy_metric *const *node_metrics;
+    const mproxy_value *node_values;
+} mproxy_source;
+
+/** The ledger's sources after a round: the base first, then its shares. Borrowed until the
+ *  next round begins. */
+MPROXY_API size_t mproxy_ledger_sources(mproxy_ledger *ledger,
+                                        const mproxy_source *const **out);
+
+/** @param store  where the sums are published; must outlive the reduction */
+MPROXY_API mproxy_status mproxy_reduction_new(mproxy_store *store, mproxy_reduction **out,
+                                              mproxy_error *err);
+MPROXY_API void mproxy_reduction_free(mproxy_reduction *reduction); /**< accepts NULL */
+/**
+ * Hold a source's state in place of the one held for its identity, unless that is later.
+ * A share that the base of its directory has absorbed is dropped.
+ */
+MPROXY_API mproxy_status mproxy_reduction_put(mproxy_reduction *reduction,
+                                              const mproxy_source *source,
+                                              mproxy_error *err);
+/** Forget all shares of a directory that are not in `numbers` (a whole state arrived). */
+MPROXY_API void mproxy_reduction_keep(mproxy_reduction *reduction,
+                                      const uint8_t directory[16],
+                                      const uint64_t *numbers, size_t count);
+/** Add up what changed and publish main, each `Node: HOST`, then the running jobs. */
+MPROXY_API mproxy_status mproxy_reduction_publish(mproxy_reduction *reduction,
+                                                  mproxy_error *err);
+/** All sources held; borrowed until the next put, keep or free. */
+MPROXY_API size_t mproxy_reduction_sources(mproxy_reduction *reduction,
+                                           const mproxy_source *const **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

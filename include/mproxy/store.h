@@ -1,0 +1,131 @@
+/**
+ * @file mproxy/store.h
+ * What is shown: jobs, each with its metrics' values, as immutable snapshots.
+ *
+ * One writer builds a view per job and publishes them together; readers take the newest
+ * snapshot, which never changes under them. A view that did not change between two
+ * publications is shared by both snapshots.
+ *
+ * Threads: mproxy_store_metric(), mproxy_view_*() and mproxy_store_publish() by one thread at
+ *          a time (the writer); mproxy_store_snapshot(), reading a snapshot and
+ *          mproxy_snapshot_unref() by any thread.
+ * Memory:  what a snapshot points to lives until its last unref. Metrics (names, docs) live
+ *          as long as the store.
+ */
+#ifndef MPROXY_STORE_H
+#define MPROXY_STORE_H
+
+#include <mproxy/job.h>
+#include <mproxy/metric.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mproxy_store mproxy_store;
+typedef struct mproxy_snapshot mproxy_snapshot;
+typedef struct mproxy_view mproxy_view;
+
+/** An interned metric: one object per name in a store, compared by address or id. */
+typedef struct mproxy_metric {
+    const char *name;   /**< labels included */
+    const char *doc;    /**< never NULL */
+    size_t base_length; /**< of the part of `name` before its labels */
+    mproxy_type type;   /**< the first type given wins in the store */
+    uint32_t id;        /**< dense, from 0, in order of interning */
+} mproxy_metric;
+
+/** One metric of a job. */
+typedef struct mproxy_entry {
+    const mproxy_metric *metric;
+    mproxy_value value;
+    mproxy_ranks ranks; /**< n = 0 where unknown, and for gauges */
+} mproxy_entry;
+
+typedef struct mproxy_store_options {
+    size_t struct_size; /**< sizeof(mproxy_store_options) */
+    size_t max_metrics; /**< most names interned; 0: 4,000,000 */
+} mproxy_store_options;
+
+/**
+ * Open an empty store; its first snapshot has no views.
+ *
+ * @param options  may be NULL
+ * @param out      set on success; release with mproxy_store_close()
+ */
+MPROXY_API mproxy_status mproxy_store_open(const mproxy_store_options *options,
+                                           mproxy_store **out, mproxy_error *err);
+/** Close a store; snapshots still held stay readable until their unref. Accepts NULL. */
+MPROXY_API void mproxy_store_close(mproxy_store *store);
+
+/**
+ * Find or intern a metric. The doc of the first call that gives one is kept.
+ *
+ * @param out  borrowed, valid as long as the store
+ * @return MPROXY_OK, MPROXY_E_INVALID (name), MPROXY_E_TYPE (known with the other type; *out
+ *         is set all the same), MPROXY_E_LIMIT or MPROXY_E_NOMEM
+ */
+MPROXY_API mproxy_status mproxy_store_metric(mproxy_store *store, const char *name,
+                                             mproxy_type type, const char *doc,
+                                             const mproxy_metric **out,
+                                             mproxy_error *err);
+/** Number of metrics interned; their ids are below it. */
+MPROXY_API size_t mproxy_store_metric_count(const mproxy_store *store);
+/** A metric by id; NULL past the last. */
+MPROXY_API const mproxy_metric *mproxy_store_metric_at(const mproxy_store *store,
+                                                       uint32_t id);
+/**
+ * All metrics in the order in which they are shown: by base name, then by the whole name,
+ * bytewise. The array has mproxy_store_metric_count() elements, is borrowed and valid until
+ * the next mproxy_store_metric().
+ */
+MPROXY_API const mproxy_metric *const *mproxy_store_metric_order(mproxy_store *store);
+
+/**
+ * Begin a view. Entries must be added in the order of mproxy_store_metric_order().
+ *
+ * @param key   names the view in snapshots: a job id, "main", "Node: HOST"; copied
+ * @param desc  copied
+ */
+MPROXY_API mproxy_status mproxy_view_new(const char *key, const mproxy_job *desc,
+                                         size_t capacity, mproxy_view **out,
+                                         mproxy_error *err);
+/** Append an entry (copied). @return MPROXY_OK or MPROXY_E_NOMEM */
+MPROXY_API mproxy_status mproxy_view_add(mproxy_view *view, const mproxy_entry *entry);
+MPROXY_API mproxy_view *mproxy_view_ref(mproxy_view *view);
+MPROXY_API void mproxy_view_unref(mproxy_view *view); /**< accepts NULL */
+MPROXY_API const char *mproxy_view_key(const mproxy_view *view);
+MPROXY_API const mproxy_job *mproxy_view_job(const mproxy_view *view);
+MPROXY_API size_t mproxy_view_size(const mproxy_view *view);
+/** The entries, mproxy_view_size() of them, in order of display. */
+MPROXY_API const mproxy_entry *mproxy_view_entries(const mproxy_view *view);
+/** The entry of a metric by name; NULL if the view has none. Binary search. */
+MPROXY_API const mproxy_entry *mproxy_view_find(const mproxy_view *view,
+                                                const char *name);
+
+/**
+ * Make these views the newest snapshot. The store takes a reference to each view.
+ *
+ * @param views  in the order in which they are shown; keys must differ
+ */
+MPROXY_API mproxy_status mproxy_store_publish(mproxy_store *store,
+                                              mproxy_view *const *views, size_t count,
+                                              mproxy_error *err);
+
+/** The newest snapshot, with a reference for the caller. Never NULL, never waits long. */
+MPROXY_API mproxy_snapshot *mproxy_store_snapshot(mproxy_store *store);
+MPROXY_API mproxy_snapshot *mproxy_snapshot_ref(mproxy_snapshot *snapshot);
+MPROXY_API void mproxy_snapshot_unref(mproxy_snapshot *snapshot); /**< accepts NULL */
+/** Raised by one at each publication. */
+MPROXY_API uint64_t mproxy_snapshot_sequence(const mproxy_snapshot *snapshot);
+MPROXY_API size_t mproxy_snapshot_size(const mproxy_snapshot *snapshot);
+MPROXY_API const mproxy_view *mproxy_snapshot_at(const mproxy_snapshot *snapshot,
+                                                 size_t index);
+/** The view of a key; NULL if there is none. */
+MPROXY_API const mproxy_view *mproxy_snapshot_find(const mproxy_snapshot *snapshot,
+                                                   const char *key);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

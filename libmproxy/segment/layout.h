@@ -1,0 +1,140 @@
+// The bytes of a segment: one process's counters in one file of shared memory.
+//
+// One page at birth: header, then the record log, then the first slots of row 0 at the
+// page's end. All later room is appended to the file in whole pages and announced by
+// records of the log. Everything before `log_count` records is immutable, so a reader
+// parses each record once. Little-endian, 64-bit machines only; version 1.
+//
+// Rows: row 0 is shared by all threads (atomic adds), every other row has one writer. A
+// row's slots are contiguous in the writer's memory, in the file they lie in extents.
+#ifndef MPX_SEGMENT_LAYOUT_H
+#define MPX_SEGMENT_LAYOUT_H
+
+#include <stdint.h>
+
+enum {
+    MPX_SEG_PAGE = 4096,
+    MPX_SEG_LOG_OFFSET = 512,   // of the first log chunk, up to MPX_SEG_ROW0_OFFSET
+    MPX_SEG_ROW0_OFFSET = 3072, // of row 0's slot 0; 128 slots to the page's end
+    MPX_SEG_ROW0_FIRST = 128,   // slots of row 0 in page 0
+    MPX_SEG_SLOTS_MAX = 16384,  // per row
+    MPX_SEG_ROWS_MAX = 1024,
+    MPX_SEG_DEFS_MAX = 16384,
+    MPX_SEG_RECORDS_MAX = 65536,
+    MPX_SEG_SIZE_MAX = 256 << 20, // bytes of a file
+};
+
+#define MPX_SEG_MAGIC UINT64_C(0x3147455359585250) // "PRXYSEG1"
+#define MPX_SEG_VERSION 1u
+
+// Why (part of) a process is not counted: bits of the header's `flags` and words of the
+// `.off-*` links. Texts in segment/rendezvous.c.
+enum mpx_off_reason {
+    MPX_OFF_NONE = 0,
+    MPX_OFF_SPACE = 1 << 0,      // no room on the file system
+    MPX_OFF_FSIZE = 1 << 1,      // RLIMIT_FSIZE
+    MPX_OFF_DESCRIPTOR = 1 << 2, // no free file descriptor
+    MPX_OFF_MEMORY = 1 << 3,     // mmap failed
+    MPX_OFF_LIMIT = 1 << 4,      // slots, rows, definitions or size of a segment
+    MPX_OFF_REMOVED = 1 << 5,    // the file was unlinked under us, so it cannot grow
+    MPX_OFF_CROWDED = 1 << 6,    // too many segments while no proxy lives
+    MPX_OFF_ACCESS = 1 << 7,     // directory of another owner, or not permitted
+};
+
+// What the process exporter writes at the end; index of header.final[].
+// The order is that of tables/process.def.
+enum { MPX_SEG_FINAL_MAX = 24 };
+
+// Offset 0. Written once at birth unless said otherwise.
+struct mpx_seg_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t page_size; // MPX_SEG_PAGE
+    uint32_t pid;       // in its own PID namespace
+    uint32_t uid;
+    uint64_t start_ticks;   // /proc/PID/stat field 22
+    uint64_t pid_ns;        // inode of /proc/self/ns/pid
+    uint64_t birth_wall_ns; // CLOCK_REALTIME
+    uint64_t birth_boot_ns; // CLOCK_BOOTTIME
+    uint32_t rank;
+    uint32_t image; // 0 for the first image of (pid, start), 1 after an exec, ...
+    uint32_t kind;  // enum mpx_seg_kind
+    uint32_t reserved0;
+    // changing
+    uint32_t flags;                    // enum mpx_off_reason; only ever set
+    uint32_t log_count;                // records published; release store
+    uint32_t started;                  // 0 or 1: mproxy_process_started() was called
+    uint32_t finished;                 // 0 or 1: orderly end
+    uint64_t end_wall_ns;              // set with finished
+    uint64_t final_set;                // bit i: final[i] is written
+    uint64_t final[MPX_SEG_FINAL_MAX]; // see tables/process.def for units
+};
+
+enum mpx_seg_kind {
+    MPX_SEG_PROGRAM = 0, // a process counts for itself
+    MPX_SEG_LAUNCH = 1, // proxy_run before its exec: tells of the process, counts nothing
+    MPX_SEG_GATEWAY = 2, // the proxy, for a client of its socket
+    MPX_SEG_PASSIVE = 3, // the proxy, for direct counters: does not keep a job alive
+};
+
+// Log records: 8-byte aligned, `size` counts the whole record with its padding.
+enum mpx_rec_type {
+    MPX_REC_JOB = 1, // first record of every segment
+    MPX_REC_METRIC = 2,
+    MPX_REC_EXTENT = 3, // slots [first, first + count) of a row lie at `offset`
+    MPX_REC_NEXT = 4,   // the log goes on at `offset`, in a chunk of `length` bytes
+};
+
+struct mpx_rec_head {
+    uint32_t type;
+    uint32_t size;
+};
+
+// Followed by the strings, each NUL-terminated, in this order.
+struct mpx_rec_job {
+    struct mpx_rec_head head;
+    uint64_t job_size;  // ranks
+    int64_t start_time; // UNIX seconds of the job, 0 unknown
+    uint32_t length[6]; // without NUL: jobid command nodelist partition cluster run_dir
+};
+
+enum mpx_def_kind {
+    MPX_DEF_COUNTER = 1,  // u64, value = sum * scale
+    MPX_DEF_FCOUNTER = 2, // double
+    MPX_DEF_GAUGE = 3,    // two slots of row 0: double, set flag
+    MPX_DEF_HISTOGRAM =
+        4, // count + 1 u64 buckets (last: above all bounds), one double sum
+};
+
+// Followed by bound_count doubles, then name and doc, each NUL-terminated.
+// A histogram of powers of two has bound_count 63 and its bounds written out.
+struct mpx_rec_metric {
+    struct mpx_rec_head head;
+    uint32_t kind;
+    uint32_t slot;
+    uint32_t slot_count;
+    uint32_t bound_count;
+    double scale;
+    uint32_t name_length; // without NUL
+    uint32_t doc_length;
+};
+
+struct mpx_rec_extent {
+    struct mpx_rec_head head;
+    uint32_t row;
+    uint32_t first;
+    uint32_t count;
+    uint32_t reserved;
+    uint64_t offset; // in the file, 8-byte aligned
+};
+
+struct mpx_rec_next {
+    struct mpx_rec_head head;
+    uint64_t offset;
+    uint64_t length;
+};
+
+_Static_assert(sizeof(struct mpx_seg_header) <= MPX_SEG_LOG_OFFSET,
+               "header fits its room");
+
+#endif
