@@ -57,7 +57,8 @@ typedef struct mproxy_process {
     int passive;         /**< does not keep its share alive (the proxy's own) */
     uint32_t uncounted;  /**< reasons for which part of it was not counted; 0: none */
     size_t part_count;
-    const mproxy_part *parts;
+    const mproxy_part
+        *parts; /**< none may count the metric `walltime`: it is the share's */
     size_t segment_count;
     const char *const *segments; /**< file names in the rendezvous directory */
 } mproxy_process;
@@ -67,10 +68,18 @@ typedef struct mproxy_ledger_options {
     const char *host;    /**< host name of the node */
     int64_t linger_ms;   /**< a share without processes is sealed after it */
     int64_t continue_ms; /**< gap after which a job id is a new run */
+    /**
+     * What to do about a state file that is damaged or of a newer version. 0: refuse to open.
+     * That protects counts best: processes go on counting in their segments, and nothing is
+     * lost or counted twice while somebody looks. Nonzero: move it aside as `ledger.damaged-N`
+     * and start as a new directory; what had been folded into it is lost to this node.
+     */
+    int discard_damaged;
 } mproxy_ledger_options;
 
 /**
- * Read the state file in `state_dir` (made if missing), raise the epoch by one and write it.
+ * Read the state file in the directory `state_fd` (made if missing), raise the epoch by one
+ * and write it.
  *
  * @param state_fd  directory; duplicated
  * @param store     metrics are interned here; must outlive the ledger
@@ -106,14 +115,27 @@ MPROXY_API mproxy_status mproxy_ledger_node(mproxy_ledger *ledger,
                                             mproxy_error *err);
 /** The root's word: this share is stored. Absorbed into the base if sealed; else no effect. */
 MPROXY_API mproxy_status mproxy_ledger_release(mproxy_ledger *ledger, uint64_t share);
-/** Processes that could not count and said no more than that (see docs: refused). */
+/**
+ * Processes that could not count and said no more than that. `count` is the size of the
+ * directory's file `refused`, which only grows: telling it again changes nothing.
+ */
 MPROXY_API void mproxy_ledger_refused(mproxy_ledger *ledger, uint64_t count);
+/**
+ * Whether a job is kept open by passive processes alone, its linger being over. Whoever has
+ * them ends them then (they become final); the share is sealed in the round that sees it.
+ */
+MPROXY_API int mproxy_ledger_is_idle(const mproxy_ledger *ledger, const char *jobid,
+                                     uint32_t uid);
 /**
  * Fold final processes, seal, absorb, and write the state file if anything of that happened.
  * When the write fails the change is kept in memory, nothing new becomes pending on disk or
  * sealed to the outside, and the next round tries again.
  *
- * @return MPROXY_OK or MPROXY_E_SYSTEM (the state file could not be written)
+ * Gauges of processes without a job and of absorbed shares leave with them: a base sums what
+ * has been counted, it does not average over the dead.
+ *
+ * @return MPROXY_OK, MPROXY_E_SYSTEM (the state file could not be written) or MPROXY_E_NOMEM
+ *         (maybe before anything was done; what is shown stays)
  */
 MPROXY_API mproxy_status mproxy_ledger_round_end(mproxy_ledger *ledger,
                                                  mproxy_error *err);
@@ -156,15 +178,34 @@ typedef struct mproxy_source {
     const mproxy_value *node_values;
 } mproxy_source;
 
-/** The ledger's sources after a round: the base first, then its shares. Borrowed until the
- *  next round begins. */
+/**
+ * The ledger's sources after a round: the base first, then its shares, then the node's own
+ * metrics if any were given. None before the first round that could be written. Ranks are
+ * there once a share is sealed. Borrowed until the next round begins.
+ */
 MPROXY_API size_t mproxy_ledger_sources(mproxy_ledger *ledger,
                                         const mproxy_source *const **out);
+
+typedef struct mproxy_ledger_stats {
+    uint64_t open_shares;
+    uint64_t sealed_shares;
+    uint64_t live_processes; /**< of the last round */
+    uint64_t pending;        /**< segments folded and not yet unlinked */
+    uint64_t state_bytes;    /**< size of the state file */
+    uint64_t writes;         /**< of the state file since open */
+    uint64_t failed_writes;
+    uint64_t refused_series; /**< of the state file: name known with the other type */
+} mproxy_ledger_stats;
+MPROXY_API void mproxy_ledger_get_stats(const mproxy_ledger *ledger,
+                                        mproxy_ledger_stats *out);
 
 /** @param store  where the sums are published; must outlive the reduction */
 MPROXY_API mproxy_status mproxy_reduction_new(mproxy_store *store, mproxy_reduction **out,
                                               mproxy_error *err);
 MPROXY_API void mproxy_reduction_free(mproxy_reduction *reduction); /**< accepts NULL */
+/** Gap after which shares of one job id are another run; 10 minutes unless told. */
+MPROXY_API void mproxy_reduction_set_continue(mproxy_reduction *reduction,
+                                              int64_t continue_ms);
 /**
  * Hold a source's state in place of the one held for its identity, unless that is later.
  * A share that the base of its directory has absorbed is dropped.
@@ -182,6 +223,16 @@ MPROXY_API mproxy_status mproxy_reduction_publish(mproxy_reduction *reduction,
 /** All sources held; borrowed until the next put, keep or free. */
 MPROXY_API size_t mproxy_reduction_sources(mproxy_reduction *reduction,
                                            const mproxy_source *const **out);
+
+typedef struct mproxy_reduction_stats {
+    uint64_t sources;
+    uint64_t views;
+    uint64_t refused_sources; /**< of a job id that may not name a job */
+    uint64_t dropped_values;  /**< not finite */
+    uint64_t steps_back; /**< counters shown lower than before: a source made a step */
+} mproxy_reduction_stats;
+MPROXY_API void mproxy_reduction_get_stats(const mproxy_reduction *reduction,
+                                           mproxy_reduction_stats *out);
 
 #ifdef __cplusplus
 }
