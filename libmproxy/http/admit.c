@@ -1,0 +1,68 @@
+// Whether a request may go on to its handler, as far as its head tells.
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/internal.h"
+
+static unsigned known_method(const char *method)
+{
+    static const struct {
+        const char *word;
+        unsigned method;
+    } known[] = {{"GET", MPX_GET},
+                 {"HEAD", MPX_GET},
+                 {"POST", MPX_POST},
+                 {"PUT", MPX_PUT},
+                 {"DELETE", MPX_DELETE}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].word, method) == 0)
+            return known[i].method;
+    return 0;
+}
+
+uint64_t mpx_http_announced_length(const struct mpx_request *rq)
+{
+    const char *text = mpx_request_header(rq, "Content-Length");
+    return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static bool has_body(const struct mpx_request *rq)
+{
+    return mpx_http_announced_length(rq) > 0 ||
+           mpx_request_header(rq, "Transfer-Encoding");
+}
+
+static bool is_json(const struct mpx_request *rq)
+{
+    const char *type = mpx_request_header(rq, "Content-Type");
+    size_t length = sizeof MPX_TYPE_JSON - 1;
+    return type && strncasecmp(type, MPX_TYPE_JSON, length) == 0 &&
+           strchr("; \t", type[length]) != NULL;
+}
+
+void mpx_http_admit(struct mpx_request *rq, const struct mpx_route_table *table,
+                    bool ready, const char *path, const char *method)
+{
+    unsigned allow;
+    rq->method = known_method(method);
+    rq->is_head = strcmp(method, "HEAD") == 0;
+    rq->route = mpx_route_find(table, path, rq->method, &allow);
+    mproxy_error why;
+    int code;
+    if (rq->has_nul)
+        mpx_reply_refuse(rq, 400, "the address holds %%00: text was expected");
+    else if (!rq->route)
+        mpx_reply_refuse(rq, 404, "path '%.200s' is not served here: see / for a list",
+                         path);
+    else if (allow)
+        mpx_reply_refuse(rq, 405, "method %.20s is not served at '%s'", method,
+                         rq->route->path);
+    else if (rq->route->need != MPX_NEED_NOTHING && !ready)
+        mpx_reply_refuse(rq, 503, "the first sampling round is not done yet");
+    else if ((code = mpx_http_may(rq, rq->route->need, &why)) != 0)
+        mpx_reply_refuse(rq, code, "%s", why.text);
+    else if (rq->route->need == MPX_NEED_CHANGE && has_body(rq) && !is_json(rq))
+        mpx_reply_refuse(rq, 415, "header Content-Type: %s was expected", MPX_TYPE_JSON);
+}

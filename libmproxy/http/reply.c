@@ -1,0 +1,161 @@
+// Building replies. Nothing here knows of connections.
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <zlib.h>
+
+#include "base/utf8.h"
+#include "http/internal.h"
+
+enum { GZIP_FROM = 1024 }; // smaller bodies fit one packet as they are
+
+// What is sent when there is no memory for the reply itself.
+static const char no_memory[] =
+    "{\"operation\":\"the proxy has no memory to answer\",\"success\":false}";
+
+void mpx_http_reply_clear(struct mpx_http_reply *reply)
+{
+    if (reply->release)
+        reply->release(reply->release_arg);
+    *reply = (struct mpx_http_reply){.code = 0};
+}
+
+void mpx_reply_held(struct mpx_request *rq, int code, const char *type, const char *bytes,
+                    size_t length, void (*release)(void *arg), void *arg)
+{
+    mpx_http_reply_clear(&rq->reply);
+    rq->reply = (struct mpx_http_reply){.code = code,
+                                        .type = type,
+                                        .bytes = bytes,
+                                        .length = length,
+                                        .release = release,
+                                        .release_arg = arg};
+}
+
+void mpx_reply_buf(struct mpx_request *rq, int code, const char *type,
+                   struct mpx_buf *body)
+{
+    size_t length = body->size;
+    char *text = mpx_buf_take(body);
+    mpx_buf_free(body);
+    if (text)
+        mpx_reply_held(rq, code, type, text, length, free, text);
+    else
+        mpx_reply_held(rq, 503, MPX_TYPE_JSON, no_memory, sizeof no_memory - 1, NULL,
+                       NULL);
+}
+
+void mpx_reply_stream(struct mpx_request *rq, const char *type, mpx_produce_fn produce,
+                      void (*release)(void *arg), void *arg)
+{
+    mpx_reply_held(rq, 200, type, NULL, 0, release, arg);
+    rq->reply.produce = produce;
+}
+
+static void add_json_char(struct mpx_buf *b, const char *at, size_t step)
+{
+    unsigned char c = (unsigned char)*at;
+    if (step == 0)
+        mpx_buf_add_text(b, "\xef\xbf\xbd");
+    else if (c == '"' || c == '\\')
+        mpx_buf_add(b, (char[]){'\\', *at}, 2);
+    else if (c < 0x20)
+        mpx_buf_addf(b, "\\u%04x", c);
+    else
+        mpx_buf_add(b, at, step);
+}
+
+void mpx_json_add_string(struct mpx_buf *b, const char *text)
+{
+    const char *end = text + strlen(text);
+    mpx_buf_add(b, "\"", 1);
+    while (text < end) {
+        size_t step = mpx_utf8_char(text, (size_t)(end - text));
+        add_json_char(b, text, step);
+        text += step ? step : 1;
+    }
+    mpx_buf_add(b, "\"", 1);
+}
+
+static void reply_operation(struct mpx_request *rq, int code, const char *format,
+                            va_list args)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, format, args);
+    struct mpx_buf body = MPX_BUF_INIT;
+    mpx_buf_add_text(&body, "{\"operation\":");
+    mpx_json_add_string(&body, text);
+    mpx_buf_add_text(&body, code == 200 ? ",\"success\":true}" : ",\"success\":false}");
+    mpx_reply_buf(rq, code, MPX_TYPE_JSON, &body);
+}
+
+void mpx_reply_done(struct mpx_request *rq, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    reply_operation(rq, 200, format, args);
+    va_end(args);
+}
+
+void mpx_reply_refuse(struct mpx_request *rq, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    reply_operation(rq, code, format, args);
+    va_end(args);
+}
+
+// One item of the header: "gzip", "gzip;q=0.5", "*;q=0".
+static bool item_allows(const char *item, size_t length)
+{
+    bool named = length >= 4 && strncasecmp(item, "gzip", 4) == 0 &&
+                 (length == 4 || item[4] == ';' || item[4] == ' ');
+    if (!named)
+        return false;
+    const char *q = memchr(item, '=', length);
+    return !q || strtod(q + 1, NULL) > 0;
+}
+
+bool mpx_http_wants_gzip(const char *accept_encoding)
+{
+    for (const char *at = accept_encoding; at && *at;) {
+        at += strspn(at, ", \t");
+        size_t length = strcspn(at, ",");
+        if (item_allows(at, length))
+            return true;
+        at += length;
+    }
+    return false;
+}
+
+void mpx_http_reply_gzip(struct mpx_http_reply *reply)
+{
+    if (reply->produce || reply->length < GZIP_FROM)
+        return;
+    z_stream z = {.zalloc = Z_NULL};
+    if (deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return;
+    size_t room = deflateBound(&z, reply->length);
+    char *packed = malloc(room);
+    z.next_in = (unsigned char *)(uintptr_t)reply->bytes;
+    z.avail_in = (unsigned)reply->length;
+    z.next_out = (unsigned char *)packed;
+    z.avail_out = (unsigned)room;
+    bool ok =
+        packed && reply->length <= UINT32_MAX && deflate(&z, Z_FINISH) == Z_STREAM_END;
+    size_t length = room - z.avail_out;
+    deflateEnd(&z);
+    if (!ok) {
+        free(packed);
+        return;
+    }
+    if (reply->release)
+        reply->release(reply->release_arg);
+    reply->bytes = packed;
+    reply->length = length;
+    reply->release = free;
+    reply->release_arg = packed;
+    reply->gzipped = true;
+}

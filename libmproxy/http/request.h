@@ -1,0 +1,77 @@
+// What a handler sees of a request, and the ways to answer it.
+//
+// A handler runs on one of the server's threads, reads the request, and calls exactly one
+// mpx_reply_*(). A handler that cannot answer at once calls mpx_request_defer() instead and
+// returns; whoever has the answer, on any thread, calls one mpx_reply_*() and then
+// mpx_request_resume(), after which the request must not be touched.
+#ifndef MPX_HTTP_REQUEST_H
+#define MPX_HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <mproxy/base.h>
+
+#include "base/buf.h"
+
+struct mpx_request;
+
+enum mpx_http_method { MPX_GET = 1, MPX_POST = 2, MPX_PUT = 4, MPX_DELETE = 8 };
+
+// What a route does, which decides who may use it: see mpx_http_may().
+enum mpx_http_need {
+    MPX_NEED_NOTHING =
+        0, // says no more than that we are here; answers before all is ready
+    MPX_NEED_READ = 1,
+    MPX_NEED_CHANGE = 2,
+};
+
+// One line of the routing table. HEAD is answered wherever GET is.
+struct mpx_route {
+    unsigned methods; // enum mpx_http_method, or-ed
+    const char *path; // without a trailing slash
+    void (*handle)(struct mpx_request *rq, void *context);
+    enum mpx_http_need need;
+};
+
+#define MPX_TYPE_JSON "application/json"
+#define MPX_TYPE_HTML "text/html; charset=utf-8"
+
+enum mpx_http_method mpx_request_method(const struct mpx_request *rq);
+// A parameter of the query, decoded; "" without a value, NULL when it is not there.
+const char *mpx_request_param(const struct mpx_request *rq, const char *name);
+// A header of the request by name, whatever its case; NULL when it is not there.
+const char *mpx_request_header(const struct mpx_request *rq, const char *name);
+// The body; NULL and 0 when there is none.
+const char *mpx_request_body(const struct mpx_request *rq, size_t *length);
+
+// The body is taken from the buffer, which is empty afterwards.
+void mpx_reply_buf(struct mpx_request *rq, int code, const char *type,
+                   struct mpx_buf *body);
+// The bytes are borrowed until `release(arg)`, called on any thread; release may be NULL.
+void mpx_reply_held(struct mpx_request *rq, int code, const char *type, const char *bytes,
+                    size_t length, void (*release)(void *arg), void *arg);
+// {"operation": TEXT, "success": true}, status 200.
+void mpx_reply_done(struct mpx_request *rq, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+// {"operation": TEXT, "success": false}; 503 carries Retry-After.
+void mpx_reply_refuse(struct mpx_request *rq, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+typedef mproxy_status (*mpx_write_fn)(void *arg, const char *bytes, size_t length);
+// Runs on a thread of its own and writes the body; a write that fails ends it.
+typedef mproxy_status (*mpx_produce_fn)(void *arg, mpx_write_fn write, void *write_arg);
+// A body of any size in bounded memory. `release(arg)` after produce has returned, or when
+// it is never called (HEAD).
+void mpx_reply_stream(struct mpx_request *rq, const char *type, mpx_produce_fn produce,
+                      void (*release)(void *arg), void *arg);
+
+// False when the server is about to stop: answer at once then.
+bool mpx_request_defer(struct mpx_request *rq);
+void mpx_request_resume(struct mpx_request *rq);
+
+// Append text as the inside and quotes of a JSON string; bytes that are not UTF-8 become
+// U+FFFD, so that what a client sent can be quoted in a reply.
+void mpx_json_add_string(struct mpx_buf *b, const char *text);
+
+#endif

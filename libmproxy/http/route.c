@@ -1,0 +1,99 @@
+// Finding the route of a path, and counting what each answered.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "http/internal.h"
+
+static const int codes[MPX_HTTP_CODES] = {200, 400, 401, 403, 404, 405,
+                                          409, 413, 415, 500, 503, 0};
+
+static bool path_fits(const char *route, const char *path, size_t length)
+{
+    return strlen(route) == length && memcmp(route, path, length) == 0;
+}
+
+const struct mpx_route *mpx_route_find(const struct mpx_route_table *table,
+                                       const char *path, unsigned method, unsigned *allow)
+{
+    size_t length = strlen(path);
+    if (length > 1 && path[length - 1] == '/')
+        length--;
+    const struct mpx_route *found = NULL;
+    *allow = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct mpx_route *route = &table->routes[i];
+        if (!path_fits(route->path, path, length))
+            continue;
+        if (route->methods & method) {
+            *allow = 0;
+            return route;
+        }
+        *allow |= route->methods;
+        found = route;
+    }
+    return found;
+}
+
+void mpx_route_allow_text(unsigned methods, char out[48])
+{
+    static const struct {
+        unsigned bit;
+        const char *text;
+    } words[] = {{MPX_GET, "GET, HEAD"},
+                 {MPX_POST, "POST"},
+                 {MPX_PUT, "PUT"},
+                 {MPX_DELETE, "DELETE"}};
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!(methods & words[i].bit))
+            continue;
+        size_t used = strlen(out);
+        snprintf(out + used, 48 - used, "%s%s", used ? ", " : "", words[i].text);
+    }
+}
+
+void mpx_route_count(struct mpx_route_table *table, const struct mpx_route *route,
+                     int code)
+{
+    size_t row = route ? (size_t)(route - table->routes) : table->count;
+    size_t column = 0;
+    while (column < MPX_HTTP_CODES - 1 && codes[column] != code)
+        column++;
+    atomic_fetch_add_explicit(&table->counts[row][column], 1, memory_order_relaxed);
+}
+
+// Several lines of the table may share a path: each path is told once.
+static bool told_before(const struct mpx_route_table *table, size_t row)
+{
+    for (size_t i = 0; i < row; i++)
+        if (strcmp(table->routes[i].path, table->routes[row].path) == 0)
+            return true;
+    return false;
+}
+
+static uint64_t count_of_path(struct mpx_route_table *table, size_t row, size_t column)
+{
+    uint64_t sum =
+        atomic_load_explicit(&table->counts[row][column], memory_order_relaxed);
+    for (size_t i = row + 1; row < table->count && i < table->count; i++)
+        if (strcmp(table->routes[i].path, table->routes[row].path) == 0)
+            sum += atomic_load_explicit(&table->counts[i][column], memory_order_relaxed);
+    return sum;
+}
+
+void mpx_route_each(struct mpx_route_table *table,
+                    void (*visit)(void *arg, const char *route, int code, uint64_t count),
+                    void *arg)
+{
+    for (size_t row = 0; row <= table->count; row++) {
+        if (row < table->count && told_before(table, row))
+            continue;
+        const char *path = row < table->count ? table->routes[row].path : "other";
+        for (size_t column = 0; column < MPX_HTTP_CODES; column++) {
+            uint64_t count = count_of_path(table, row, column);
+            if (count > 0)
+                visit(arg, path, codes[column], count);
+        }
+    }
+}

@@ -1,0 +1,398 @@
+// The only file that knows libmicrohttpd.
+//
+// One request's path: the address is seen (begin), the headers are there (first call of
+// `on_request`), body bytes (further calls), the end of the body (last call: the handler
+// runs). A refusal waits for the end of the body too, because a client that is still
+// sending would lose the reply to a reset connection.
+
+#include "http/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "http/stream.h"
+
+enum {
+    CONNECTION_MEMORY = 24 * 1024, // headers, query and read buffer of one connection
+    IDLE_SECONDS = 60,             // then a connection without progress is closed
+    STREAM_BLOCK = 64 * 1024,
+    SWALLOWED_MAX = 16 << 20, // of a refused body; beyond, the connection is cut
+    LISTEN_BACKLOG = 256,
+};
+
+struct mpx_server {
+    struct mpx_server_options options;
+    struct mpx_route_table table;
+    struct MHD_Daemon *daemon;
+    atomic_bool ready;
+    atomic_bool stopping;
+    atomic_uint suspended; // connections; must be 0 when the daemon stops
+    atomic_uint streams;
+};
+
+// One streamed reply; lives as long as its response.
+struct sending {
+    struct mpx_server *server;
+    struct MHD_Connection *connection;
+    struct mpx_stream *stream;
+};
+
+// Suspend a connection unless we are about to stop. The count goes up first, so that a
+// stop that has seen it at 0 cannot meet a suspended connection.
+static bool suspend(struct mpx_server *server, struct MHD_Connection *connection)
+{
+    atomic_fetch_add(&server->suspended, 1);
+    if (atomic_load(&server->stopping)) {
+        atomic_fetch_sub(&server->suspended, 1);
+        return false;
+    }
+    MHD_suspend_connection(connection);
+    return true;
+}
+
+static void resume(struct mpx_server *server, struct MHD_Connection *connection)
+{
+    MHD_resume_connection(connection);
+    atomic_fetch_sub(&server->suspended, 1);
+}
+
+// Streams.
+
+static void wake_sending(void *arg)
+{
+    struct sending *sending = arg;
+    resume(sending->server, sending->connection);
+}
+
+static ssize_t read_sending(void *arg, uint64_t position, char *bytes, size_t room)
+{
+    (void)position;
+    struct sending *sending = arg;
+    long got = mpx_stream_read(sending->stream, bytes, room);
+    if (got > 0)
+        return got;
+    if (got == MPX_STREAM_END)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (got == MPX_STREAM_BROKEN || !suspend(sending->server, sending->connection))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (!mpx_stream_wait(sending->stream))
+        resume(sending->server, sending->connection);
+    return 0;
+}
+
+static void free_sending(void *arg)
+{
+    struct sending *sending = arg;
+    mpx_stream_close(sending->stream);
+    atomic_fetch_sub(&sending->server->streams, 1);
+    free(sending);
+}
+
+// The response takes over what the reply holds, also when it fails.
+static struct MHD_Response *open_stream(struct mpx_request *rq)
+{
+    struct mpx_server *server = rq->server;
+    struct sending *sending = calloc(1, sizeof *sending);
+    if (!sending)
+        return NULL;
+    *sending =
+        (struct sending){.server = server, .connection = rq->connection, .stream = NULL};
+    struct mpx_stream_options options = {.produce = rq->reply.produce,
+                                         .release = rq->reply.release,
+                                         .arg = rq->reply.release_arg,
+                                         .wake = wake_sending,
+                                         .wake_arg = sending,
+                                         .gzip = rq->reply.gzipped};
+    atomic_fetch_add(&server->streams, 1);
+    bool opened = mpx_stream_open(&options, &sending->stream, NULL) == MPROXY_OK;
+    if (opened)
+        rq->reply.release = NULL;
+    struct MHD_Response *response =
+        opened ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+                                                   read_sending, sending, free_sending)
+               : NULL;
+    if (!response)
+        free_sending(sending);
+    return response;
+}
+
+// Replies.
+
+static struct MHD_Response *open_held(struct mpx_request *rq)
+{
+    struct mpx_http_reply *reply = &rq->reply;
+    union {
+        const void *from;
+        void *to;
+    } bytes = {.from = reply->bytes}; // the library does not write to it
+    struct MHD_Response *response =
+        reply->release ? MHD_create_response_from_buffer_with_free_callback_cls(
+                             reply->length, bytes.to, reply->release, reply->release_arg)
+                       : MHD_create_response_from_buffer(reply->length, bytes.to,
+                                                         MHD_RESPMEM_PERSISTENT);
+    if (response)
+        reply->release = NULL;
+    return response;
+}
+
+static struct MHD_Response *open_response(struct mpx_request *rq)
+{
+    if (!rq->reply.produce)
+        return open_held(rq);
+    if (!rq->is_head)
+        return open_stream(rq);
+    return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+}
+
+static void add_headers(struct mpx_request *rq, struct MHD_Response *response)
+{
+    MHD_add_response_header(response, "Content-Type", rq->reply.type);
+    MHD_add_response_header(response, "Cache-Control", "no-cache");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (rq->reply.gzipped)
+        MHD_add_response_header(response, "Content-Encoding", "gzip");
+    if (rq->reply.code == 503)
+        MHD_add_response_header(response, "Retry-After", "1");
+    if (rq->reply.code == 401)
+        MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
+    unsigned allow;
+    char text[48];
+    if (rq->reply.code == 405) {
+        mpx_route_find(&rq->server->table, rq->route->path, 0, &allow);
+        mpx_route_allow_text(allow, text);
+        MHD_add_response_header(response, "Allow", text);
+    }
+}
+
+static enum MHD_Result send_reply(struct mpx_request *rq)
+{
+    struct mpx_server *server = rq->server;
+    if (rq->reply.code == 0)
+        mpx_reply_refuse(rq, 500, "this route gave no answer");
+    if (rq->reply.produce &&
+        atomic_load(&server->streams) >= server->options.max_streams && !rq->is_head)
+        mpx_reply_refuse(rq, 503, "%u large replies are on their way already",
+                         server->options.max_streams);
+    if (mpx_http_wants_gzip(mpx_request_header(rq, "Accept-Encoding"))) {
+        rq->reply.gzipped = rq->reply.produce != NULL;
+        mpx_http_reply_gzip(&rq->reply);
+    }
+    struct MHD_Response *response = open_response(rq);
+    if (!response)
+        return MHD_NO;
+    add_headers(rq, response);
+    mpx_route_count(&server->table, rq->route, rq->reply.code);
+    enum MHD_Result result =
+        MHD_queue_response(rq->connection, (unsigned)rq->reply.code, response);
+    MHD_destroy_response(response);
+    mpx_http_reply_clear(&rq->reply);
+    return result;
+}
+
+// Requests.
+
+// Called before anything of the request is parsed: the only place to see an escaped NUL,
+// behind which paths and parameters would silently end.
+static void *begin_request(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    struct mpx_request *rq = calloc(1, sizeof *rq);
+    if (!rq)
+        return NULL;
+    rq->server = arg;
+    rq->connection = connection;
+    rq->has_nul = strstr(uri, "%00") != NULL;
+    return rq;
+}
+
+static void end_request(void *arg, struct MHD_Connection *connection, void **state,
+                        enum MHD_RequestTerminationCode why)
+{
+    (void)arg;
+    (void)connection;
+    (void)why;
+    struct mpx_request *rq = *state;
+    if (!rq)
+        return;
+    mpx_http_reply_clear(&rq->reply);
+    mpx_buf_free(&rq->body);
+    free(rq);
+    *state = NULL;
+}
+
+static void refuse_size(struct mpx_request *rq)
+{
+    mpx_reply_refuse(rq, 413, "the body is over the limit of %zu bytes",
+                     rq->server->options.max_body);
+}
+
+static enum MHD_Result take_body(struct mpx_request *rq, const char *bytes, size_t length)
+{
+    rq->received += length;
+    if (rq->received > SWALLOWED_MAX)
+        return MHD_NO;
+    if (rq->reply.code == 0 && rq->received > rq->server->options.max_body)
+        refuse_size(rq);
+    if (rq->reply.code == 0)
+        mpx_buf_add(&rq->body, bytes, length);
+    else
+        mpx_buf_free(&rq->body);
+    return MHD_YES;
+}
+
+static enum MHD_Result begin_body(struct mpx_request *rq, const char *path,
+                                  const char *method)
+{
+    mpx_http_admit(rq, &rq->server->table, atomic_load(&rq->server->ready), path, method);
+    if (mpx_http_announced_length(rq) <= SWALLOWED_MAX)
+        return MHD_YES;
+    if (rq->reply.code == 0)
+        refuse_size(rq);
+    return send_reply(rq); // the connection is closed behind it
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
+                                  const char *path, const char *method,
+                                  const char *version, const char *body,
+                                  size_t *body_length, void **state)
+{
+    (void)version;
+    struct mpx_server *server = arg;
+    struct mpx_request *rq = *state;
+    if (!rq || rq->connection != connection)
+        return MHD_NO;
+    if (rq->method == 0 && rq->reply.code == 0)
+        return begin_body(rq, path, method);
+    if (*body_length > 0) {
+        size_t length = *body_length;
+        *body_length = 0;
+        return take_body(rq, body, length);
+    }
+    if (rq->reply.code == 0 && rq->body.failed)
+        mpx_reply_refuse(rq, 503, "no memory for the body");
+    if (rq->reply.code == 0 && !rq->started) {
+        rq->started = true;
+        if (!rq->route->handle)
+            mpx_reply_refuse(rq, 404, "'%s' is not served here", rq->route->path);
+        else
+            rq->route->handle(rq, server->options.context);
+        if (rq->deferred) // we are called again when it is resumed
+            return MHD_YES;
+    }
+    return send_reply(rq);
+}
+
+// For handlers.
+
+enum mpx_http_method mpx_request_method(const struct mpx_request *rq)
+{
+    return (enum mpx_http_method)rq->method;
+}
+
+const char *mpx_request_param(const struct mpx_request *rq, const char *name)
+{
+    const char *value = NULL;
+    size_t length;
+    if (MHD_lookup_connection_value_n(rq->connection, MHD_GET_ARGUMENT_KIND, name,
+                                      strlen(name), &value, &length) != MHD_YES)
+        return NULL;
+    return value ? value : "";
+}
+
+const char *mpx_request_header(const struct mpx_request *rq, const char *name)
+{
+    return MHD_lookup_connection_value(rq->connection, MHD_HEADER_KIND, name);
+}
+
+const char *mpx_request_body(const struct mpx_request *rq, size_t *length)
+{
+    *length = rq->body.size;
+    return rq->body.size ? rq->body.data : NULL;
+}
+
+bool mpx_request_defer(struct mpx_request *rq)
+{
+    rq->deferred = suspend(rq->server, rq->connection);
+    return rq->deferred;
+}
+
+void mpx_request_resume(struct mpx_request *rq)
+{
+    resume(rq->server, rq->connection);
+}
+
+// The server.
+
+static struct MHD_Daemon *start(struct mpx_server *server)
+{
+    const struct mpx_server_options *o = &server->options;
+    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0,
+                            NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET,
+                            o->listen_fd, MHD_OPTION_CONNECTION_LIMIT, o->max_connections,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+                            MHD_OPTION_THREAD_POOL_SIZE, o->threads,
+                            MHD_OPTION_URI_LOG_CALLBACK, begin_request, server,
+                            MHD_OPTION_NOTIFY_COMPLETED, end_request, server,
+                            MHD_OPTION_END);
+}
+
+mproxy_status mpx_server_open(const struct mpx_server_options *options,
+                              struct mpx_server **out, mproxy_error *err)
+{
+    struct mpx_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the web server");
+    struct mpx_server_options *o = &server->options;
+    *o = *options;
+    o->threads = o->threads ? o->threads : 2;
+    o->max_connections = o->max_connections ? o->max_connections : 1024;
+    o->max_streams = o->max_streams ? o->max_streams : 8;
+    o->max_body = o->max_body ? o->max_body : 1 << 20;
+    server->table.routes = o->routes;
+    server->table.count = o->route_count;
+    server->table.counts = calloc(o->route_count + 1, sizeof *server->table.counts);
+    // The library closes the socket it is given; the caller keeps the port.
+    o->listen_fd = dup(o->listen_fd);
+    if (server->table.counts && o->listen_fd >= 0)
+        server->daemon = start(server);
+    if (!server->daemon) {
+        mproxy_status status = mpx_fail_errno(err, "the web server does not start");
+        if (o->listen_fd >= 0)
+            close(o->listen_fd);
+        mpx_server_close(server);
+        return status;
+    }
+    *out = server;
+    return MPROXY_OK;
+}
+
+void mpx_server_close(struct mpx_server *server)
+{
+    if (!server)
+        return;
+    atomic_store(&server->stopping, true);
+    // Producers of streams wake their connections by themselves.
+    while (atomic_load(&server->suspended) > 0)
+        usleep(1000);
+    if (server->daemon)
+        MHD_stop_daemon(server->daemon);
+    free(server->table.counts);
+    free(server);
+}
+
+void mpx_server_set_ready(struct mpx_server *server, bool ready)
+{
+    atomic_store(&server->ready, ready);
+}
+
+void mpx_server_each_count(struct mpx_server *server,
+                           void (*visit)(void *arg, const char *route, int code,
+                                         uint64_t count),
+                           void *arg)
+{
+    mpx_route_each(&server->table, visit, arg);
+}

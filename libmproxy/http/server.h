@@ -1,0 +1,36 @@
+// The HTTP server: connections, limits, routing, replies. Knows nothing of what it serves.
+#ifndef MPX_HTTP_SERVER_H
+#define MPX_HTTP_SERVER_H
+
+#include <stdint.h>
+
+#include "http/request.h"
+
+struct mpx_server;
+
+struct mpx_server_options {
+    const struct mpx_route *routes; // must stay
+    size_t route_count;
+    void *context;            // given to every handler
+    int listen_fd;            // stays the caller's; must outlive the server
+    unsigned threads;         // 0: 2
+    unsigned max_connections; // 0: 1024
+    unsigned max_streams;     // at one time; 0: 8
+    size_t max_body;          // of a request, in bytes; 0: 1 MiB
+};
+
+// Start to serve: 503 to all routes that need something, until mpx_server_set_ready().
+// @return MPROXY_OK, MPROXY_E_NOMEM, MPROXY_E_SYSTEM
+mproxy_status mpx_server_open(const struct mpx_server_options *options,
+                              struct mpx_server **out, mproxy_error *err);
+// Accepts NULL. Every deferred request must have been resumed; streams are cut off.
+void mpx_server_close(struct mpx_server *server);
+void mpx_server_set_ready(struct mpx_server *server, bool ready); // any thread
+
+// How often each route answered with each status; any thread. Unknown paths: "other".
+void mpx_server_each_count(struct mpx_server *server,
+                           void (*visit)(void *arg, const char *route, int code,
+                                         uint64_t count),
+                           void *arg);
+
+#endif
