@@ -1,0 +1,12 @@
+# Prints the names of the functions that a header marks with MPROXY_API.
+/^[ \t]*(\/\/|\/?\*)/ { next }
+/^MPROXY_API/ { statement = "" ; open = 1 }
+open {
+    statement = statement " " $0
+    if (index(statement, "(")) {
+        sub(/\(.*/, "", statement)
+        n = split(statement, word, /[ \t*]+/)
+        print word[n]
+        open = 0
+    }
+}

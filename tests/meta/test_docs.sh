@@ -1,0 +1,31 @@
+#!/bin/sh
+# Documents keep their word: links lead somewhere, metric names exist, the README's commands
+# are those that run.
+. "$(dirname "$0")/lib.sh"
+
+cd "$source_dir"
+documents=$(find . -name '*.md' -not -path './build/*' -not -path './.git/*' | sort)
+
+for document in $documents; do
+    folder=$(dirname "$document")
+    grep -oE '\]\([^)#]+' "$document" | sed 's/^](//' |
+        grep -vE '^(https?|mailto):' | sort -u | while IFS= read -r target; do
+        [ -e "$folder/$target" ] || echo "$document: $target"
+    done
+done | complain_lines "links that lead nowhere"
+
+# Names of ours in backquotes stand in the sources, where the tables are.
+for document in $documents; do
+    grep -oE '`(proxy|job_process|mproxy)_[a-z0-9_]+(\{[^`]*\})?`' "$document" |
+        tr -d '`' | sed 's/{.*//' | grep -E '_(total|bytes|percent|seconds|rate|ghz|nodes)$' |
+        sort -u | while IFS= read -r name; do
+        grep -rqF "$name" libmproxy --include='*.c' --include='*.def' --include='*.h' ||
+            echo "$document: $name"
+    done
+done | complain_lines "metrics that do not exist"
+
+for command in './run demo' './run check' './install.sh'; do
+    grep -qF "$command" README.md || complain "README.md does not name $command"
+done
+grep -qF './run check' .ci/run || [ ! -e .ci/run ] || complain ".ci/run does not run ./run check"
+verdict

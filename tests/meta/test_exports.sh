@@ -1,0 +1,47 @@
+#!/bin/sh
+# Each shared library exports exactly what the headers mark with MPROXY_API.
+. "$(dirname "$0")/lib.sh"
+
+# promised OUT HEADER...
+promised() {
+    promised_out=$1
+    shift
+    awk -f "$source_dir/tests/meta/exports.awk" "$@" | sort -u >"$promised_out"
+}
+
+# exported LIBRARY [NODE]: what `nm` finds, version nodes themselves left out.
+exported() {
+    nm -D --defined-only --with-symbol-versions "$build_dir/lib/$1" |
+        awk -v node="${2:-}" '$2 != "A" {
+            split($3, part, "@+")
+            if (node == "" || part[2] == node)
+                print part[1]
+        }' | sort -u
+}
+
+# same LIBRARY NODE: compares the two lists.
+same() {
+    comm -23 "$scratch/promised" "$scratch/exported" |
+        complain_lines "$1: in a header, not exported ($2)"
+    comm -13 "$scratch/promised" "$scratch/exported" |
+        complain_lines "$1: exported, in no header ($2)"
+}
+
+cd "$source_dir"
+client_headers='include/mproxy/base.h include/mproxy/job.h include/mproxy/client.h'
+promised "$scratch/promised" $client_headers
+exported libmproxy_client.so MPROXY_0 >"$scratch/exported"
+same libmproxy_client.so MPROXY_0
+
+promised "$scratch/promised" libmproxy/segment/*.h
+exported libmproxy_client.so MPROXY_PRIVATE >"$scratch/exported"
+same libmproxy_client.so MPROXY_PRIVATE
+
+# launch.h is proxy_run's own library, which is static.
+core_headers=$(ls include/mproxy/*.h | grep -vE '/(base|job|client|launch|mproxy)\.h$')
+promised "$scratch/promised" $core_headers
+exported libmproxy.so >"$scratch/exported"
+same libmproxy.so MPROXY_0
+
+[ -s "$scratch/promised" ] || complain "no function found in the headers"
+verdict

@@ -1,0 +1,54 @@
+#!/bin/sh
+# What is installed can be used: the examples build through pkg-config and through
+# find_package(mproxy), and one runs under an installed proxy_run.
+. "$(dirname "$0")/lib.sh"
+
+prefix=$scratch/prefix
+# Another prefix than the one configured: what is installed must not care where it lies.
+cmake --install "$build_dir" --prefix "$prefix" >"$scratch/install.log" ||
+    { cat "$scratch/install.log"; exit 1; }
+for file in bin/proxy-v2 bin/proxy_v2 bin/proxy_run lib/libmproxy.so \
+    lib/libmproxy_client.so lib/libproxyclient.so lib/libmetricproxy-exporter-process.so \
+    include/mproxy/client.h include/metric_proxy_client.h lib/pkgconfig/mproxy.pc \
+    lib/pkgconfig/mproxy-client.pc lib/pkgconfig/proxyclient.pc \
+    lib/cmake/mproxy/mproxyConfig.cmake share/man/man1/proxy-v2.1 \
+    share/man/man1/proxy_run.1 share/bash-completion/completions/proxy_run; do
+    [ -e "$prefix/$file" ] || complain "not installed: $file"
+done
+
+PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+export PKG_CONFIG_PATH
+mkdir "$scratch/pc"
+for example in "$source_dir"/docs/examples/*.c; do
+    module=mproxy-client
+    grep -q '<mproxy/daemon.h>' "$example" && module=mproxy
+    grep -q 'metric_proxy_client.h' "$example" && module=proxyclient
+    out=$scratch/pc/$(basename "$example" .c)
+    # shellcheck disable=SC2046 # flags are words
+    ${CC:-cc} -std=gnu11 -Wall -Wextra -Werror -o "$out" "$example" \
+        $(pkg-config --cflags --libs "$module") -lpthread -Wl,-rpath,"$prefix/lib" ||
+        complain "$example does not build with pkg-config $module"
+done
+
+mkdir "$scratch/project"
+cat >"$scratch/project/CMakeLists.txt" <<TXT
+cmake_minimum_required(VERSION 3.25)
+project(user C)
+find_package(mproxy REQUIRED)
+add_executable(counter $source_dir/docs/examples/counter.c)
+target_link_libraries(counter mproxy::client)
+add_executable(both $source_dir/docs/examples/counter.c)
+target_link_libraries(both mproxy::mproxy)
+TXT
+{
+    cmake -S "$scratch/project" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$prefix" &&
+        cmake --build "$scratch/cmake"
+} >"$scratch/cmake.log" 2>&1 || { cat "$scratch/cmake.log"; complain "find_package(mproxy)"; }
+
+for counter in "$scratch/pc/counter" "$scratch/cmake/counter"; do
+    PROXY_PATH=$scratch/proxy.socket "$prefix/bin/proxy_run" -j meta-install -- \
+        "$counter" >"$scratch/out" 2>&1 || { cat "$scratch/out"; complain "$counter failed"; }
+done
+# proxy_run made this for the socket above.
+rm -rf "/dev/shm/$(printf '%s' "$scratch/proxy.socket" | sed 's,/,%2F,g').d"
+verdict

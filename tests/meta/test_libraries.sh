@@ -1,0 +1,49 @@
+#!/bin/sh
+# What the linked files promise: which libraries they need, static TLS, stack, symbols.
+. "$(dirname "$0")/lib.sh"
+
+# needs FILE LIBRARY...: DT_NEEDED holds nothing else.
+needs() {
+    needs_file=$1
+    shift
+    readelf -dW "$build_dir/$needs_file" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' \
+        >"$scratch/needed"
+    for needs_library in "$@"; do
+        grep -vE "^$needs_library\.so" "$scratch/needed" >"$scratch/rest" || true
+        cp "$scratch/rest" "$scratch/needed"
+    done
+    complain_lines "$needs_file needs more than $*" <"$scratch/needed"
+}
+
+# from glibc 2.34 on threads and dlopen are in libc itself
+needs lib/libmproxy_client.so libc
+needs bin/proxy_run libc
+needs lib/libmetricproxy-exporter-process.so libc libmproxy_client
+needs lib/libproxyclient.so libc libmproxy_client
+needs lib/libmproxy.so libc libm libmproxy_client libjansson libmicrohttpd libz
+needs bin/proxy-v2 libc libmproxy libmproxy_client
+
+# A preloaded library takes its TLS from the small reserve that programs leave.
+tls=$(readelf -lW "$build_dir/lib/libmproxy_client.so" | awk '$1 == "TLS" { print $6 }')
+echo "static TLS of libmproxy_client: ${tls:-none}"
+[ $((${tls:-0})) -le 64 ] || complain "static TLS of libmproxy_client: $((tls)) bytes, at most 64"
+readelf -dW "$build_dir/lib/libmproxy_client.so" | grep -q NODELETE ||
+    complain "libmproxy_client can be unloaded under its threads: -z nodelete is missing"
+
+for file in "$build_dir"/lib/*.so "$build_dir"/bin/*; do
+    [ -f "$file" ] || continue
+    name=${file#"$build_dir"/}
+    readelf -hW "$file" >/dev/null 2>&1 || continue
+    readelf -lW "$file" | awk '$1 == "GNU_STACK" && $0 ~ /RWE/' |
+        complain_lines "$name has an executable stack"
+    readelf -dW "$file" | grep TEXTREL | complain_lines "$name has text relocations"
+    ldd -r "$file" 2>&1 | grep -E 'undefined symbol|not found' |
+        complain_lines "$name: undefined"
+    case $name in
+    lib/libm*.so | lib/libproxyclient.so)
+        case $name in lib/libmetricproxy-exporter-*) continue ;; esac
+        readelf -dW "$file" | grep -q '(SONAME).*\.so\.[0-9]' ||
+            complain "$name has no versioned SONAME" ;;
+    esac
+done
+verdict
