@@ -6,7 +6,10 @@
 // parses each record once. Little-endian, 64-bit machines only; version 1.
 //
 // Rows: row 0 is shared by all threads (atomic adds), every other row has one writer. A
-// row's slots are contiguous in the writer's memory, in the file they lie in extents.
+// row's slots are contiguous in the writer's memory, in the file they lie in extents. The
+// first MPX_SEG_ROW0_FIRST slots of row 0 need no record; all other extents have one. A
+// row's extents come in the order of their slots and do not overlap; row numbers may have
+// gaps, and a slot without an extent counts as 0.
 #ifndef MPX_SEGMENT_LAYOUT_H
 #define MPX_SEGMENT_LAYOUT_H
 
@@ -79,10 +82,11 @@ enum mpx_seg_kind {
 
 // Log records: 8-byte aligned, `size` counts the whole record with its padding.
 enum mpx_rec_type {
-    MPX_REC_JOB = 1, // first record of every segment
+    MPX_REC_JOB = 1, // first record of every segment, but for a NEXT when it is long
     MPX_REC_METRIC = 2,
     MPX_REC_EXTENT = 3, // slots [first, first + count) of a row lie at `offset`
-    MPX_REC_NEXT = 4,   // the log goes on at `offset`, in a chunk of `length` bytes
+    // The log goes on at `offset`, in a chunk of `length` bytes; counts as a record itself.
+    MPX_REC_NEXT = 4,
 };
 
 struct mpx_rec_head {

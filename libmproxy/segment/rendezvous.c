@@ -1,0 +1,415 @@
+// Where segments meet the proxy: the directory's path, its checks, the proxy's lock, and
+// the notes of processes that do not count. Runs inside other people's programs, so it
+// allocates nothing and leaves no descriptor behind.
+
+#include "segment/rendezvous.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "segment/layout.h"
+
+#define SYSTEM_SOCKET "/run/mproxy/proxy.socket"
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+// Append one path component to an absolute path without a trailing slash.
+static bool append_component(char *out, size_t *used, const char *part, size_t length)
+{
+    if (length == 0 || (length == 1 && part[0] == '.'))
+        return true;
+    if (length == 2 && part[0] == '.' && part[1] == '.') {
+        while (*used > 0 && out[--*used] != '/')
+            ;
+        return true;
+    }
+    if (*used + 1 + length + 1 > PATH_MAX)
+        return false;
+    out[(*used)++] = '/';
+    memcpy(out + *used, part, length);
+    *used += length;
+    return true;
+}
+
+static bool append_path(char *out, size_t *used, const char *path)
+{
+    while (*path) {
+        size_t length = strcspn(path, "/");
+        if (!append_component(out, used, path, length))
+            return false;
+        path += length + (path[length] == '/');
+    }
+    out[*used] = '\0';
+    return true;
+}
+
+static mproxy_status make_absolute(const char *socket, char out[PATH_MAX],
+                                   mproxy_error *err)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    if (!socket || !*socket)
+        return mpx_fail(err, MPROXY_E_INVALID, "socket path is empty");
+    if (socket[0] != '/') {
+        char cwd[PATH_MAX];
+        // The system call may answer "(unreachable)/x" after a chroot.
+        if (!getcwd(cwd, sizeof cwd) || cwd[0] != '/')
+            return mpx_fail_errno(err, "working directory of socket '%.100s'", socket);
+        if (!append_path(out, &used, cwd))
+            return mpx_fail(err, MPROXY_E_INVALID, "socket path is too long");
+    }
+    if (!append_path(out, &used, socket))
+        return mpx_fail(err, MPROXY_E_INVALID, "socket path is too long");
+    return MPROXY_OK;
+}
+
+static uint64_t hash_text(const char *text)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static bool is_plain(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '.' || c == '_' || c == '-';
+}
+
+// One file name that stands for a path; the part that does not fit becomes a hash.
+static void escape_path(const char *path, char out[NAME_MAX + 1])
+{
+    static const char digits[] = "0123456789ABCDEF";
+    const size_t tail = 1 + 16 + 2; // "~hash" and ".d"
+    size_t used = 0;
+    for (const char *c = path; *c; c++) {
+        if (used + 3 + tail > NAME_MAX) {
+            used += (size_t)snprintf(out + used, NAME_MAX - used, "~%016llx",
+                                     (unsigned long long)hash_text(path));
+            break;
+        }
+        if (is_plain(*c)) {
+            out[used++] = *c;
+        } else {
+            out[used++] = '%';
+            out[used++] = digits[(unsigned char)*c >> 4];
+            out[used++] = digits[*c & 15];
+        }
+    }
+    memcpy(out + used, ".d", 3);
+}
+
+mproxy_status mpx_rendezvous_path(const char *socket, char out[PATH_MAX],
+                                  mproxy_error *err)
+{
+    char absolute[PATH_MAX];
+    mproxy_status status = make_absolute(socket, absolute, err);
+    if (status)
+        return status;
+    if (!absolute[0])
+        return mpx_fail(err, MPROXY_E_INVALID, "socket path '/' is a directory");
+    if (starts_with(absolute, "/run/") || starts_with(absolute, "/dev/shm/")) {
+        size_t length = strlen(absolute);
+        if (length + 3 > PATH_MAX || strlen(strrchr(absolute, '/') + 1) + 2 > NAME_MAX)
+            return mpx_fail(err, MPROXY_E_INVALID, "socket path is too long");
+        memcpy(out, absolute, length);
+        memcpy(out + length, ".d", 3);
+        return MPROXY_OK;
+    }
+    memcpy(out, "/dev/shm/", 9);
+    escape_path(absolute, out + 9);
+    return MPROXY_OK;
+}
+
+bool mpx_rendezvous_is_live_at(const char *dir_path)
+{
+    int fd = open(dir_path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool live = mpx_rendezvous_is_live(fd, NULL);
+    close(fd);
+    return live;
+}
+
+static bool lives_at_socket(const char *socket)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    return mpx_rendezvous_path(socket, path, NULL) == MPROXY_OK &&
+           lstat(path, &st) == 0 && mpx_rendezvous_is_trusted(path, &st) &&
+           mpx_rendezvous_is_live_at(path);
+}
+
+void mpx_rendezvous_default_socket(char out[PATH_MAX])
+{
+    int saved = errno;
+    // Not the environment of a setuid program's caller.
+    const char *given = secure_getenv("PROXY_PATH");
+    if (given && *given && make_absolute(given, out, NULL) == MPROXY_OK) {
+        errno = saved;
+        return;
+    }
+    snprintf(out, PATH_MAX, "/tmp/metric-proxy-%u.socket", (unsigned)geteuid());
+    if (!lives_at_socket(out) && lives_at_socket(SYSTEM_SOCKET))
+        strcpy(out, SYSTEM_SOCKET);
+    errno = saved;
+}
+
+static bool is_system_path(const char *path)
+{
+    return starts_with(path, "/run/") && !starts_with(path, "/run/user/");
+}
+
+bool mpx_rendezvous_is_trusted(const char *path, const struct stat *st)
+{
+    if (!S_ISDIR(st->st_mode))
+        return false;
+    if (is_system_path(path) && st->st_uid == 0 && (st->st_mode & S_ISVTX))
+        return true;
+    return st->st_uid == geteuid() && !(st->st_mode & 022);
+}
+
+static mproxy_status make_directory(const char *path, mproxy_error *err)
+{
+    bool shared = geteuid() == 0 && is_system_path(path);
+    if (shared) {
+        char parent[PATH_MAX];
+        snprintf(parent, sizeof parent, "%s", path);
+        *strrchr(parent, '/') = '\0';
+        mkdir(parent, 0755); // what is wrong with it shows in the next call
+    }
+    if (mkdir(path, 0700) != 0)
+        return errno == EEXIST ? MPROXY_OK : mpx_fail_errno(err, "directory %s", path);
+    // Whatever the umask took away.
+    if (chmod(path, shared ? 01777 : 0700) != 0)
+        return mpx_fail_errno(err, "directory %s", path);
+    return MPROXY_OK;
+}
+
+mproxy_status mpx_rendezvous_open(const char *path, bool create, int *out,
+                                  mproxy_error *err)
+{
+    mproxy_status status = create ? make_directory(path, err) : MPROXY_OK;
+    if (status)
+        return status;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return mpx_fail(err, MPROXY_E_NOTFOUND, "%s: no such directory", path);
+    if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+        return mpx_fail(err, MPROXY_E_INVALID, "%s: not a directory", path);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        status = mpx_fail_errno(err, "%s", path);
+    } else if (!mpx_rendezvous_is_trusted(path, &st)) {
+        status = mpx_fail(err, MPROXY_E_INVALID,
+                          "%s: owner %u, mode %04o: must be ours and not writable by "
+                          "others",
+                          path, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777);
+    }
+    if (status) {
+        if (fd >= 0)
+            close(fd);
+        return status;
+    }
+    *out = fd;
+    return MPROXY_OK;
+}
+
+static int read_pid(int fd)
+{
+    char text[16] = "";
+    ssize_t got = pread(fd, text, sizeof text - 1, 0);
+    return got > 0 ? atoi(text) : 0;
+}
+
+bool mpx_rendezvous_is_live(int dir_fd, int *pid)
+{
+    if (pid)
+        *pid = 0;
+    int fd = openat(dir_fd, "proxy", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    bool live = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    if (live && pid)
+        *pid = read_pid(fd);
+    close(fd);
+    return live;
+}
+
+static mproxy_status take_lock(int fd, mproxy_error *err)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
+        if (errno == EAGAIN || errno == EACCES)
+            return mpx_fail(err, MPROXY_E_BUSY, "a proxy lives there already: pid %d",
+                            read_pid(fd));
+        return mpx_fail_errno(err, "lock of file 'proxy'");
+    }
+    char text[16];
+    int length = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)length, 0) != length)
+        return mpx_fail_errno(err, "file 'proxy'");
+    return MPROXY_OK;
+}
+
+mproxy_status mpx_rendezvous_take(int dir_fd, int *lock_fd, mproxy_error *err)
+{
+    int fd = openat(dir_fd, "proxy", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return mpx_fail_errno(err, "file 'proxy'");
+    mproxy_status status = take_lock(fd, err);
+    if (status) {
+        close(fd);
+        return status;
+    }
+    fchmod(fd, 0644); // clients of other users ask for the lock
+    *lock_fd = fd;
+    return MPROXY_OK;
+}
+
+struct tally {
+    long segments, notes;
+    long long bytes;
+};
+
+static void tally_entry(int fd, const char *name, struct tally *t)
+{
+    if (starts_with(name, ".off-")) {
+        t->notes++;
+        return;
+    }
+    struct stat st;
+    size_t length = strlen(name);
+    if (length < 4 || strcmp(name + length - 4, ".seg") != 0)
+        return;
+    t->segments++;
+    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        t->bytes += (long long)st.st_blocks * 512;
+}
+
+// readdir() would allocate, and we may be inside the program's malloc.
+static bool tally_directory(const char *dir_path, struct tally *t)
+{
+    int fd = open(dir_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    _Alignas(struct dirent64) char buffer[4096];
+    long got;
+    while ((got = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
+        for (long at = 0; at < got;) {
+            const struct dirent64 *entry = (const void *)(buffer + at);
+            tally_entry(fd, entry->d_name, t);
+            at += entry->d_reclen;
+        }
+    close(fd);
+    return true;
+}
+
+// tmpfs tells 20 bytes of directory size per entry; other file systems more.
+static long guess_entries(off_t dir_size)
+{
+    return (long)(dir_size / 20);
+}
+
+bool mpx_rendezvous_is_crowded(const char *dir_path, off_t dir_size)
+{
+    // Larger segments are counted when they grow, see mpx_writer.
+    if (guess_entries(dir_size) <= MPX_RENDEZVOUS_SEGMENTS_MAX / 2)
+        return false;
+    struct tally t = {0};
+    return tally_directory(dir_path, &t) && (t.segments >= MPX_RENDEZVOUS_SEGMENTS_MAX ||
+                                             t.bytes >= MPX_RENDEZVOUS_BYTES_MAX);
+}
+
+static bool notes_are_full(const char *dir_path)
+{
+    struct stat st;
+    struct tally t = {0};
+    if (lstat(dir_path, &st) != 0 ||
+        guess_entries(st.st_size) <= MPX_RENDEZVOUS_NOTES_MAX)
+        return false;
+    // Without a descriptor nobody can count; the directory holds twice its bounds then.
+    if (!tally_directory(dir_path, &t))
+        return guess_entries(st.st_size) >
+               MPX_RENDEZVOUS_NOTES_MAX + MPX_RENDEZVOUS_SEGMENTS_MAX;
+    return t.notes >= MPX_RENDEZVOUS_NOTES_MAX;
+}
+
+static void append_refused(const char *dir_path)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/refused", dir_path) >= PATH_MAX)
+        return;
+    int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    int fd = open(path, flags);
+    if (fd < 0 && errno == ENOENT)
+        fd = open(path, flags | O_CREAT, 0622);
+    struct stat st;
+    struct rlimit limit;
+    if (fd < 0)
+        return;
+    // A write past the limit would kill the program.
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+        getrlimit(RLIMIT_FSIZE, &limit) == 0 && (rlim_t)st.st_size < limit.rlim_cur) {
+        ssize_t put = write(fd, "x", 1);
+        (void)put;
+    }
+    close(fd);
+}
+
+void mpx_rendezvous_refuse(const char *dir_path, unsigned reasons, const char *jobid)
+{
+    int saved = errno;
+    char path[PATH_MAX], target[600];
+    int length = snprintf(path, sizeof path, "%s/.off-%d-%lld", dir_path, (int)getpid(),
+                          (long long)mpx_clock_ns(CLOCK_BOOTTIME));
+    if (length >= PATH_MAX) {
+        errno = saved;
+        return;
+    }
+    snprintf(target, sizeof target, "%u %s", reasons, jobid ? jobid : "");
+    if (notes_are_full(dir_path)) {
+        append_refused(dir_path);
+    } else if (symlink(target, path) != 0 && errno == ENOSPC) {
+        target[127] = '\0'; // the longest that tmpfs keeps without a page
+        if (symlink(target, path) != 0)
+            append_refused(dir_path);
+    }
+    errno = saved;
+}
+
+const char *mpx_off_reason_text(unsigned reasons, char *buffer, unsigned long size)
+{
+    static const char *const words[] = {"no space",
+                                        "file size limit",
+                                        "no descriptor",
+                                        "no memory",
+                                        "bound of a segment",
+                                        "segment was removed",
+                                        "too many segments while no proxy lives",
+                                        "no access to the directory"};
+    size_t used = 0;
+    if (size)
+        buffer[0] = '\0';
+    for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (!(reasons & (1u << i)) || used >= size)
+            continue;
+        used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? ", " : "",
+                                 words[i]);
+    }
+    return buffer;
+}
