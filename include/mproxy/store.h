@@ -28,8 +28,9 @@ typedef struct mproxy_view mproxy_view;
 
 /** An interned metric: one object per name in a store, compared by address or id. */
 typedef struct mproxy_metric {
-    const char *name;   /**< labels included */
-    const char *doc;    /**< never NULL */
+    const char *name; /**< labels included */
+    const char
+        *doc; /**< never NULL; other threads than the writer: mproxy_metric_doc() */
     size_t base_length; /**< of the part of `name` before its labels */
     mproxy_type type;   /**< the first type given wins in the store */
     uint32_t id;        /**< dense, from 0, in order of interning */
@@ -69,6 +70,8 @@ MPROXY_API mproxy_status mproxy_store_metric(mproxy_store *store, const char *na
                                              mproxy_type type, const char *doc,
                                              const mproxy_metric **out,
                                              mproxy_error *err);
+/** A metric's doc, read by any thread while the writer may just give it its first one. */
+MPROXY_API const char *mproxy_metric_doc(const mproxy_metric *metric);
 /** Number of metrics interned; their ids are below it. */
 MPROXY_API size_t mproxy_store_metric_count(const mproxy_store *store);
 /** A metric by id; NULL past the last. */
@@ -77,7 +80,7 @@ MPROXY_API const mproxy_metric *mproxy_store_metric_at(const mproxy_store *store
 /**
  * All metrics in the order in which they are shown: by base name, then by the whole name,
  * bytewise. The array has mproxy_store_metric_count() elements, is borrowed and valid until
- * the next mproxy_store_metric().
+ * the next mproxy_store_metric(). NULL when there is no memory to sort it.
  */
 MPROXY_API const mproxy_metric *const *mproxy_store_metric_order(mproxy_store *store);
 
@@ -107,6 +110,8 @@ MPROXY_API const mproxy_entry *mproxy_view_find(const mproxy_view *view,
  * Make these views the newest snapshot. The store takes a reference to each view.
  *
  * @param views  in the order in which they are shown; keys must differ
+ * @return MPROXY_OK, MPROXY_E_EXISTS (two views of one key) or MPROXY_E_NOMEM; on failure
+ *         the newest snapshot stays what it was
  */
 MPROXY_API mproxy_status mproxy_store_publish(mproxy_store *store,
                                               mproxy_view *const *views, size_t count,

@@ -1,0 +1,218 @@
+// The newest snapshot, and those that readers still hold.
+//
+// The writer builds a snapshot aside. The one lock covers the pointer to the newest one and
+// the taking of a reference to it, so that it can't go between the two: a few instructions,
+// and nothing is called with it held.
+
+#include <mproxy/store.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "store/cache.h"
+#include "store/names.h"
+
+#define MAX_METRICS_DEFAULT 4000000
+
+struct mproxy_snapshot {
+    unsigned references; // atomic
+    uint64_t sequence;
+    struct mpx_names *names; // keeps what the entries point to
+    struct mpx_cache *cache;
+    size_t size;
+    mproxy_view **views;  // in order of display
+    mproxy_view **by_key; // sorted by key
+};
+
+struct mproxy_store {
+    struct mpx_names *names;
+    uint64_t sequence; // the writer's
+    pthread_mutex_t lock;
+    mproxy_snapshot *newest; // guarded by lock; never NULL while open
+};
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(mproxy_view_key(*(mproxy_view *const *)a),
+                  mproxy_view_key(*(mproxy_view *const *)b));
+}
+
+static mproxy_snapshot *snapshot_new(struct mpx_names *names, uint64_t sequence,
+                                     mproxy_view *const *views, size_t count)
+{
+    mproxy_snapshot *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->references = 1;
+    s->sequence = sequence;
+    s->names = mpx_names_ref(names);
+    s->cache = mpx_cache_new();
+    s->views = malloc((2 * count + 1) * sizeof *s->views);
+    if (!s->cache || !s->views) {
+        mproxy_snapshot_unref(s);
+        return NULL;
+    }
+    s->by_key = s->views + count;
+    s->size = count;
+    for (size_t i = 0; i < count; i++)
+        s->views[i] = s->by_key[i] = mproxy_view_ref(views[i]);
+    qsort(s->by_key, count, sizeof *s->by_key, compare_keys);
+    return s;
+}
+
+// Two views of one key, or NULL.
+static const char *find_twin(const mproxy_snapshot *s)
+{
+    for (size_t i = 1; i < s->size; i++)
+        if (compare_keys(&s->by_key[i - 1], &s->by_key[i]) == 0)
+            return mproxy_view_key(s->by_key[i]);
+    return NULL;
+}
+
+mproxy_status mproxy_store_open(const mproxy_store_options *options, mproxy_store **out,
+                                mproxy_error *err)
+{
+    mproxy_store_options o = {0};
+    if (options) // a caller built against an older header gives fewer fields
+        memcpy(&o, options,
+               options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    size_t max_metrics = o.max_metrics ? o.max_metrics : MAX_METRICS_DEFAULT;
+    mproxy_store *store = calloc(1, sizeof *store);
+    if (!store)
+        return mpx_fail(err, MPROXY_E_NOMEM, "store: no memory");
+    pthread_mutex_init(&store->lock, NULL);
+    store->names = mpx_names_new(max_metrics);
+    if (store->names)
+        store->newest = snapshot_new(store->names, 0, NULL, 0);
+    if (!store->newest) {
+        mproxy_store_close(store);
+        return mpx_fail(err, MPROXY_E_NOMEM, "store: no memory");
+    }
+    *out = store;
+    return MPROXY_OK;
+}
+
+void mproxy_store_close(mproxy_store *store)
+{
+    if (!store)
+        return;
+    mproxy_snapshot_unref(store->newest);
+    mpx_names_unref(store->names);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+mproxy_status mproxy_store_metric(mproxy_store *store, const char *name, mproxy_type type,
+                                  const char *doc, const mproxy_metric **out,
+                                  mproxy_error *err)
+{
+    return mpx_names_intern(store->names, name, type, doc, out, err);
+}
+
+const char *mproxy_metric_doc(const mproxy_metric *metric)
+{
+    return __atomic_load_n(&metric->doc, __ATOMIC_ACQUIRE);
+}
+
+size_t mproxy_store_metric_count(const mproxy_store *store)
+{
+    return mpx_names_count(store->names);
+}
+
+const mproxy_metric *mproxy_store_metric_at(const mproxy_store *store, uint32_t id)
+{
+    return mpx_names_at(store->names, id);
+}
+
+const mproxy_metric *const *mproxy_store_metric_order(mproxy_store *store)
+{
+    return mpx_names_order(store->names);
+}
+
+mproxy_status mproxy_store_publish(mproxy_store *store, mproxy_view *const *views,
+                                   size_t count, mproxy_error *err)
+{
+    mproxy_snapshot *fresh =
+        snapshot_new(store->names, store->sequence + 1, views, count);
+    if (!fresh)
+        return mpx_fail(err, MPROXY_E_NOMEM, "snapshot of %zu views: no memory", count);
+    const char *twin = find_twin(fresh);
+    if (twin) {
+        mpx_fail(err, MPROXY_E_EXISTS, "two views have the key '%.100s'", twin);
+        mproxy_snapshot_unref(fresh);
+        return MPROXY_E_EXISTS;
+    }
+    store->sequence++;
+    pthread_mutex_lock(&store->lock);
+    mproxy_snapshot *old = store->newest;
+    store->newest = fresh;
+    pthread_mutex_unlock(&store->lock);
+    mproxy_snapshot_unref(old);
+    return MPROXY_OK;
+}
+
+mproxy_snapshot *mproxy_store_snapshot(mproxy_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    mproxy_snapshot *snapshot = mproxy_snapshot_ref(store->newest);
+    pthread_mutex_unlock(&store->lock);
+    return snapshot;
+}
+
+mproxy_snapshot *mproxy_snapshot_ref(mproxy_snapshot *snapshot)
+{
+    __atomic_add_fetch(&snapshot->references, 1, __ATOMIC_RELAXED);
+    return snapshot;
+}
+
+void mproxy_snapshot_unref(mproxy_snapshot *snapshot)
+{
+    if (!snapshot || __atomic_sub_fetch(&snapshot->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    for (size_t i = 0; i < snapshot->size; i++)
+        mproxy_view_unref(snapshot->views[i]);
+    free(snapshot->views);
+    mpx_cache_free(snapshot->cache);
+    mpx_names_unref(snapshot->names);
+    free(snapshot);
+}
+
+uint64_t mproxy_snapshot_sequence(const mproxy_snapshot *snapshot)
+{
+    return snapshot->sequence;
+}
+
+size_t mproxy_snapshot_size(const mproxy_snapshot *snapshot)
+{
+    return snapshot->size;
+}
+
+const mproxy_view *mproxy_snapshot_at(const mproxy_snapshot *snapshot, size_t index)
+{
+    return index < snapshot->size ? snapshot->views[index] : NULL;
+}
+
+const mproxy_view *mproxy_snapshot_find(const mproxy_snapshot *snapshot, const char *key)
+{
+    size_t low = 0, high = snapshot->size;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(mproxy_view_key(snapshot->by_key[middle]), key);
+        if (order == 0)
+            return snapshot->by_key[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+mproxy_status mpx_snapshot_body(mproxy_snapshot *snapshot, const char *key,
+                                mpx_body_fn render, void *arg, const char **bytes,
+                                size_t *length)
+{
+    return mpx_cache_get(snapshot->cache, snapshot, key, render, arg, bytes, length);
+}
