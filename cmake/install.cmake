@@ -24,6 +24,4 @@ install(FILES ${CMAKE_BINARY_DIR}/cmake/mproxyConfig.cmake
               ${CMAKE_BINARY_DIR}/cmake/mproxyConfigVersion.cmake
         DESTINATION ${package_dir})
 
-file(GLOB pages CONFIGURE_DEPENDS docs/man/*.1)
-install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

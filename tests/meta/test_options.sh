@@ -9,7 +9,8 @@ options_in() {
 }
 
 for tool in proxy-v2 proxy_run; do
-    page=$source_dir/docs/man/$tool.1
+    page=$build_dir/share/man/man1/$tool.1
+    completion=$build_dir/share/bash-completion/completions/$tool
     "$build_dir/bin/$tool" --help >"$scratch/help" || complain "$tool --help failed"
     options_in <"$scratch/help" | sed -n '/^--/p' >"$scratch/in_help"
     [ -s "$scratch/in_help" ] || complain "$tool --help shows no option"
@@ -23,6 +24,9 @@ for tool in proxy-v2 proxy_run; do
         complain_lines "$tool: in --help, not in $page"
     sed -n '/^--/p' "$scratch/in_page" | comm -13 "$scratch/in_help" - |
         complain_lines "$tool: in the manual page, not in --help"
+    sed -n '/^--/p' "$scratch/in_help" | while IFS= read -r option; do
+        grep -qF -e "$option" "$completion" || echo "$option"
+    done | complain_lines "$tool: in --help, not in the completion"
     version=$("$build_dir/bin/$tool" --version | head -n 1)
     case $version in
     *"$(sed -n 's/.*MPROXY_VERSION "\(.*\)"/\1/p' "$source_dir/include/mproxy/base.h")"*) ;;
