@@ -37,8 +37,7 @@ promised "$scratch/promised" libmproxy/segment/*.h
 exported libmproxy_client.so MPROXY_PRIVATE >"$scratch/exported"
 same libmproxy_client.so MPROXY_PRIVATE
 
-# launch.h is proxy_run's own library, which is static.
-core_headers=$(ls include/mproxy/*.h | grep -vE '/(base|job|client|launch|mproxy)\.h$')
+core_headers=$(ls include/mproxy/*.h | grep -vE '/(base|job|client|mproxy)\.h$')
 promised "$scratch/promised" $core_headers
 exported libmproxy.so >"$scratch/exported"
 same libmproxy.so MPROXY_0
