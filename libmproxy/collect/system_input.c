@@ -47,7 +47,7 @@ char *mpx_system_read(struct mpx_system *s, struct mpx_system_file *file, int ro
 {
     struct mpx_system_file once = {0};
     struct mpx_system_file *f = file ? file : &once;
-    if (root < 0)
+    if (root == -1)
         return NULL;
     if (f->fd_plus_1 == 0)
         f->fd_plus_1 = openat(root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) + 1;
