@@ -1,0 +1,317 @@
+// Preparing the environment of a program, and becoming it.
+#include <mproxy/launch.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <mproxy/job.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/utf8.h"
+#include "segment/rendezvous.h"
+#include "segment/writer.h"
+
+extern char **environ;
+
+// The environment as it was found, for a program that has no room for ours.
+static char **found_environment;
+
+__attribute__((format(printf, 2, 3))) static void
+say(const mproxy_launch_options *options, const char *format, ...)
+{
+    if (!options->say)
+        return;
+    struct mpx_buf line = MPX_BUF_INIT;
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (length >= 0 && mpx_buf_reserve(&line, (size_t)length + 1)) {
+        va_start(args, format);
+        vsnprintf(line.data, (size_t)length + 1, format, args);
+        va_end(args);
+        options->say(options->user, line.data);
+    }
+    mpx_buf_free(&line);
+}
+
+static mproxy_status no_memory(mproxy_error *err)
+{
+    return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the environment");
+}
+
+static bool keep_environment(void)
+{
+    size_t count = 0;
+    while (environ[count])
+        count++;
+    free(found_environment);
+    found_environment = malloc((count + 1) * sizeof *environ);
+    if (found_environment)
+        memcpy(found_environment, environ, (count + 1) * sizeof *environ);
+    return found_environment != NULL;
+}
+
+static bool set_number(const char *name, unsigned long long value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", value);
+    return setenv(name, text, 1) == 0;
+}
+
+static mproxy_status find_socket(const char *wished, char out[PATH_MAX],
+                                 mproxy_error *err)
+{
+    char chosen[PATH_MAX];
+    if (!wished) {
+        mpx_rendezvous_default_socket(chosen);
+        wished = chosen;
+    }
+    int length = snprintf(out, PATH_MAX, "%s", wished);
+    if (wished[0] && wished[0] != '/') {
+        char here[PATH_MAX];
+        if (!getcwd(here, sizeof here))
+            return mpx_fail(err, MPROXY_E_INVALID, "socket '%.80s': no working directory",
+                            wished);
+        length = snprintf(out, PATH_MAX, "%s/%s", strcmp(here, "/") ? here : "", wished);
+    }
+    if (!wished[0] || length >= PATH_MAX)
+        return mpx_fail(err, MPROXY_E_INVALID, "socket '%.80s': %s", wished,
+                        wished[0] ? "path too long" : "empty path");
+    return MPROXY_OK;
+}
+
+// Whether `path` is among the words of LD_PRELOAD, which blanks and colons part.
+static bool holds(const char *list, const char *path)
+{
+    size_t want = strlen(path), length;
+    for (; *list; list += length) {
+        list += strspn(list, ": ");
+        length = strcspn(list, ": ");
+        if (length == want && memcmp(list, path, want) == 0)
+            return true;
+    }
+    return false;
+}
+
+static mproxy_status set_preload(const mproxy_launch_options *options, mproxy_error *err)
+{
+    const char *held = getenv("LD_PRELOAD");
+    struct mpx_buf list = MPX_BUF_INIT;
+    mpx_buf_add_text(&list, held ? held : "");
+    for (size_t i = 0; options->exporters; i++) {
+        const mproxy_exporter *e = mproxy_exporters_get(options->exporters, i);
+        if (!e)
+            break;
+        if (!e->chosen || (mpx_buf_text(&list) && holds(list.data, e->path)))
+            continue;
+        if (strpbrk(e->path, ": ")) {
+            say(options,
+                "exporter %s is left out: no blank or colon may be in its path %s",
+                e->name, e->path);
+            continue;
+        }
+        if (list.size)
+            mpx_buf_add_text(&list, ":");
+        mpx_buf_add_text(&list, e->path);
+        say(options, "exporter %s: %s", e->name, e->path);
+    }
+    const char *text = mpx_buf_text(&list);
+    bool ok = text && (!*text || setenv("LD_PRELOAD", text, 1) == 0);
+    mpx_buf_free(&list);
+    return ok ? MPROXY_OK : no_memory(err);
+}
+
+// A job that an outer launcher has named keeps the command it was named with.
+static bool keeps_command(const mproxy_launch_options *options)
+{
+    const char *id = getenv("PROXY_JOB_ID");
+    return !options->jobid && id && *id && getenv("MPROXY_COMMAND");
+}
+
+static mproxy_status set_command(char *const command[], mproxy_error *err)
+{
+    struct mpx_buf text = MPX_BUF_INIT;
+    for (size_t i = 0; command[i] && text.size <= MPROXY_JOB_COMMAND_MAX; i++) {
+        mpx_buf_add_text(&text, i ? " " : "");
+        mpx_buf_add_text(&text, command[i]);
+    }
+    bool ok = mpx_buf_text(&text) != NULL;
+    if (ok) {
+        text.data[mpx_utf8_cut(text.data, text.size, MPROXY_JOB_COMMAND_MAX)] = '\0';
+        ok = setenv("MPROXY_COMMAND", text.data, 1) == 0;
+    }
+    mpx_buf_free(&text);
+    return ok ? MPROXY_OK : no_memory(err);
+}
+
+// What programs below can't find out: under which id a process without one belongs here.
+static mproxy_status set_job(const mproxy_launch_options *options, char *const command[],
+                             mproxy_job *job, uint32_t *rank, mproxy_error *err)
+{
+    unsetenv("MPROXY_LAUNCHER_ID"); // an outer launcher's parent is not ours
+    if (options->jobid && setenv("PROXY_JOB_ID", options->jobid, 1) != 0)
+        return no_memory(err);
+    mproxy_status status = keeps_command(options) ? MPROXY_OK : set_command(command, err);
+    if (status != MPROXY_OK)
+        return status;
+    mproxy_error bad = {0};
+    status = mproxy_job_from_environment(job, rank, &bad);
+    if (status != MPROXY_OK)
+        return no_memory(err);
+    if (bad.status)
+        say(options, "counts for the node only: %s", bad.text);
+    if (job->jobid[0] && setenv("MPROXY_LAUNCHER_ID", job->jobid, 1) != 0) {
+        mproxy_job_clear(job);
+        return no_memory(err);
+    }
+    say(options, "job %s, rank %u of %llu", job->jobid, *rank,
+        (unsigned long long)job->size);
+    return MPROXY_OK;
+}
+
+static mproxy_status set_variables(const mproxy_launch_options *options,
+                                   const char *socket, mproxy_error *err)
+{
+    if (setenv("PROXY_PATH", socket, 1) != 0 ||
+        (options->period_ms && !set_number("PROXY_PERIOD", options->period_ms)) ||
+        !set_number("METRIC_PROXY_LAUNCHER_PPID", (unsigned long long)getppid()))
+        return no_memory(err);
+    return set_preload(options, err);
+}
+
+// Leave a sign of this process where the proxy looks. Whatever fails, the program runs.
+static void meet_proxy(const mproxy_launch_options *options, const char *socket,
+                       const mproxy_job *job, uint32_t rank)
+{
+    char path[PATH_MAX];
+    mproxy_error why = {0};
+    int dir, pid = 0;
+    if (mpx_rendezvous_path(socket, path, &why) != MPROXY_OK ||
+        mpx_rendezvous_open(path, true, &dir, &why) != MPROXY_OK) {
+        say(options, "socket %s: nothing is counted: %s", socket, why.text);
+        return;
+    }
+    bool is_live = mpx_rendezvous_is_live(dir, &pid);
+    close(dir);
+    if (is_live)
+        say(options, "socket %s: the proxy lives (pid %d)", socket, pid);
+    else
+        say(options,
+            "socket %s: no proxy lives there; one that starts later finds the program. A "
+            "private /tmp or /dev/shm hides a proxy: see -u",
+            socket);
+    say(options, "segments in %s", path);
+    struct mpx_writer_birth birth = {.dir_path = path,
+                                     .job = job,
+                                     .rank = rank,
+                                     .kind = MPX_SEG_LAUNCH,
+                                     .proxy_is_live = is_live};
+    struct mpx_writer *sign; // never closed: the lock ends with the exec
+    unsigned reasons = 0;
+    char words[128];
+    if (mpx_writer_open(&birth, &sign, &reasons, &why) != MPROXY_OK)
+        say(options, "no segment for the launcher: %s",
+            reasons ? mpx_off_reason_text(reasons, words, sizeof words) : why.text);
+}
+
+mproxy_status mproxy_launch_prepare(const mproxy_launch_options *options,
+                                    char *const command[], mproxy_error *err)
+{
+    char socket[PATH_MAX];
+    mproxy_job job;
+    uint32_t rank = 0;
+    if (options->jobid && mproxy_job_check_id(options->jobid, err) != MPROXY_OK)
+        return MPROXY_E_INVALID;
+    mproxy_status status = find_socket(options->socket, socket, err);
+    if (status == MPROXY_OK && !keep_environment())
+        status = no_memory(err);
+    if (status == MPROXY_OK)
+        status = set_job(options, command, &job, &rank, err);
+    if (status != MPROXY_OK)
+        return status;
+    status = set_variables(options, socket, err);
+    if (status == MPROXY_OK)
+        meet_proxy(options, socket, &job, rank);
+    mproxy_job_clear(&job);
+    return status;
+}
+
+static mproxy_status refuse(const char *program, int *exit_status, mproxy_error *err)
+{
+    bool is_absent = errno == ENOENT || errno == ENOTDIR;
+    *exit_status = is_absent ? 127 : 126;
+    if (is_absent && !strchr(program, '/'))
+        return mpx_fail(err, MPROXY_E_NOTFOUND, "%.150s: not found in PATH", program);
+    // The kernel says "no such file" of a script's interpreter and of a loader too.
+    if (is_absent && access(program, F_OK) == 0) {
+        *exit_status = 126;
+        return mpx_fail(err, MPROXY_E_SYSTEM,
+                        "%.150s: its interpreter or loader is not there", program);
+    }
+    mproxy_status status = mpx_fail_errno(err, "%.150s", program);
+    return is_absent ? MPROXY_E_NOTFOUND : status;
+}
+
+// As execvp() would find it. Sets errno on failure.
+static bool can_run(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return false;
+    if (S_ISREG(st.st_mode))
+        return access(path, X_OK) == 0;
+    errno = S_ISDIR(st.st_mode) ? EISDIR : EACCES;
+    return false;
+}
+
+static bool can_run_from(const char *list, const char *program)
+{
+    char path[PATH_MAX];
+    int why = ENOENT;
+    for (;; list++) {
+        int length = (int)strcspn(list, ":");
+        int used = snprintf(path, sizeof path, "%.*s%s%s", length, list,
+                            length ? "/" : "", program);
+        if (used < (int)sizeof path && can_run(path))
+            return true;
+        if (errno == EACCES)
+            why = EACCES;
+        list += length;
+        if (!*list)
+            break;
+    }
+    errno = why;
+    return false;
+}
+
+mproxy_status mproxy_launch_check(char *const command[], int *exit_status,
+                                  mproxy_error *err)
+{
+    const char *program = command[0], *list = getenv("PATH");
+    errno = ENOENT;
+    bool ok = *program && (strchr(program, '/') ? can_run(program)
+                           : list               ? can_run_from(list, program)
+                                                : true);
+    return ok ? MPROXY_OK : refuse(program, exit_status, err);
+}
+
+mproxy_status mproxy_launch_exec(char *const command[], int *exit_status,
+                                 mproxy_error *err)
+{
+    execvp(command[0], command);
+    if (errno == E2BIG) {
+        unsetenv("MPROXY_COMMAND");
+        execvp(command[0], command);
+    }
+    if (errno == E2BIG && found_environment)
+        execvpe(command[0], command, found_environment);
+    return refuse(command[0], exit_status, err);
+}
