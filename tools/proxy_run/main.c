@@ -1,0 +1,116 @@
+// proxy_run: prepares its environment, then is the command.
+#include <stdio.h>
+#include <string.h>
+
+#include <mproxy/job.h>
+#include <mproxy/launch.h>
+
+#define TOOL_TABLE "proxy_run/options.def"
+#include "common/define_tool.h"
+
+struct settings {
+    mproxy_launch_options launch;
+    mproxy_exporters *exporters;
+    bool list;
+    bool unknown_exporter; // told already; the list follows
+};
+
+static void say(void *user, const char *line)
+{
+    (void)user;
+    fprintf(stderr, "%s: %s\n", this_tool.name, line);
+}
+
+static void print_exporters(const struct settings *s, FILE *out)
+{
+    for (size_t i = 0; i < mproxy_exporters_count(s->exporters); i++)
+        fprintf(out, " - %s\n", mproxy_exporters_get(s->exporters, i)->name);
+}
+
+static void choose(struct settings *s, const char *names)
+{
+    mproxy_error err;
+    if (mproxy_exporters_choose(s->exporters, names, &err) == MPROXY_OK)
+        return;
+    tool_complain(&this_tool, NULL, "%s", err.text);
+    s->unknown_exporter = true;
+}
+
+static bool take(void *user, int option, const char *argument, char why[TOOL_WHY])
+{
+    struct settings *s = user;
+    switch (option) {
+    case OPT_EXPORTER:
+        choose(s, argument);
+        return true;
+    case OPT_LIST:
+        s->list = true;
+        return true;
+    case OPT_JOBID:
+        s->launch.jobid = argument;
+        return true;
+    case OPT_SOCKET:
+        s->launch.socket = argument;
+        snprintf(why, TOOL_WHY, "empty path");
+        return *argument != '\0';
+    case OPT_PERIOD:
+        return tool_number(argument, 1, 3600000, &s->launch.period_ms, why);
+    case OPT_VERBOSE:
+        s->launch.say = say;
+        return true;
+    }
+    return false;
+}
+
+static int list_exporters(const struct settings *s)
+{
+    print_exporters(s, stdout);
+    return fflush(stdout) == 0 ? TOOL_OK : TOOL_FAILED;
+}
+
+static int run(struct settings *s, char **command)
+{
+    mproxy_error err;
+    int status;
+    if (s->launch.jobid && mproxy_job_check_id(s->launch.jobid, &err) != MPROXY_OK)
+        return tool_misuse(&this_tool, "%s", err.text);
+    if (mproxy_launch_check(command, &status, &err) != MPROXY_OK) {
+        tool_fail(&this_tool, &err, NULL);
+        return status;
+    }
+    if (mproxy_exporters_count(s->exporters) == 0)
+        tool_complain(&this_tool, "is lib/ beside the directory of proxy_run whole?",
+                      "no exporter found: the command runs without being counted");
+    if (mproxy_launch_prepare(&s->launch, command, &err) != MPROXY_OK)
+        return tool_fail(&this_tool, &err, NULL);
+    mproxy_launch_exec(command, &status, &err);
+    tool_fail(&this_tool, &err, NULL);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings s = {.launch.struct_size = sizeof s.launch};
+    mproxy_error err;
+    if (mproxy_exporters_find(NULL, &s.exporters, &err) != MPROXY_OK)
+        return tool_fail(&this_tool, &err, NULL);
+    s.launch.exporters = s.exporters;
+    int status = TOOL_OK, first = tool_parse(&this_tool, argc, argv, take, &s, &status);
+    if (first < 0)
+        goto end;
+    if (s.unknown_exporter) {
+        fprintf(stderr, "%s: hint: these are there:\n", this_tool.name);
+        print_exporters(&s, stderr);
+        status = TOOL_FAILED;
+    } else if (s.list) {
+        status = list_exporters(&s);
+    } else if (first == argc) {
+        status = tool_misuse(&this_tool, "no command given");
+    } else {
+        status = run(&s, argv + first);
+    }
+
+end:
+    mproxy_exporters_free(s.exporters);
+    return status;
+}
