@@ -48,6 +48,10 @@ echo "  exporters  $(cd "$prefix/lib" && echo libmetricproxy-exporter-*.so |
 if [ -s "$build_dir/left-out.txt" ]; then
     echo "Left out:"
     sed 's/^/  /' "$build_dir/left-out.txt"
+    find_missing optional
+    [ -z "$missing_what" ] || echo "To have it, install as root and start again:
+  Debian, Ubuntu:  apt-get install -y --no-install-recommends$missing_apt
+  Fedora, RHEL:    dnf install -y$missing_dnf"
 fi
 case :$PATH: in
 *:"$prefix/bin":*) ;;
