@@ -1,0 +1,76 @@
+// The parts of a reader, for segment/reader*.c alone.
+#ifndef MPX_SEGMENT_READER_PRIVATE_H
+#define MPX_SEGMENT_READER_PRIVATE_H
+
+#include <sys/types.h>
+
+#include "segment/reader.h"
+#include "segment/reader_log.h"
+
+struct mpx_owner {
+    uint32_t uid;
+    uint64_t bytes; // mapped
+};
+
+struct mpx_readers {
+    struct mpx_table_cache *tables;
+    uint64_t max_bytes;
+    uint32_t max_descriptors, descriptors;
+    int dir_fd;
+    bool guarded;
+    struct mpx_owner *owners;
+    size_t owner_count;
+    uint64_t bytes;
+    struct mpx_buf metrics; // of the log that is being read
+    uint64_t *sum;          // of the segment that is being read
+};
+
+struct mpx_reader {
+    struct mpx_readers *rs;
+    char *name;
+    int fd; // -1: not kept
+    dev_t device;
+    ino_t inode;
+    uint32_t owner;
+    uint64_t size; // of the file when last looked at
+    unsigned char *map;
+    uint64_t map_size; // 0: given back
+    bool final;        // the lock was seen free
+    bool done;         // sampled after that
+    bool bad;
+    bool crowded; // could not follow its growth
+    char why[160];
+    struct mpx_seg_header header;
+    struct mpx_reader_state state;
+    struct mpx_log log;
+    struct mpx_def_table *table;
+    uint64_t *sum; // of the last sample
+    double *columns;
+    bool sampled;
+};
+
+// reader_file.c
+
+// The descriptor of a segment: kept, or opened for now. -1 with errno set; ENOENT also when
+// another file has the name now.
+int mpx_reader_borrow(const struct mpx_reader *r);
+void mpx_reader_return(const struct mpx_reader *r, int fd);
+void mpx_reader_drop_descriptor(struct mpx_reader *r);
+void mpx_reader_drop_mapping(struct mpx_reader *r);
+// Map the whole file anew; on failure what was mapped stays.
+mproxy_status mpx_reader_map(struct mpx_reader *r, int fd, uint64_t size,
+                             mproxy_error *err);
+// `why` with the segment's name before it.
+mproxy_status mpx_reader_fail(const struct mpx_reader *r, const mproxy_error *why,
+                              mproxy_error *err);
+// A segment's size: 1 to so many whole pages. Text without the file's name.
+mproxy_status mpx_reader_check_size(uint64_t size, mproxy_error *err);
+
+// reader_sample.c
+
+// Read the records up to `count` that are new. Text without the file's name. The guard is
+// entered by the caller; nothing is used when a page was missing meanwhile.
+mproxy_status mpx_reader_read_log(struct mpx_reader *r, uint32_t count, bool *changed,
+                                  mproxy_error *err);
+
+#endif
