@@ -24,6 +24,9 @@ enum {
     MPX_SEG_ROWS_MAX = 1024,
     MPX_SEG_DEFS_MAX = 16384,
     MPX_SEG_RECORDS_MAX = 65536,
+    MPX_SEG_NAME_MAX = 1024,
+    MPX_SEG_DOC_MAX = 4096,
+    MPX_SEG_BOUNDS_MAX = 128,
     MPX_SEG_SIZE_MAX = 256 << 20, // bytes of a file
 };
 

@@ -328,7 +328,7 @@ static long guess_entries(off_t dir_size)
 bool mpx_rendezvous_is_crowded(const char *dir_path, off_t dir_size)
 {
     // Larger segments are counted when they grow, see mpx_writer.
-    if (guess_entries(dir_size) <= MPX_RENDEZVOUS_SEGMENTS_MAX / 2)
+    if (dir_size >= 0 && guess_entries(dir_size) <= MPX_RENDEZVOUS_SEGMENTS_MAX / 2)
         return false;
     struct tally t = {0};
     return tally_directory(dir_path, &t) && (t.segments >= MPX_RENDEZVOUS_SEGMENTS_MAX ||

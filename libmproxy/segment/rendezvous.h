@@ -55,7 +55,7 @@ MPROXY_API bool mpx_rendezvous_is_live_at(const char *dir_path);
 MPROXY_API mproxy_status mpx_rendezvous_take(int dir_fd, int *lock_fd, mproxy_error *err);
 
 // Whether the directory is past its bounds; counted exactly only when its size suggests
-// it. `dir_size` is st_size of its lstat().
+// it. `dir_size` is st_size of its lstat(), or -1 to count in any case.
 MPROXY_API bool mpx_rendezvous_is_crowded(const char *dir_path, off_t dir_size);
 
 // Say that a process did not count, with no descriptor, no block and no file size: a

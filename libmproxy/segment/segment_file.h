@@ -1,0 +1,49 @@
+// The file of a segment: its name, its birth, and its growth page by page. No descriptor is
+// kept: the mapping of the first page holds the lock, and growth opens the path again.
+#ifndef MPX_SEGMENT_FILE_H
+#define MPX_SEGMENT_FILE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <mproxy/base.h>
+
+#include "segment/layout.h"
+
+// Small, since a path may be built on a signal handler's stack; sockets' paths are shorter.
+enum { MPX_SEGMENT_PATH_MAX = 1024 };
+
+struct mpx_segment_file {
+    dev_t device;
+    ino_t inode;
+    uint64_t size;
+    bool attached; // there is a file that we may let grow
+    bool bounded;  // the bounds without a live proxy apply
+    size_t dir_length;
+    char path[MPX_SEGMENT_PATH_MAX];
+};
+
+// Fill in who we are: pid, uid, start, PID namespace, clocks.
+void mpx_segment_identify(struct mpx_seg_header *header);
+
+// Create `.new-*` in a checked directory (dir_path does not point into f), lock it, write the image (whole pages). Returns 0
+// and the descriptor, or reasons; MPX_OFF_NONE with *fd -1 when there is no directory.
+unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path,
+                                int proxy_is_live, const struct mpx_seg_header *image,
+                                size_t size, int *fd);
+// Rename it to the first name that is free; the number goes to header->image, header being
+// the file's mapped first page. Closes fd in any case; on failure the file is gone.
+unsigned mpx_segment_file_finish(struct mpx_segment_file *f,
+                                 struct mpx_seg_header *header, int fd);
+void mpx_segment_file_abandon(struct mpx_segment_file *f, int fd);
+
+// Append `length` zero bytes (whole pages) and map them: at `at`, or where there is room
+// when NULL. Returns 0 or reasons; *hole is set when the old mapping at `at` may be gone.
+unsigned mpx_segment_file_grow(struct mpx_segment_file *f, size_t length, void *at,
+                               void **out, uint64_t *offset, bool *hole);
+
+// Whether a segment of an earlier image of this process said that it has started.
+bool mpx_segment_file_started_before(const struct mpx_segment_file *f,
+                                     const struct mpx_seg_header *header);
+
+#endif
