@@ -20,7 +20,10 @@ needs lib/libmproxy_client.so libc
 needs bin/proxy_run libc
 needs lib/libmetricproxy-exporter-process.so libc libmproxy_client
 needs lib/libproxyclient.so libc libmproxy_client
-needs lib/libmproxy.so libc libm libmproxy_client libjansson libmicrohttpd libz
+cxx=''
+grep -q 'MPROXY_STATIC_CXX:INTERNAL=1' "$build_dir/CMakeCache.txt" || cxx='libstdc++ libgcc_s'
+# shellcheck disable=SC2086 # a list of words
+needs lib/libmproxy.so libc libm libmproxy_client libjansson libmicrohttpd libz $cxx
 needs bin/proxy-v2 libc libmproxy libmproxy_client
 
 # A preloaded library takes its TLS from the small reserve that programs leave.
