@@ -1,0 +1,54 @@
+// Counts the start and the end of each process.
+//
+// The end of a process that skips its destructors (_exit, _Exit, quick_exit; dash and
+// forked children of Python end so) is seen by standing in for these functions. Signals
+// and exec are no ends, and nothing is counted for them.
+#include <mproxy/client.h>
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+typedef void exit_function(int status);
+
+// Found while the process starts: at its end, looking up symbols may no longer be safe.
+static exit_function *next_exit, *next_Exit, *next_quick_exit;
+
+__attribute__((constructor)) static void start(void)
+{
+    next_exit = (exit_function *)dlsym(RTLD_NEXT, "_exit");
+    next_Exit = (exit_function *)dlsym(RTLD_NEXT, "_Exit");
+    next_quick_exit = (exit_function *)dlsym(RTLD_NEXT, "quick_exit");
+    mproxy_process_started();
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    mproxy_process_finished();
+}
+
+// `next` is NULL in a process that ends before our constructor ran.
+__attribute__((noreturn)) static void end_by(exit_function *next, int status)
+{
+    mproxy_process_finished();
+    if (next)
+        next(status);
+    for (;;)
+        syscall(SYS_exit_group, status);
+}
+
+MPROXY_API __attribute__((noreturn)) void _exit(int status)
+{
+    end_by(next_exit, status);
+}
+
+MPROXY_API __attribute__((noreturn)) void _Exit(int status)
+{
+    end_by(next_Exit, status);
+}
+
+MPROXY_API __attribute__((noreturn)) void quick_exit(int status)
+{
+    end_by(next_quick_exit, status);
+}
