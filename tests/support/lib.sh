@@ -1,0 +1,136 @@
+# What test scripts share. Sourced first: `. "$(dirname "$0")/../support/lib.sh"`.
+#
+# BIN and LIB are the build tree's. Each script gets a fresh directory $TMP, removed at its
+# end together with what runs or lies there; sockets are made there, and nothing of a test
+# touches the default ones.
+set -eu
+unset LD_PRELOAD PROXY_PATH PROXY_JOB_ID PROXY_PERIOD PROXY_ROOT_URL MPROXY_LAUNCHER_ID \
+    MPROXY_COMMAND MPROXY_CRASH_AT 2>/dev/null || :
+BIN=${BIN:?the directory of the tools}
+LIB=${LIB:?the directory of the libraries}
+SUPPORT=$(cd "$(dirname "$0")/../support" && pwd)
+TMP=$(mktemp -d "${TMPDIR:-/tmp}/mproxy-test-XXXXXX")
+SOCKET=$TMP/proxy.socket
+PIDS=
+
+# The rendezvous directory of a socket that lies below /tmp: rendezvous SOCKET.
+rendezvous() {
+    printf '/dev/shm/%s.d\n' "$(printf %s "$1" | sed 's,/,%2F,g')"
+}
+
+# Every socket of the test lies in $TMP, so its rendezvous has $TMP in its name.
+cleanup() {
+    status=$?
+    trap - EXIT INT TERM
+    for pid in $PIDS; do
+        kill -KILL "$pid" 2>/dev/null || :
+    done
+    rm -rf "$TMP" "/dev/shm/$(printf %s "$TMP" | sed 's,/,%2F,g')"*
+    exit $status
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# fail TEXT...: ends the test as failed.
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# want TEXT ACTUAL EXPECTED: both must be the same.
+want() {
+    [ "$2" = "$3" ] || fail "$1: is '$2', should be '$3'"
+}
+
+# skip THING WHY: ends the test as skipped, or failed where MPROXY_REQUIRE lists THING.
+skip() {
+    case ",${MPROXY_REQUIRE:-}," in
+    *",$1,"* | *,all,*) fail "MPROXY_REQUIRE wants $1, and it is not here: $2" ;;
+    esac
+    echo "SKIP: needs $1: $2"
+    exit 77
+}
+
+# need THING...: what the test can't do without.
+need() {
+    for thing; do
+        case $thing in
+        mpi) need mpich openmpi ;;
+        mpich | openmpi)
+            command -v "mpiexec.$thing" >/dev/null && command -v "mpicc.$thing" >/dev/null ||
+                skip mpi "no mpiexec.$thing and mpicc.$thing"
+            ;;
+        netns)
+            [ "$(id -u)" = 0 ] && unshare --net true 2>/dev/null ||
+                skip netns "network namespaces can't be made"
+            ;;
+        root) [ "$(id -u)" = 0 ] || skip root "not root" ;;
+        compiler) command -v "${CC:-cc}" >/dev/null || skip compiler "no C compiler" ;;
+        browser) command -v chromium >/dev/null || skip browser "no chromium" ;;
+        *) command -v "$thing" >/dev/null || skip "$thing" "no program of that name" ;;
+        esac
+    done
+}
+
+# wait_for WHAT COMMAND...: until COMMAND succeeds, at most WAIT_SECONDS (default 20).
+wait_for() {
+    what=$1
+    shift
+    deadline=$(($(date +%s) + ${WAIT_SECONDS:-20}))
+    until "$@" >/dev/null 2>&1; do
+        [ "$(date +%s)" -le $deadline ] || fail "waited in vain for $what"
+        sleep 0.02
+    done
+}
+
+# kill_later PID...: killed at the test's end if still alive.
+kill_later() {
+    PIDS="$PIDS $*"
+}
+
+# start_proxy [OPTION...]: starts proxy-v2 on a free port, with its socket at $SOCKET, its
+# prefix below $TMP and a short period. Sets PROXY_PID, URL (http://127.0.0.1:PORT) and LOG.
+start_proxy() {
+    PROXIES=$((${PROXIES:-0} + 1))
+    LOG=$TMP/proxy-$PROXIES.log
+    "$BIN/proxy-v2" -p 0 --listen 127.0.0.1 -u "$SOCKET" -t "$TMP/prefix" -S 100 \
+        "$@" 2>"$LOG" &
+    PROXY_PID=$!
+    kill_later $PROXY_PID
+    wait_for "the proxy's first line ($(cat "$LOG" 2>/dev/null))" proxy_said_url
+    URL=http://127.0.0.1:$(sed -n \
+        '/^Proxy webserver listening on /{s/.*:\([0-9]*\).*/\1/p;q;}' "$LOG")
+}
+
+proxy_said_url() {
+    grep -q '^Proxy webserver listening on ' "$LOG" && return
+    kill -0 "$PROXY_PID" 2>/dev/null || fail "the proxy ended: $(cat "$LOG")"
+    return 1
+}
+
+# stop_proxy [SIGNAL]: and waits until it is gone; sets STATUS to its exit status.
+stop_proxy() {
+    kill -"${1:-TERM}" "$PROXY_PID"
+    STATUS=0
+    wait "$PROXY_PID" || STATUS=$?
+}
+
+# get PATH: the body of a reply of the proxy.
+get() {
+    curl -sS --fail-with-body --max-time 20 "$URL$1"
+}
+
+# value METRIC [JOB]: a metric's value in the text exposition of a job (default: main).
+value() {
+    get "/metrics${2:+?job=$2}" | awk -v name="$1" '
+        substr($0, 1, length(name) + 1) == name " " { print $NF; found = 1 }
+        END { exit !found }'
+}
+
+# compile OUT FILE [FLAG...]: a test program in $TMP that links the client library.
+compile() {
+    out=$1 file=$2
+    shift 2
+    "${CC:-cc}" -O2 -g -D_GNU_SOURCE -I"$SUPPORT/../../include" -o "$out" "$file" "$@" \
+        -L"$LIB" -Wl,-rpath,"$LIB" -lmproxy_client -pthread
+}
