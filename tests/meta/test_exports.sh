@@ -42,5 +42,15 @@ promised "$scratch/promised" $core_headers
 exported libmproxy.so >"$scratch/exported"
 same libmproxy.so MPROXY_0
 
+# The older API, and the C library's functions that its process exporter stands in for.
+awk '/^[a-z].*\(/ { sub(/\(.*/, ""); n = split($0, word, /[ *]+/); print word[n] }' \
+    bindings/legacy/metric_proxy_client.h | sort -u >"$scratch/promised"
+exported libproxyclient.so >"$scratch/exported"
+comm -23 "$scratch/promised" "$scratch/exported" |
+    complain_lines "libproxyclient.so: in its header, not exported"
+comm -13 "$scratch/promised" "$scratch/exported" |
+    grep -vE '^(_exit|_Exit|quick_exit|__cyg_profile_func_(enter|exit))$' |
+    complain_lines "libproxyclient.so: exported beside its header"
+
 [ -s "$scratch/promised" ] || complain "no function found in the headers"
 verdict

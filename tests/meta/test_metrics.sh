@@ -1,0 +1,29 @@
+#!/bin/sh
+# The tables of docs/metrics.md are those of libmproxy/tables. To write them anew:
+#   sh tests/meta/test_metrics.sh . write
+. "$(dirname "$0")/lib.sh"
+
+cd "$source_dir"
+document=docs/metrics.md
+# Between `<!-- table: FILE -->` and `<!-- end -->` stands what FILE says.
+awk '
+    /^<!-- table: / {
+        print
+        print ""
+        file = $3
+        command = "awk -f tests/meta/metrics.awk libmproxy/tables/" file
+        while ((command | getline line) > 0)
+            print line
+        close(command)
+        print ""
+        inside = 1
+        next
+    }
+    /^<!-- end -->/ { inside = 0 }
+    !inside' "$document" >"$scratch/anew"
+if [ "$build_dir" = write ]; then
+    cp "$scratch/anew" "$document"
+    exit 0
+fi
+diff "$document" "$scratch/anew" | complain_lines "docs/metrics.md is not what the tables say"
+verdict
