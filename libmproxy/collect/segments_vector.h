@@ -1,0 +1,47 @@
+// From a definition table to a vector of metrics, and from columns to their values.
+#ifndef MPX_COLLECT_SEGMENTS_VECTOR_H
+#define MPX_COLLECT_SEGMENTS_VECTOR_H
+
+#include <stdbool.h>
+
+#include <mproxy/reduce.h>
+
+#include "segment/reader.h"
+
+// Layouts by content. They live until the end, as the ledger asks.
+struct mpx_vectors;
+
+struct mpx_vectors_stats {
+    uint64_t refused_names, refused_types, refused_values;
+};
+
+struct mpx_vectors *mpx_vectors_new(mproxy_store *store); // NULL: no memory
+void mpx_vectors_free(struct mpx_vectors *vs);            // accepts NULL
+const struct mpx_vectors_stats *mpx_vectors_get_stats(const struct mpx_vectors *vs);
+
+// Names and order of a fixed vector: has_started, has_finished, then tables/process.def.
+enum { MPX_VALUE_STARTED = 0, MPX_VALUE_FINISHED, MPX_VALUE_PROCESS };
+mproxy_status mpx_vectors_process(struct mpx_vectors *vs, const mproxy_layout **out,
+                                  mproxy_error *err);
+struct mpx_process_values;
+// The values of that vector, MPX_SEG_FINAL_MAX + MPX_VALUE_PROCESS at most.
+void mpx_vectors_fill_process(const struct mpx_process_values *from, bool started,
+                              bool finished, double *values);
+
+// A table's vector, for struct mpx_def_table.user.
+struct mpx_vector_map;
+void mpx_vector_map_free(void *map);
+
+// The vector of a table, made once. NULL layout: no metric of it is taken. `refusal` gets the
+// text of the first definition refused when the vector is made, else stays.
+// @return MPROXY_OK, MPROXY_E_LIMIT (too many vectors), MPROXY_E_NOMEM
+mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_def_table *table,
+                             const mproxy_layout **layout, mproxy_error *refusal,
+                             mproxy_error *err);
+
+// Values from columns. What is not finite, or a counter below zero, is refused: a counter
+// keeps the value it has in `values`, a gauge counts as never set.
+void mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *table,
+                         const double *columns, double *values);
+
+#endif
