@@ -30,13 +30,24 @@ typedef enum mproxy_format {
  */
 typedef mproxy_status (*mproxy_write_fn)(void *arg, const char *bytes, size_t length);
 
+/** What to show, and of it what. All fields may be zero. */
 typedef struct mproxy_render_options {
     size_t struct_size;    /**< sizeof(mproxy_render_options) */
     const char *job_label; /**< text: adds job_id="…" to every sample; NULL: none */
     const char *metric; /**< only this metric (whole name) or family (base); NULL: all */
-    int received_only;  /**< leave out counters that never received data (ts 0) */
-    int desc_only;      /**< JSON: the description alone */
+    int received_only;  /**< leave out counters that never received data (ts 0) and gauges
+                             that nobody set */
+    int desc_only;      /**< JSON: 1 the bare description, 2 {"desc":…} */
+    int ranks;          /**< JSON: with each counter's spread over ranks where known */
 } mproxy_render_options;
+
+/** What one node contributes to a job, for mproxy_render_nodes(). */
+typedef struct mproxy_node_part {
+    const char *node;        /**< host name */
+    int fresh;               /**< it reported lately */
+    double age_s;            /**< seconds since its report */
+    const mproxy_view *view; /**< what it reported of the job */
+} mproxy_node_part;
 
 /** Render one view. @param options may be NULL */
 MPROXY_API mproxy_status mproxy_render_view(const mproxy_view *view, mproxy_format format,
@@ -50,6 +61,19 @@ MPROXY_API mproxy_status mproxy_render_snapshot(const mproxy_snapshot *snapshot,
                                                 mproxy_format format,
                                                 const mproxy_render_options *options,
                                                 mproxy_write_fn write, void *arg);
+
+/**
+ * Render a job per node, as JSON: `{"desc":…,"nodes":[{"node","fresh","age","counters"}],
+ * "spread":[{"name","min","max","mean","min_node","max_node"}]}`. The spread is over the
+ * nodes that have the metric: of a counter's values, of a gauge's means.
+ *
+ * @param view   the job's sum, for its description and its metrics
+ * @param parts  `count` of them
+ */
+MPROXY_API mproxy_status mproxy_render_nodes(const mproxy_view *view,
+                                             const mproxy_node_part *parts, size_t count,
+                                             const mproxy_render_options *options,
+                                             mproxy_write_fn write, void *arg);
 
 /** Longest text of a number, the NUL included. */
 #define MPROXY_NUMBER_MAX 32

@@ -381,7 +381,7 @@ const mproxy_metric *const *mpx_names_order(struct mpx_names *names)
     const mproxy_metric **order = realloc(n->order, (n->count + 1) * sizeof *order);
     if (order)
         n->order = order;
-    if (fresh && order) {
+    if (fresh && order && count > 0) {
         memcpy(fresh, n->by_id + n->ordered, count * sizeof *fresh);
         qsort(fresh, count, sizeof *fresh, compare_pointers);
         merge_fresh(order, n->ordered, fresh, count);

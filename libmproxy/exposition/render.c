@@ -1,0 +1,65 @@
+#include <mproxy/exposition.h>
+
+#include <stdlib.h>
+
+#include "exposition/json_view.h"
+#include "exposition/select.h"
+#include "exposition/text.h"
+
+mproxy_status mproxy_render_view(const mproxy_view *view, mproxy_format format,
+                                 const mproxy_render_options *options,
+                                 mproxy_write_fn write, void *arg)
+{
+    mproxy_render_options o = mpx_render_options_of(options);
+    struct mpx_sink sink;
+    if (mpx_sink_init(&sink, write, arg))
+        return MPROXY_E_NOMEM;
+    if (format == MPROXY_FORMAT_JSON)
+        mpx_json_view(&sink, view, &o);
+    else
+        mpx_text_views(&sink, &view, 1, format, &o, false);
+    return mpx_sink_fini(&sink);
+}
+
+static void text_snapshot(struct mpx_sink *s, const mproxy_snapshot *snapshot,
+                          mproxy_format format, const mproxy_render_options *o)
+{
+    size_t count = mproxy_snapshot_size(snapshot);
+    const mproxy_view **views = malloc((count + 1) * sizeof *views);
+    if (!views) {
+        s->status = MPROXY_E_NOMEM;
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        views[i] = mproxy_snapshot_at(snapshot, i);
+    mpx_text_views(s, views, count, format, o, true);
+    free(views);
+}
+
+mproxy_status mproxy_render_snapshot(const mproxy_snapshot *snapshot,
+                                     mproxy_format format,
+                                     const mproxy_render_options *options,
+                                     mproxy_write_fn write, void *arg)
+{
+    mproxy_render_options o = mpx_render_options_of(options);
+    struct mpx_sink sink;
+    if (mpx_sink_init(&sink, write, arg))
+        return MPROXY_E_NOMEM;
+    if (format == MPROXY_FORMAT_JSON)
+        mpx_json_snapshot(&sink, snapshot, &o);
+    else
+        text_snapshot(&sink, snapshot, format, &o);
+    return mpx_sink_fini(&sink);
+}
+
+mproxy_status mproxy_render_nodes(const mproxy_view *view, const mproxy_node_part *parts,
+                                  size_t count, const mproxy_render_options *options,
+                                  mproxy_write_fn write, void *arg)
+{
+    mproxy_render_options o = mpx_render_options_of(options);
+    struct mpx_sink sink;
+    if (mpx_sink_init(&sink, write, arg))
+        return MPROXY_E_NOMEM;
+    mpx_json_nodes(&sink, view, parts, count, &o);
+    return mpx_sink_fini(&sink);
+}

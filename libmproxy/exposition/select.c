@@ -1,0 +1,57 @@
+#include "exposition/select.h"
+
+#include <string.h>
+
+#include "store/names.h"
+
+mproxy_render_options mpx_render_options_of(const mproxy_render_options *options)
+{
+    mproxy_render_options o = {0};
+    if (options) // a caller built against an older header gives fewer fields
+        memcpy(&o, options,
+               options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    return o;
+}
+
+// The first entry that is not before `wanted` in order of display.
+static const mproxy_entry *lower_bound(struct mpx_range all, const mproxy_metric *wanted)
+{
+    while (all.at < all.end) {
+        const mproxy_entry *middle = all.at + (all.end - all.at) / 2;
+        if (mpx_metric_compare(middle->metric, wanted) < 0)
+            all.at = middle + 1;
+        else
+            all.end = middle;
+    }
+    return all.at;
+}
+
+static bool is_of(const mproxy_metric *metric, const char *name, size_t base_length)
+{
+    if (name[base_length] != '\0')
+        return strcmp(metric->name, name) == 0;
+    return metric->base_length == base_length &&
+           memcmp(metric->name, name, base_length) == 0;
+}
+
+struct mpx_range mpx_select(const mproxy_view *view, const char *metric)
+{
+    struct mpx_range all = {mproxy_view_entries(view), NULL};
+    all.end = all.at + mproxy_view_size(view);
+    if (!metric || !all.at)
+        return all;
+    const mproxy_metric wanted = {.name = metric,
+                                  .base_length = mproxy_metric_base_length(metric)};
+    struct mpx_range found = {lower_bound(all, &wanted), NULL};
+    for (found.end = found.at; found.end < all.end; found.end++)
+        if (!is_of(found.end->metric, metric, wanted.base_length))
+            break;
+    return found;
+}
+
+bool mpx_is_received(const mproxy_entry *entry)
+{
+    if (entry->metric->type == MPROXY_GAUGE)
+        return entry->value.hits > 0;
+    return entry->value.ts_us != 0;
+}

@@ -1,0 +1,20 @@
+// Which entries of a view a rendering shows.
+#ifndef MPX_EXPOSITION_SELECT_H
+#define MPX_EXPOSITION_SELECT_H
+
+#include <stdbool.h>
+
+#include <mproxy/exposition.h>
+
+struct mpx_range {
+    const mproxy_entry *at, *end;
+};
+
+// The caller's options as this version knows them; `options` may be NULL.
+mproxy_render_options mpx_render_options_of(const mproxy_render_options *options);
+// The entries of a metric (whole name) or family (base); all of them if `metric` is NULL.
+struct mpx_range mpx_select(const mproxy_view *view, const char *metric);
+// Whether it ever received data.
+bool mpx_is_received(const mproxy_entry *entry);
+
+#endif

@@ -1,0 +1,294 @@
+// Text formats: all views are walked side by side, family by family, so that each family
+// is written once however many views there are, and nothing is held but the sink's buffer.
+
+#include "exposition/text.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "exposition/number.h"
+#include "exposition/text_private.h"
+#include "metric/escape.h"
+#include "metric/label.h"
+
+bool mpx_ids_has(const struct mpx_ids *ids, uint32_t id)
+{
+    return id / 64 < ids->room && (ids->words[id / 64] >> id % 64 & 1);
+}
+
+void mpx_ids_add(struct mpx_text *t, struct mpx_ids *ids, uint32_t id)
+{
+    if (id / 64 >= ids->room) {
+        size_t room = ((size_t)id / 64 + 1) * 2;
+        uint64_t *words = realloc(ids->words, room * sizeof *words);
+        if (!words) {
+            t->sink->status = MPROXY_E_NOMEM;
+            return;
+        }
+        memset(words + ids->room, 0, (room - ids->room) * sizeof *words);
+        ids->words = words;
+        ids->room = room;
+    }
+    ids->words[id / 64] |= UINT64_C(1) << id % 64;
+}
+
+static const struct mpx_doc *family_doc(const struct mpx_text *t)
+{
+    const struct mpx_doc *doc = NULL;
+    for (size_t i = 0; i < t->count; i++) {
+        struct mpx_range r = t->cursors[i].family;
+        for (; r.at < r.end; r.at++) {
+            doc = mpx_metric_doc_of(mpx_metric_of(r.at->metric));
+            if (doc->help_length > 0)
+                return doc;
+        }
+    }
+    return doc;
+}
+
+void mpx_text_header(struct mpx_text *t, const struct mpx_family *name, const char *type)
+{
+    struct mpx_sink *s = t->sink;
+    const struct mpx_doc *doc = family_doc(t);
+    mpx_sink_text(s, "# HELP ");
+    mpx_sink_add(s, name->base, name->length);
+    mpx_sink_add(s, " ", 1);
+    if (t->is_openmetrics) { // escapes quotes too
+        mpx_escape_label(&s->scratch, doc->text, strlen(doc->text));
+        mpx_sink_scratch(s);
+    } else {
+        mpx_sink_add(s, doc->help, doc->help_length);
+    }
+    mpx_sink_text(s, "\n# TYPE ");
+    mpx_sink_add(s, name->base, name->length);
+    mpx_sink_add(s, " ", 1);
+    mpx_sink_text(s, type);
+    mpx_sink_add(s, "\n", 1);
+}
+
+static void add_label(struct mpx_buf *b, const char *prefix, const char *name,
+                      size_t name_length, const char *value, size_t value_length)
+{
+    mpx_buf_add(b, b->size ? "," : "{", 1);
+    mpx_buf_add_text(b, prefix);
+    mpx_buf_add(b, name, name_length);
+    mpx_buf_add(b, "=\"", 2);
+    mpx_buf_add(b, value, value_length);
+    mpx_buf_add(b, "\"", 1);
+}
+
+void mpx_text_labels(struct mpx_text *t, const struct mpx_text_cursor *c, const char *own,
+                     const char *le)
+{
+    struct mpx_buf *b = &t->sink->scratch;
+    struct mpx_label label;
+    while (mpx_label_next(&own, &label)) {
+        if (le && mpx_label_is(&label, "le"))
+            continue;
+        // As Prometheus does with labels that it sets itself.
+        bool clashes = c->label && mpx_label_is(&label, "job_id");
+        add_label(b, clashes ? "exported_" : "", label.name, label.name_length,
+                  label.value, label.value_length);
+    }
+    if (le)
+        add_label(b, "", "le", 2, le, strlen(le));
+    if (c->label) {
+        mpx_buf_add(b, b->size ? "," : "{", 1);
+        mpx_buf_add(b, c->label, c->label_length);
+    }
+    if (b->size)
+        mpx_buf_add(b, "}", 1);
+    mpx_sink_scratch(t->sink);
+}
+
+void mpx_text_value(struct mpx_text *t, double value)
+{
+    char *at = mpx_sink_room(t->sink, MPROXY_NUMBER_MAX + 2);
+    *at++ = ' ';
+    at = mpx_write_number(at, value);
+    *at++ = '\n';
+    t->sink->at = at;
+}
+
+static void put_sample(struct mpx_text *t, const struct mpx_text_cursor *c,
+                       const struct mpx_metric *m, double value)
+{
+    struct mpx_sink *s = t->sink;
+    if (!c->label) {
+        char *at = mpx_sink_room(s, m->text_length + MPROXY_NUMBER_MAX + 2);
+        at = mpx_put(at, m->text, m->text_length);
+        *at++ = ' ';
+        at = mpx_write_number(at, value);
+        *at++ = '\n';
+        s->at = at;
+        return;
+    }
+    size_t base_length = m->family->text->length;
+    bool has_labels = m->text_length > base_length;
+    if (m->has_job_id) {
+        mpx_sink_add(s, m->text, base_length);
+        mpx_text_labels(t, c, m->text + base_length, NULL);
+    } else {
+        mpx_sink_add(s, m->text, m->text_length - (has_labels ? 1 : 0));
+        mpx_sink_add(s, has_labels ? "," : "{", 1);
+        mpx_sink_add(s, c->label, c->label_length);
+        mpx_sink_add(s, "}", 1);
+    }
+    mpx_text_value(t, value);
+}
+
+// What a sample shows; not finite: nothing.
+static double sample_value(const mproxy_entry *entry)
+{
+    const mproxy_value *value = &entry->value;
+    if (entry->metric->type != MPROXY_GAUGE)
+        return value->total;
+    return value->hits > 0 ? value->total / value->hits : (double)NAN;
+}
+
+// The name and type of a family. OpenMetrics has counters whose name lacks what it adds
+// to their samples, `_total`; another counter's type is not one of its own.
+static const struct mpx_family *name_family(struct mpx_text *t,
+                                            const struct mpx_family *text,
+                                            mproxy_type type, const char **word)
+{
+    *word = type == MPROXY_GAUGE ? "gauge" : "counter";
+    if (!t->is_openmetrics || type == MPROXY_GAUGE)
+        return text;
+    if (text->suffix == MPX_SUFFIX_TOTAL && !mpx_ids_has(&t->claimed, text->stem->id))
+        return text->stem;
+    *word = "unknown";
+    return text;
+}
+
+static mproxy_type first_type(const struct mpx_text *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->cursors[i].family.at < t->cursors[i].family.end)
+            return t->cursors[i].family.at->metric->type;
+    return MPROXY_COUNTER;
+}
+
+struct heading {
+    const struct mpx_family *name;
+    const char *word;
+    mproxy_type type;
+    bool is_written;
+};
+
+static void put_entries(struct mpx_text *t, const struct mpx_text_cursor *c,
+                        struct heading *h)
+{
+    for (const mproxy_entry *entry = c->family.at; entry < c->family.end; entry++) {
+        const struct mpx_metric *m = mpx_metric_of(entry->metric);
+        double value = sample_value(entry);
+        if (m->public.type != h->type || !m->text || !isfinite(value))
+            continue;
+        if (t->o.received_only && !mpx_is_received(entry))
+            continue;
+        if (!h->is_written)
+            mpx_text_header(t, h->name, h->word);
+        h->is_written = true;
+        put_sample(t, c, m, value);
+    }
+}
+
+static void put_family(struct mpx_text *t, const struct mpx_family *family)
+{
+    const struct mpx_family *text = family->text;
+    if (mpx_ids_has(&t->claimed, text->id))
+        return;
+    if (text == family && family->suffix == MPX_SUFFIX_BUCKET &&
+        mpx_text_histogram(t, family))
+        return;
+    mpx_ids_add(t, &t->claimed, text->id);
+    if ((text->suffix == MPX_SUFFIX_SUM || text->suffix == MPX_SUFFIX_COUNT) &&
+        mpx_ids_has(&t->histograms, text->stem->id))
+        return;
+    struct heading h = {.type = first_type(t)};
+    h.name = name_family(t, text, h.type, &h.word);
+    for (size_t i = 0; i < t->count; i++)
+        put_entries(t, &t->cursors[i], &h);
+    if (h.is_written)
+        mpx_ids_add(t, &t->claimed, h.name->id);
+}
+
+static int compare_families(const struct mpx_family *a, const struct mpx_family *b)
+{
+    size_t shorter = a->length < b->length ? a->length : b->length;
+    int order = memcmp(a->base, b->base, shorter);
+    return order ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+// The first family that a view has left, its entries set apart in every cursor.
+static const struct mpx_family *next_family(struct mpx_text *t)
+{
+    const struct mpx_family *next = NULL;
+    for (size_t i = 0; i < t->count; i++) {
+        struct mpx_range rest = t->cursors[i].rest;
+        if (rest.at == rest.end)
+            continue;
+        const struct mpx_family *family = mpx_metric_of(rest.at->metric)->family;
+        if (!next || (family != next && compare_families(family, next) < 0))
+            next = family;
+    }
+    for (size_t i = 0; next && i < t->count; i++) {
+        struct mpx_text_cursor *c = &t->cursors[i];
+        c->family = (struct mpx_range){c->rest.at, c->rest.at};
+        while (c->rest.at < c->rest.end &&
+               mpx_metric_of(c->rest.at->metric)->family == next)
+            c->rest.at++;
+        c->family.end = c->rest.at;
+    }
+    return next;
+}
+
+static char *make_label(const char *job_id, size_t *length)
+{
+    struct mpx_buf b = MPX_BUF_INIT;
+    mpx_buf_add_text(&b, "job_id=\"");
+    mpx_escape_label(&b, job_id, strlen(job_id));
+    mpx_buf_add_text(&b, "\"");
+    *length = b.size;
+    char *label = mpx_buf_take(&b);
+    if (!label)
+        mpx_buf_free(&b);
+    return label;
+}
+
+static bool open_cursors(struct mpx_text *t, const mproxy_view *const *views,
+                         bool label_views)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        struct mpx_text_cursor *c = &t->cursors[i];
+        const char *label = label_views ? mproxy_view_key(views[i]) : t->o.job_label;
+        c->view = views[i];
+        c->rest = mpx_select(views[i], t->o.metric);
+        c->family = (struct mpx_range){c->rest.at, c->rest.at};
+        if (label && !(c->label = make_label(label, &c->label_length)))
+            return false;
+    }
+    return true;
+}
+
+void mpx_text_views(struct mpx_sink *s, const mproxy_view *const *views, size_t count,
+                    mproxy_format format, const mproxy_render_options *o,
+                    bool label_views)
+{
+    struct mpx_text t = {.sink = s, .o = *o, .count = count};
+    t.is_openmetrics = format == MPROXY_FORMAT_OPENMETRICS;
+    t.cursors = calloc(count + 1, sizeof *t.cursors);
+    if (!t.cursors || !open_cursors(&t, views, label_views))
+        s->status = MPROXY_E_NOMEM;
+    const struct mpx_family *family;
+    while (!s->status && (family = next_family(&t)))
+        put_family(&t, family);
+    if (t.is_openmetrics)
+        mpx_sink_text(s, "# EOF\n");
+    for (size_t i = 0; t.cursors && i < count; i++)
+        free(t.cursors[i].label);
+    free(t.cursors);
+    free(t.claimed.words);
+    free(t.histograms.words);
+    mpx_buf_free(&t.name);
+}

@@ -1,0 +1,234 @@
+// Counters NAME_bucket{le}, NAME_sum and NAME_count that belong together are one family in
+// text. Buckets are held until their family ends, since their numeric order is another than
+// the order of their names.
+
+#include "exposition/text_private.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "exposition/number.h"
+#include "metric/label.h"
+#include "store/arena.h"
+
+// One bucket. Buckets of one cursor and equal `set` are one histogram.
+struct bucket {
+    size_t cursor;
+    const char *set; // its labels without le
+    double le;
+    const char *le_text;
+    const mproxy_entry *entry;
+    const mproxy_entry *sum, *count; // of its set
+};
+
+struct collection {
+    struct bucket *buckets;
+    size_t count;
+    struct mpx_arena texts;
+    locale_t locale; // numbers have a point, whatever the program's locale says
+};
+
+static bool parse_le(const struct collection *all, struct bucket *bucket)
+{
+    char *end;
+    bucket->le = strtod_l(bucket->le_text, &end, all->locale);
+    return end != bucket->le_text && *end == '\0' && !isnan(bucket->le);
+}
+
+// False: not a bucket of a histogram, or no memory.
+static bool read_bucket(struct mpx_text *t, struct collection *all, struct bucket *bucket)
+{
+    const mproxy_metric *metric = bucket->entry->metric;
+    const char *at = metric->name + metric->base_length;
+    struct mpx_label label;
+    mpx_buf_clear(&t->name);
+    while (mpx_label_next(&at, &label)) {
+        if (mpx_label_is(&label, "le")) {
+            bucket->le_text =
+                mpx_arena_text(&all->texts, label.value, label.value_length);
+            continue;
+        }
+        mpx_buf_add(&t->name, t->name.size ? "," : "{", 1);
+        mpx_buf_add(&t->name, label.name,
+                    (size_t)(label.value + label.value_length + 1 - label.name));
+    }
+    mpx_buf_add_text(&t->name, t->name.size ? "}" : "");
+    const char *set = mpx_buf_text(&t->name);
+    if (!set || !bucket->le_text)
+        return false;
+    bucket->set = mpx_arena_text(&all->texts, set, t->name.size);
+    return bucket->set && parse_le(all, bucket) && metric->type == MPROXY_COUNTER &&
+           mpx_metric_of(metric)->text && isfinite(bucket->entry->value.total);
+}
+
+static bool collect(struct mpx_text *t, struct collection *all)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->count; i++)
+        count += (size_t)(t->cursors[i].family.end - t->cursors[i].family.at);
+    all->buckets = calloc(count, sizeof *all->buckets);
+    if (!all->buckets)
+        return false;
+    for (size_t i = 0; i < t->count; i++) {
+        struct mpx_range r = t->cursors[i].family;
+        for (; r.at < r.end; r.at++) {
+            struct bucket *bucket = &all->buckets[all->count++];
+            bucket->cursor = i;
+            bucket->entry = r.at;
+            if (!read_bucket(t, all, bucket))
+                return false;
+        }
+    }
+    return true;
+}
+
+static int compare_sets(const struct bucket *a, const struct bucket *b)
+{
+    if (a->cursor != b->cursor)
+        return a->cursor < b->cursor ? -1 : 1;
+    return strcmp(a->set, b->set);
+}
+
+static int compare_buckets(const void *a, const void *b)
+{
+    const struct bucket *x = a, *y = b;
+    int order = compare_sets(x, y);
+    return order ? order : (x->le > y->le) - (x->le < y->le);
+}
+
+// The counter STEM SUFFIX SET that belongs to a set; NULL if there is none to show.
+static const mproxy_entry *find_part(struct mpx_text *t, const struct mpx_family *stem,
+                                     const char *suffix, const struct bucket *bucket)
+{
+    mpx_buf_clear(&t->name);
+    mpx_buf_add(&t->name, stem->base, stem->length);
+    mpx_buf_add_text(&t->name, suffix);
+    mpx_buf_add_text(&t->name, bucket->set);
+    const char *name = mpx_buf_text(&t->name);
+    const mproxy_entry *entry =
+        name ? mproxy_view_find(t->cursors[bucket->cursor].view, name) : NULL;
+    if (!entry || entry->metric->type != MPROXY_COUNTER ||
+        !isfinite(entry->value.total) ||
+        mpx_ids_has(&t->claimed, mpx_metric_of(entry->metric)->family->id))
+        return NULL;
+    return entry;
+}
+
+// Entries that a cursor's view has of STEM SUFFIX; -1: no memory.
+static long count_parts(struct mpx_text *t, const struct mpx_family *stem,
+                        const char *suffix, size_t cursor)
+{
+    mpx_buf_clear(&t->name);
+    mpx_buf_add(&t->name, stem->base, stem->length);
+    mpx_buf_add_text(&t->name, suffix);
+    const char *name = mpx_buf_text(&t->name);
+    if (!name)
+        return -1;
+    struct mpx_range range = mpx_select(t->cursors[cursor].view, name);
+    return (long)(range.end - range.at);
+}
+
+// A set without sum or count, a sum or count without a set, a bound given twice: then
+// nothing is put together, for nothing may be left out.
+static bool find_parts(struct mpx_text *t, struct collection *all,
+                       const struct mpx_family *stem)
+{
+    long sets = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        struct bucket *bucket = &all->buckets[i];
+        bool is_first = i == 0 || compare_sets(bucket - 1, bucket) != 0;
+        if (!is_first && bucket[-1].le == bucket->le)
+            return false;
+        bucket->sum = is_first ? find_part(t, stem, "_sum", bucket) : bucket[-1].sum;
+        bucket->count =
+            is_first ? find_part(t, stem, "_count", bucket) : bucket[-1].count;
+        if (!bucket->sum || !bucket->count)
+            return false;
+        if (i == 0 || bucket[-1].cursor != bucket->cursor)
+            sets = 0;
+        sets += is_first;
+        bool is_last = i + 1 == all->count || bucket[1].cursor != bucket->cursor;
+        if (is_last && (count_parts(t, stem, "_sum", bucket->cursor) != sets ||
+                        count_parts(t, stem, "_count", bucket->cursor) != sets))
+            return false;
+    }
+    return true;
+}
+
+// OpenMetrics wants small integers as "1.0" and powers of ten from 10^6 on as "1e+06".
+static const char *canonical_le(const struct bucket *bucket, char out[MPROXY_NUMBER_MAX])
+{
+    if (isinf(bucket->le))
+        return bucket->le > 0 ? "+Inf" : "-Inf";
+    char *end = mpx_write_shortest(out, bucket->le);
+    *end = '\0';
+    if (bucket->le == floor(bucket->le) && fabs(bucket->le) < 1e6) {
+        end = mpx_write_number(out, bucket->le);
+        memcpy(end, ".0", 3);
+    }
+    return out;
+}
+
+static void put_bucket(struct mpx_text *t, const struct mpx_family *buckets,
+                       const struct bucket *bucket, const char *le, double value)
+{
+    const mproxy_metric *metric = bucket->entry->metric;
+    mpx_sink_add(t->sink, buckets->base, buckets->length);
+    mpx_text_labels(t, &t->cursors[bucket->cursor], metric->name + metric->base_length,
+                    le);
+    mpx_text_value(t, value);
+}
+
+static void put_part(struct mpx_text *t, const struct bucket *bucket,
+                     const mproxy_entry *part)
+{
+    const mproxy_metric *metric = part->metric;
+    mpx_sink_add(t->sink, metric->name, metric->base_length);
+    mpx_text_labels(t, &t->cursors[bucket->cursor], metric->name + metric->base_length,
+                    NULL);
+    mpx_text_value(t, part->value.total);
+}
+
+static void put_histogram(struct mpx_text *t, const struct mpx_family *buckets,
+                          const struct collection *all)
+{
+    char number[MPROXY_NUMBER_MAX];
+    mpx_text_header(t, buckets->stem, "histogram");
+    for (size_t i = 0; i < all->count && !t->sink->status; i++) {
+        const struct bucket *bucket = &all->buckets[i];
+        if (t->o.received_only && !mpx_is_received(bucket->count))
+            continue;
+        const char *le =
+            t->is_openmetrics ? canonical_le(bucket, number) : bucket->le_text;
+        put_bucket(t, buckets, bucket, le, bucket->entry->value.total);
+        if (i + 1 < all->count && compare_sets(bucket, bucket + 1) == 0)
+            continue;
+        if (bucket->le != INFINITY)
+            put_bucket(t, buckets, bucket, "+Inf", bucket->count->value.total);
+        put_part(t, bucket, bucket->sum);
+        put_part(t, bucket, bucket->count);
+    }
+}
+
+bool mpx_text_histogram(struct mpx_text *t, const struct mpx_family *buckets)
+{
+    struct collection all = {.locale = newlocale(LC_ALL_MASK, "C", (locale_t)0)};
+    bool is_one =
+        all.locale && !mpx_ids_has(&t->claimed, buckets->stem->id) && collect(t, &all);
+    if (is_one) {
+        qsort(all.buckets, all.count, sizeof *all.buckets, compare_buckets);
+        is_one = find_parts(t, &all, buckets->stem);
+    }
+    if (is_one) {
+        put_histogram(t, buckets, &all);
+        mpx_ids_add(t, &t->claimed, buckets->id);
+        mpx_ids_add(t, &t->claimed, buckets->stem->id);
+        mpx_ids_add(t, &t->histograms, buckets->stem->id);
+    }
+    free(all.buckets);
+    mpx_arena_fini(&all.texts);
+    if (all.locale)
+        freelocale(all.locale);
+    return is_one;
+}
