@@ -168,7 +168,8 @@ static const struct process_metric process_metrics[] = {
 };
 
 enum { PROCESS_METRICS = sizeof process_metrics / sizeof process_metrics[0] };
-_Static_assert(PROCESS_METRICS <= MPX_SEG_FINAL_MAX, "header.final[] holds them all");
+_Static_assert(PROCESS_METRICS <= (int)MPX_SEG_FINAL_MAX,
+               "header.final[] holds them all");
 
 static mproxy_status add_process(struct mpx_vectors *vs, const struct process_metric *m,
                                  mproxy_error *err)
