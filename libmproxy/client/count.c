@@ -1,0 +1,246 @@
+// The hot path: a few instructions on memory of the calling thread, and everything that is
+// not plain in a cold function beside it.
+
+#include <mproxy/client.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "client/handle.h"
+#include "client/state.h"
+
+#define COLD __attribute__((cold, noinline))
+#define likely(x) __builtin_expect(!!(x), 1)
+
+// A signal handler that comes between these two sees `busy`, and what comes after the fence
+// sees what a handler before it has changed.
+static inline bool enter(struct mpx_thread *t)
+{
+    if (!likely(!t->busy))
+        return false;
+    t->busy = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (likely(atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed)))
+        return true;
+    t->busy = 0;
+    return false;
+}
+
+static inline void leave(struct mpx_thread *t)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    t->busy = 0;
+}
+
+static inline void raise_own(_Atomic uint64_t *slot, uint64_t value)
+{
+    uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
+    atomic_store_explicit(slot, old + value, memory_order_relaxed);
+}
+
+static inline uint64_t add_doubles(uint64_t bits, double value)
+{
+    double number;
+    memcpy(&number, &bits, sizeof number);
+    number += value;
+    memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+
+static inline void raise_own_double(_Atomic uint64_t *slot, double value)
+{
+    uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
+    atomic_store_explicit(slot, add_doubles(old, value), memory_order_relaxed);
+}
+
+static void raise_shared(uint32_t slot, uint64_t value)
+{
+    atomic_fetch_add_explicit(&mpx_client.shared[slot], value, memory_order_relaxed);
+}
+
+static void raise_shared_double(uint32_t slot, double value)
+{
+    _Atomic uint64_t *at = &mpx_client.shared[slot];
+    uint64_t old = atomic_load_explicit(at, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(
+        at, &old, add_doubles(old, value), memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+enum place { NOWHERE, SHARED_ROW, OWN_ROW };
+
+// Where a thread may count whose row does not cover the slots before `end`.
+static enum place find_place(struct mpx_thread *t, uint32_t slot, uint32_t end)
+{
+    if (slot == MPX_NO_SLOT)
+        return NOWHERE;
+    if (!atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed) &&
+        !mpx_client_recover())
+        return NOWHERE;
+    if (t->busy)
+        return SHARED_ROW; // we are a signal handler's call
+    if (end > t->extent && !mpx_rows_prepare(t))
+        return SHARED_ROW;
+    return OWN_ROW;
+}
+
+static COLD void count_slowly(struct mpx_thread *t, uint32_t slot, uint64_t value)
+{
+    enum place place;
+    while ((place = find_place(t, slot, slot + 1)) == OWN_ROW) {
+        // A handler may have come in between: look again.
+        if (!enter(t))
+            continue;
+        bool covered = slot < t->extent;
+        if (covered)
+            raise_own(&t->slots[slot], value);
+        leave(t);
+        if (covered)
+            return;
+    }
+    if (place == SHARED_ROW)
+        raise_shared(slot, value);
+}
+
+static COLD void count_double_slowly(struct mpx_thread *t, uint32_t slot, double value)
+{
+    enum place place;
+    while ((place = find_place(t, slot, slot + 1)) == OWN_ROW) {
+        if (!enter(t))
+            continue;
+        bool covered = slot < t->extent;
+        if (covered)
+            raise_own_double(&t->slots[slot], value);
+        leave(t);
+        if (covered)
+            return;
+    }
+    if (place == SHARED_ROW)
+        raise_shared_double(slot, value);
+}
+
+void mproxy_counter_add(mproxy_counter *counter, uint64_t value)
+{
+    struct mpx_thread *t = &mpx_thread;
+    uint32_t slot = counter->handle.slot;
+    if (likely(enter(t))) {
+        if (likely(slot < t->extent)) {
+            raise_own(&t->slots[slot], value);
+            leave(t);
+            return;
+        }
+        leave(t);
+    }
+    count_slowly(t, slot, value);
+}
+
+void mproxy_fcounter_add(mproxy_fcounter *counter, double value)
+{
+    struct mpx_thread *t = &mpx_thread;
+    uint32_t slot = counter->handle.slot;
+    if (!likely(value >= 0 && value <= __DBL_MAX__))
+        return;
+    if (likely(enter(t))) {
+        if (likely(slot < t->extent)) {
+            raise_own_double(&t->slots[slot], value);
+            leave(t);
+            return;
+        }
+        leave(t);
+    }
+    count_double_slowly(t, slot, value);
+}
+
+// Raises counters from the first on while they are covered; returns how many.
+static size_t raise_covered(struct mpx_thread *t, mproxy_counter *const *counters,
+                            const uint64_t *values, size_t count)
+{
+    size_t i = 0;
+    for (; i < count && likely(counters[i]->handle.slot < t->extent); i++)
+        raise_own(&t->slots[counters[i]->handle.slot], values[i]);
+    return i;
+}
+
+void mproxy_counter_add_many(mproxy_counter *const *counters, const uint64_t *values,
+                             size_t count)
+{
+    struct mpx_thread *t = &mpx_thread;
+    for (size_t done = 0; done < count; done++) {
+        if (likely(enter(t))) {
+            done += raise_covered(t, counters + done, values + done, count - done);
+            leave(t);
+        }
+        if (!likely(done < count))
+            return;
+        count_slowly(t, counters[done]->handle.slot, values[done]);
+    }
+}
+
+// A plain store of the last value: no row, no busy byte; a handler's value is as good.
+void mproxy_gauge_set(mproxy_gauge *gauge, double value)
+{
+    uint32_t slot = gauge->handle.slot;
+    if (slot == MPX_NO_SLOT || !isfinite(value))
+        return;
+    if (!likely(atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed)) &&
+        !mpx_client_recover())
+        return;
+    _Atomic uint64_t *at = &mpx_client.shared[slot];
+    atomic_store_explicit(&at[0], add_doubles(0, value), memory_order_relaxed);
+    atomic_store_explicit(&at[1], 1, memory_order_release);
+}
+
+// Index of the first bound that is not below the value; bound_count when all are.
+static uint32_t find_bucket(const struct mpx_handle *h, double value)
+{
+    uint32_t low = 0, high = h->bound_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (h->bounds[middle] < value)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// The same for the bounds 2^0, 2^1, ...: the exponent, one more when there is a fraction.
+static uint32_t find_power(const struct mpx_handle *h, double value)
+{
+    uint64_t bits;
+    if (value <= 1)
+        return 0;
+    memcpy(&bits, &value, sizeof bits);
+    uint32_t exponent = (uint32_t)(bits >> 52) - 1023;
+    uint32_t bucket = exponent + ((bits & ((UINT64_C(1) << 52) - 1)) != 0);
+    return bucket < h->bound_count ? bucket : h->bound_count;
+}
+
+static COLD void observe_slowly(struct mpx_thread *t, const struct mpx_handle *h,
+                                uint32_t bucket, double value)
+{
+    if (h->slot == MPX_NO_SLOT)
+        return;
+    count_slowly(t, h->slot + bucket, 1);
+    count_double_slowly(t, h->slot + h->bound_count + 1, value);
+}
+
+void mproxy_histogram_observe(mproxy_histogram *histogram, double value)
+{
+    struct mpx_thread *t = &mpx_thread;
+    const struct mpx_handle *h = &histogram->handle;
+    if (!isfinite(value))
+        return;
+    uint32_t bucket = h->powers ? find_power(h, value) : find_bucket(h, value);
+    uint32_t last = h->slot == MPX_NO_SLOT ? MPX_NO_SLOT : h->slot + h->bound_count + 1;
+    if (likely(enter(t))) {
+        if (likely(last < t->extent)) {
+            raise_own(&t->slots[h->slot + bucket], 1);
+            raise_own_double(&t->slots[last], value);
+            leave(t);
+            return;
+        }
+        leave(t);
+    }
+    observe_slowly(t, h, bucket, value);
+}

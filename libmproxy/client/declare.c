@@ -1,0 +1,163 @@
+// Declaring metrics: one handle per name, whoever asks. A handle that could not be had is
+// the one below, which every call takes and which counts nothing.
+
+#include <mproxy/client.h>
+
+#include <math.h>
+#include <string.h>
+
+#include <mproxy/metric.h>
+
+#include "base/err.h"
+#include "client/names.h"
+#include "client/state.h"
+
+#define POWERS 63
+
+static struct mproxy_counter no_counter = {{.slot = MPX_NO_SLOT}};
+static struct mproxy_fcounter no_fcounter = {{.slot = MPX_NO_SLOT}};
+static struct mproxy_gauge no_gauge = {{.slot = MPX_NO_SLOT}};
+static struct mproxy_histogram no_histogram = {{.slot = MPX_NO_SLOT}};
+
+static bool is_same(const struct mpx_handle *a, const struct mpx_handle *b)
+{
+    return a->kind == b->kind && a->scale == b->scale &&
+           a->bound_count == b->bound_count &&
+           (a->bound_count == 0 ||
+            memcmp(a->bounds, b->bounds, a->bound_count * sizeof *a->bounds) == 0);
+}
+
+static struct mpx_handle *check_same(struct mpx_handle *known,
+                                     const struct mpx_handle *wish, mproxy_error *err)
+{
+    if (is_same(known, wish))
+        return known;
+    mpx_fail(err, MPROXY_E_TYPE, "metric '%.120s' is declared with another type, %s",
+             wish->name, known->kind == wish->kind ? "scale or bounds" : "not this one");
+    return NULL;
+}
+
+static mproxy_status check_wish(const struct mpx_handle *wish, const char *doc,
+                                mproxy_error *err)
+{
+    // Its text quotes the name; a longer one is not looked at to its end.
+    size_t length = strnlen(wish->name, MPROXY_NAME_MAX + 1);
+    mproxy_status status = mproxy_metric_check_name(wish->name, length, err);
+    if (status)
+        return status;
+    if (doc && strnlen(doc, MPROXY_DOC_MAX + 1) > MPROXY_DOC_MAX)
+        return mpx_fail(err, MPROXY_E_INVALID,
+                        "metric '%.120s': doc of more than %d bytes", wish->name,
+                        MPROXY_DOC_MAX);
+    if (!isfinite(wish->scale) || wish->scale <= 0)
+        return mpx_fail(err, MPROXY_E_INVALID, "metric '%.120s': scale %g", wish->name,
+                        wish->scale);
+    return MPROXY_OK;
+}
+
+static struct mpx_handle *declare_locked(const struct mpx_handle *wish, const char *doc,
+                                         mproxy_error *err)
+{
+    struct mpx_handle *known = mpx_names_find(wish->name, wish->hash);
+    if (known)
+        return check_same(known, wish, err);
+    struct mpx_handle handle = *wish;
+    mproxy_error why = {0};
+    if (mpx_writer_define(mpx_client.writer, wish->kind, wish->name, doc, wish->scale,
+                          wish->bounds, wish->bound_count, &handle.slot,
+                          &why) != MPROXY_OK) {
+        mpx_fail(err, MPROXY_E_LIMIT, "metric '%.80s': %s", wish->name, why.text);
+        return NULL;
+    }
+    struct mpx_handle *added = mpx_names_add(&handle);
+    if (!added)
+        mpx_fail(err, MPROXY_E_LIMIT, "metric '%.120s': no memory", wish->name);
+    return added;
+}
+
+// NULL, and err says why, when there is no handle to be had.
+static struct mpx_handle *declare(struct mpx_handle *wish, const char *doc,
+                                  mproxy_error *err)
+{
+    if (!wish->name) {
+        mpx_fail(err, MPROXY_E_INVALID, "metric without a name");
+        return NULL;
+    }
+    if (!mpx_client_open()) {
+        mpx_client_fail_off(err);
+        return NULL;
+    }
+    wish->hash = mpx_names_hash(wish->name);
+    struct mpx_handle *known = mpx_names_find(wish->name, wish->hash);
+    if (known)
+        return check_same(known, wish, err);
+    if (check_wish(wish, doc, err) != MPROXY_OK)
+        return NULL;
+    struct mpx_hold h;
+    mpx_hold(&h);
+    known = declare_locked(wish, doc, err);
+    mpx_release(&h);
+    return known;
+}
+
+mproxy_counter *mproxy_counter_get_scaled(const char *name, const char *doc, double scale,
+                                          mproxy_error *err)
+{
+    struct mpx_handle wish = {.kind = MPX_DEF_COUNTER, .name = name, .scale = scale};
+    struct mpx_handle *found = declare(&wish, doc, err);
+    return found ? (mproxy_counter *)found : &no_counter;
+}
+
+mproxy_counter *mproxy_counter_get(const char *name, const char *doc, mproxy_error *err)
+{
+    return mproxy_counter_get_scaled(name, doc, 1, err);
+}
+
+mproxy_fcounter *mproxy_fcounter_get(const char *name, const char *doc, mproxy_error *err)
+{
+    struct mpx_handle wish = {.kind = MPX_DEF_FCOUNTER, .name = name, .scale = 1};
+    struct mpx_handle *found = declare(&wish, doc, err);
+    return found ? (mproxy_fcounter *)found : &no_fcounter;
+}
+
+mproxy_gauge *mproxy_gauge_get(const char *name, const char *doc, mproxy_error *err)
+{
+    struct mpx_handle wish = {.kind = MPX_DEF_GAUGE, .name = name, .scale = 1};
+    struct mpx_handle *found = declare(&wish, doc, err);
+    return found ? (mproxy_gauge *)found : &no_gauge;
+}
+
+static mproxy_status check_bounds(const char *name, const double *bounds, size_t count,
+                                  mproxy_error *err)
+{
+    if (count == 0 || count > MPROXY_BOUNDS_MAX || !bounds)
+        return mpx_fail(err, MPROXY_E_INVALID, "histogram '%.120s': %zu bounds, 1 to %d",
+                        name ? name : "", count, MPROXY_BOUNDS_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(bounds[i]) || (i > 0 && bounds[i] <= bounds[i - 1]))
+            return mpx_fail(err, MPROXY_E_INVALID,
+                            "histogram '%.120s': bound %g is not finite and rising",
+                            name ? name : "", bounds[i]);
+    return MPROXY_OK;
+}
+
+mproxy_histogram *mproxy_histogram_get(const char *name, const char *doc,
+                                       const double *bounds, size_t count,
+                                       mproxy_error *err)
+{
+    struct mpx_handle wish = {.kind = MPX_DEF_HISTOGRAM, .name = name, .scale = 1};
+    double powers[POWERS];
+    wish.powers = !bounds && count == 0;
+    if (wish.powers) {
+        for (int i = 0; i < POWERS; i++)
+            powers[i] = (double)(UINT64_C(1) << i);
+        bounds = powers;
+        count = POWERS;
+    } else if (check_bounds(name, bounds, count, err) != MPROXY_OK) {
+        return &no_histogram;
+    }
+    wish.bounds = bounds;
+    wish.bound_count = (uint32_t)count;
+    struct mpx_handle *found = declare(&wish, doc, err);
+    return found ? (mproxy_histogram *)found : &no_histogram;
+}

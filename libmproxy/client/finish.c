@@ -1,0 +1,121 @@
+// What a process says of itself at its orderly end. It may be called in any state of the
+// program, so it takes no lock and waits for nothing.
+
+#include <mproxy/client.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "client/state.h"
+
+// Indices of header.final[], as tables/process.def has them.
+enum {
+    USER_TIME = 0,
+    SYSTEM_TIME = 1,
+    RESIDENT = 2,
+    MAX_RESIDENT = 3,
+    READ_BYTES = 4,
+    WRITTEN_BYTES = 5,
+    MINOR_FAULTS = 6,
+    MAJOR_FAULTS = 7,
+    VOLUNTARY_SWITCHES = 8,
+    INVOLUNTARY_SWITCHES = 9,
+    THREADS = 10,
+};
+
+struct final {
+    uint64_t set;
+    uint64_t value[MPX_SEG_FINAL_MAX];
+};
+
+static void put(struct final *f, int index, uint64_t value)
+{
+    f->value[index] = value;
+    f->set |= UINT64_C(1) << index;
+}
+
+static uint64_t microseconds(const struct timeval *t)
+{
+    return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
+}
+
+static void read_usage(struct final *f)
+{
+    struct rusage u;
+    if (getrusage(RUSAGE_SELF, &u) != 0)
+        return;
+    put(f, USER_TIME, microseconds(&u.ru_utime));
+    put(f, SYSTEM_TIME, microseconds(&u.ru_stime));
+    put(f, MAX_RESIDENT, (uint64_t)u.ru_maxrss * 1024);
+    put(f, MINOR_FAULTS, (uint64_t)u.ru_minflt);
+    put(f, MAJOR_FAULTS, (uint64_t)u.ru_majflt);
+    put(f, VOLUNTARY_SWITCHES, (uint64_t)u.ru_nvcsw);
+    put(f, INVOLUNTARY_SWITCHES, (uint64_t)u.ru_nivcsw);
+}
+
+// Without a descriptor, or in a program that may not read its own /proc, these are left to
+// what the proxy has sampled.
+static bool read_text(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t got = read(fd, text, size - 1);
+    close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    return got > 0;
+}
+
+static void read_io(struct final *f)
+{
+    char text[512];
+    if (!read_text("/proc/self/io", text, sizeof text))
+        return;
+    const char *read_at = strstr(text, "\nread_bytes: ");
+    const char *write_at = strstr(text, "\nwrite_bytes: ");
+    if (read_at)
+        put(f, READ_BYTES, strtoull(read_at + 13, NULL, 10));
+    if (write_at)
+        put(f, WRITTEN_BYTES, strtoull(write_at + 14, NULL, 10));
+}
+
+// One read tells both: fields 20 (threads) and 24 (resident pages) of /proc/self/stat.
+static void read_stat(struct final *f)
+{
+    char text[512];
+    if (!read_text("/proc/self/stat", text, sizeof text))
+        return;
+    const char *at = strrchr(text, ')');
+    for (int field = 2; at && field < 24; field++) {
+        if (field == 20)
+            put(f, THREADS, strtoull(at, NULL, 10));
+        at = strchr(at + 1, ' ');
+    }
+    if (at)
+        put(f, RESIDENT, strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE));
+}
+
+void mproxy_process_finished(void)
+{
+    struct mpx_client *c = &mpx_client;
+    int saved = errno;
+    // A vfork child sees its parent's memory under a pid of its own; its end is not ours.
+    if (atomic_load(&c->state) == MPX_CLIENT_OPEN && mpx_client_open() &&
+        atomic_load(&c->pid) == getpid() && !atomic_exchange(&c->finished, true)) {
+        struct final f = {0};
+        read_usage(&f);
+        read_io(&f);
+        read_stat(&f);
+        struct mpx_seg_header *header = mpx_writer_header(c->writer);
+        memcpy(header->final, f.value, sizeof header->final);
+        header->final_set = f.set;
+        header->end_wall_ns = (uint64_t)mpx_clock_ns(CLOCK_REALTIME);
+        __atomic_store_n(&header->finished, 1, __ATOMIC_RELEASE);
+    }
+    errno = saved;
+}

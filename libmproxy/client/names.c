@@ -1,0 +1,114 @@
+#include "client/names.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { FIRST_TABLE = 128, FIRST_CHUNK = 16 << 10, CHUNK = 256 << 10 };
+
+struct table {
+    uint32_t mask;
+    uint32_t used;
+    _Atomic(struct mpx_handle *) at[];
+};
+
+static _Atomic(struct table *) current;
+
+// The stretch of memory that is handed out now; the lock guards it.
+static char *chunk;
+static size_t chunk_left;
+
+static void *map_memory(size_t size)
+{
+    void *p =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void *take_memory(size_t size)
+{
+    size = (size + 15) / 16 * 16;
+    if (size > chunk_left) {
+        size_t length = chunk ? CHUNK : FIRST_CHUNK;
+        if (size > length)
+            return map_memory(size);
+        char *fresh = map_memory(length);
+        if (!fresh)
+            return NULL;
+        chunk = fresh;
+        chunk_left = length;
+    }
+    chunk_left -= size;
+    chunk += size;
+    return chunk - size;
+}
+
+uint64_t mpx_names_hash(const char *name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 29;
+}
+
+struct mpx_handle *mpx_names_find(const char *name, uint64_t hash)
+{
+    struct table *t = atomic_load_explicit(&current, memory_order_acquire);
+    if (!t)
+        return NULL;
+    for (uint64_t i = hash;; i++) {
+        struct mpx_handle *h =
+            atomic_load_explicit(&t->at[i & t->mask], memory_order_acquire);
+        if (!h || (h->hash == hash && strcmp(h->name, name) == 0))
+            return h;
+    }
+}
+
+static void insert(struct table *t, struct mpx_handle *handle)
+{
+    uint64_t i = handle->hash;
+    while (atomic_load_explicit(&t->at[i & t->mask], memory_order_relaxed))
+        i++;
+    atomic_store_explicit(&t->at[i & t->mask], handle, memory_order_release);
+    t->used++;
+}
+
+// The old table stays: somebody may be reading it. All of them together are smaller than
+// the last one.
+static struct table *grow(struct table *old)
+{
+    uint32_t size = old ? (old->mask + 1) * 2 : FIRST_TABLE;
+    struct table *t = take_memory(sizeof *t + size * sizeof t->at[0]);
+    if (!t)
+        return NULL;
+    t->mask = size - 1;
+    for (uint32_t i = 0; old && i <= old->mask; i++) {
+        struct mpx_handle *h = atomic_load_explicit(&old->at[i], memory_order_relaxed);
+        if (h)
+            insert(t, h);
+    }
+    atomic_store_explicit(&current, t, memory_order_release);
+    return t;
+}
+
+struct mpx_handle *mpx_names_add(const struct mpx_handle *handle)
+{
+    struct table *t = atomic_load_explicit(&current, memory_order_relaxed);
+    if (!t || t->used >= (t->mask + 1) / 4 * 3)
+        t = grow(t);
+    if (!t)
+        return NULL;
+    size_t bounds_size = handle->bound_count * sizeof(double);
+    size_t name_size = strlen(handle->name) + 1;
+    struct mpx_handle *copy = take_memory(sizeof *copy + bounds_size + name_size);
+    if (!copy)
+        return NULL;
+    *copy = *handle;
+    double *bounds = (double *)(copy + 1);
+    if (bounds_size)
+        memcpy(bounds, handle->bounds, bounds_size);
+    copy->bounds = bounds;
+    copy->name = memcpy((char *)bounds + bounds_size, handle->name, name_size);
+    insert(t, copy);
+    return copy;
+}

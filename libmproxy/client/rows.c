@@ -1,0 +1,112 @@
+// Rows of slots: one per thread while there are some, given back when the thread ends. What
+// a row holds stays in it; the next thread adds to it.
+
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "client/state.h"
+
+// A thread that ends runs the destructor of a key with a value. Beyond the first keys
+// pthread_setspecific() allocates, which must not happen inside a program's malloc.
+#define KEYS_WITHOUT_MALLOC 32
+
+static pthread_key_t key;
+static bool key_is_usable;
+
+static uint16_t free_rows[MPX_SEG_ROWS_MAX]; // guarded by the lock
+static uint32_t free_count;                  // guarded by the lock
+
+// The destructors that come later still count: in row 0.
+static void give_back(void *unused)
+{
+    (void)unused;
+    struct mpx_thread *t = &mpx_thread;
+    bool had_row = t->state == MPX_THREAD_ROW;
+    t->extent = 0;
+    t->state = MPX_THREAD_SHARED;
+    if (!had_row || !atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed))
+        return;
+    struct mpx_hold h;
+    mpx_hold(&h);
+    free_rows[free_count++] = (uint16_t)t->row;
+    mpx_release(&h);
+}
+
+void mpx_rows_init(void)
+{
+    key_is_usable = pthread_key_create(&key, give_back) == 0 && key < KEYS_WITHOUT_MALLOC;
+}
+
+void mpx_rows_reset(struct mpx_thread *t, bool update_is_pending)
+{
+    uint32_t pending = update_is_pending && t->state == MPX_THREAD_ROW ? t->row : 0;
+    free_count = 0;
+    for (uint32_t row = mpx_writer_row_count(mpx_client.writer); row-- > 1;)
+        if (row != pending)
+            free_rows[free_count++] = (uint16_t)row;
+    // `slots` stays: the pending update still stores there, where nobody reads.
+    t->extent = 0;
+    t->full = 0;
+    if (t->state == MPX_THREAD_ROW)
+        t->state = MPX_THREAD_NEW;
+}
+
+// The main thread ends with the process, so it need not give back.
+static bool will_give_back(void)
+{
+    if (!key_is_usable)
+        return syscall(SYS_gettid) == getpid();
+    return pthread_setspecific(key, &mpx_thread) == 0;
+}
+
+static bool find_row_locked(uint32_t slots, uint32_t *row)
+{
+    struct mpx_writer *w = mpx_client.writer;
+    if (free_count == 0)
+        return mpx_writer_add_row(w, slots, row, NULL) == MPROXY_OK;
+    *row = free_rows[free_count - 1];
+    // A shorter row is better than none.
+    if (mpx_writer_extend_row(w, *row, slots, NULL) != MPROXY_OK &&
+        mpx_writer_row(w, *row).extent == 0)
+        return false;
+    free_count--;
+    return true;
+}
+
+static bool take_row_locked(struct mpx_thread *t, uint32_t slots)
+{
+    uint32_t row;
+    if (!will_give_back() || !find_row_locked(slots, &row)) {
+        t->state = MPX_THREAD_SHARED;
+        return false;
+    }
+    struct mpx_row memory = mpx_writer_row(mpx_client.writer, row);
+    t->slots = memory.slots;
+    t->row = row;
+    t->state = MPX_THREAD_ROW;
+    t->full = memory.extent < slots;
+    t->extent = memory.extent;
+    return true;
+}
+
+static bool extend_row_locked(struct mpx_thread *t, uint32_t slots)
+{
+    struct mpx_writer *w = mpx_client.writer;
+    t->full = mpx_writer_extend_row(w, t->row, slots, NULL) != MPROXY_OK;
+    t->extent = mpx_writer_row(w, t->row).extent;
+    return !t->full;
+}
+
+bool mpx_rows_prepare(struct mpx_thread *t)
+{
+    if (t->state == MPX_THREAD_SHARED || t->full)
+        return false;
+    struct mpx_hold h;
+    mpx_hold(&h);
+    uint32_t slots = mpx_writer_slot_end(mpx_client.writer);
+    bool done = t->state == MPX_THREAD_ROW ? extend_row_locked(t, slots)
+                                           : take_row_locked(t, slots);
+    mpx_release(&h);
+    return done;
+}

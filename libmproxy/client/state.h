@@ -1,0 +1,109 @@
+// What the client keeps for the process and for each thread.
+//
+// Rules that hold it together:
+// - `mpx_guard.intact` is tested before anything is written. The kernel wipes it in a child
+//   of fork or of a raw clone, never in one of vfork, which shares our memory.
+// - `busy` is set around an update. A signal handler that finds it set counts in row 0 by
+//   atomic additions and leaves the thread's row alone.
+// - Everything else changes under one lock, with signals blocked, so that a handler never
+//   waits for the thread that it interrupted.
+#ifndef MPX_CLIENT_STATE_H
+#define MPX_CLIENT_STATE_H
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <mproxy/client.h>
+#include <mproxy/job.h>
+
+#include "segment/writer.h"
+
+#define MPX_HIDDEN __attribute__((visibility("hidden")))
+#define MPX_NO_SLOT UINT32_MAX
+
+enum mpx_thread_state {
+    MPX_THREAD_NEW = 0,
+    MPX_THREAD_ROW = 1,    // has a row of its own
+    MPX_THREAD_SHARED = 2, // counts in row 0 for good
+};
+
+struct mpx_thread {
+    _Atomic uint64_t *slots; // of the thread's row; stays valid memory for ever
+    uint32_t extent;         // slots of it that may be written; 0 without a row
+    uint32_t row;
+    uint32_t depth; // how often this thread holds the lock
+    uint8_t busy;
+    uint8_t state;   // enum mpx_thread_state
+    uint8_t full;    // the row cannot be extended
+    uint8_t opening; // inside mpx_client_open()
+};
+_Static_assert(sizeof(struct mpx_thread) <= 64, "fits the static TLS of preloading");
+
+extern MPX_HIDDEN _Thread_local struct mpx_thread mpx_thread
+    __attribute__((tls_model("initial-exec")));
+
+struct mpx_guard {
+    _Alignas(4096) _Atomic uint32_t intact;
+    char rest_of_page[4096 - sizeof(uint32_t)];
+};
+extern MPX_HIDDEN struct mpx_guard mpx_guard;
+
+enum mpx_client_state {
+    MPX_CLIENT_UNOPENED = 0,
+    MPX_CLIENT_OPEN = 1,
+    MPX_CLIENT_OFF = 2,
+};
+
+struct mpx_client {
+    _Atomic int state;     // enum mpx_client_state
+    _Atomic bool armed;    // the guard has been set up once
+    _Atomic bool dead;     // a child that can never be told from its parent: no counting
+    _Atomic bool started;  // mproxy_process_started() was called
+    _Atomic bool finished; // mproxy_process_finished() was called
+    _Atomic int pid;       // whose segment it is
+    _Atomic uint64_t *shared;  // row 0
+    struct mpx_writer *writer; // guarded by the lock
+    unsigned reasons;          // why nobody reads what we count; enum mpx_off_reason
+    char dir_path[PATH_MAX];
+    char jobid[MPROXY_JOB_ID_MAX + 1];
+};
+extern MPX_HIDDEN struct mpx_client mpx_client;
+
+// ---- lock.c
+
+struct mpx_hold {
+    uint64_t signals;
+    int cancel_state;
+    int saved_errno;
+};
+// Block signals and cancellation, and keep errno.
+void mpx_quiet_begin(struct mpx_hold *h);
+void mpx_quiet_end(const struct mpx_hold *h);
+// The same, holding the lock; the thread that holds it may take it again. The guard must
+// have been found intact, or the lock may be one that nobody will ever give back.
+void mpx_hold(struct mpx_hold *h);
+void mpx_release(const struct mpx_hold *h);
+bool mpx_lock_is_free(void);
+// In a forked child: the lock is free, whatever it was.
+void mpx_lock_reset(void);
+
+// ---- process.c
+
+// Open the process's segment, once. True when the process counts.
+bool mpx_client_open(void);
+// The guard is wiped: make this process a client of its own. False when it cannot count.
+bool mpx_client_recover(void);
+// MPROXY_E_OFF with the reason.
+mproxy_status mpx_client_fail_off(mproxy_error *err);
+
+// ---- rows.c
+
+// Give the calling thread a row, or a longer one. False when it has to use row 0.
+bool mpx_rows_prepare(struct mpx_thread *t);
+// Once per process, before the first row.
+void mpx_rows_init(void);
+// In a forked child: all rows are free but the one that an update is pending on.
+void mpx_rows_reset(struct mpx_thread *t, bool update_is_pending);
+
+#endif
