@@ -1,0 +1,132 @@
+#include "reduce/layouts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void layout_free(struct mpx_layout *layout)
+{
+    if (!layout)
+        return;
+    free(layout->gauges);
+    free(layout->sums);
+    free(layout->rows);
+    free(layout);
+}
+
+static struct mpx_layout *layout_new(const mproxy_layout *key)
+{
+    struct mpx_layout *layout = calloc(1, sizeof *layout);
+    if (!layout)
+        return NULL;
+    layout->key = key;
+    layout->gauges = calloc(key->count + 1, sizeof *layout->gauges);
+    layout->sums = calloc(key->count + 1, sizeof *layout->sums);
+    if (!layout->gauges || !layout->sums) {
+        layout_free(layout);
+        return NULL;
+    }
+    for (size_t i = 0; i < key->count; i++)
+        if (key->metrics[i]->type == MPROXY_GAUGE)
+            layout->gauges[layout->gauge_count++] = (uint32_t)i;
+    return layout;
+}
+
+static bool reserve(struct mpx_layouts *ls)
+{
+    if (ls->count < ls->room)
+        return mpx_index_reserve(&ls->index, ls->count + 1);
+    uint32_t room = ls->room ? ls->room * 2 : 16;
+    struct mpx_layout **items = realloc(ls->items, room * sizeof *items);
+    if (!items)
+        return false;
+    ls->items = items;
+    ls->room = room;
+    return mpx_index_reserve(&ls->index, ls->count + 1);
+}
+
+struct mpx_layout *mpx_layouts_get(struct mpx_layouts *ls, const mproxy_layout *key)
+{
+    uint32_t hash = mpx_hash_u64((uintptr_t)key);
+    for (uint32_t at = mpx_index_start(&ls->index, hash), i;
+         mpx_index_next(&ls->index, hash, &at, &i);)
+        if (ls->items[i]->key == key)
+            return ls->items[i];
+    struct mpx_layout *layout = reserve(ls) ? layout_new(key) : NULL;
+    if (!layout)
+        return NULL;
+    layout->id = ls->count;
+    mpx_index_put(&ls->index, hash, ls->count);
+    ls->items[ls->count++] = layout;
+    return layout;
+}
+
+bool mpx_layout_expect(struct mpx_layout *layout)
+{
+    if (layout->parts == layout->row_room) {
+        uint32_t room = layout->row_room ? layout->row_room * 2 : 8;
+        const double **rows = realloc(layout->rows, room * sizeof *rows);
+        if (!rows)
+            return false;
+        layout->rows = rows;
+        layout->row_room = room;
+    }
+    layout->parts++;
+    return true;
+}
+
+// Four doubles that need no more alignment than one: the compiler splits them as the
+// machine's registers ask, at every optimisation level.
+typedef double four __attribute__((vector_size(32), aligned(8), may_alias));
+
+static void add_four_rows(double *sums, const double *const *rows, size_t count)
+{
+    const double *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        *(four *)(sums + i) += (*(const four *)(a + i) + *(const four *)(b + i)) +
+                               (*(const four *)(c + i) + *(const four *)(d + i));
+    for (; i < count; i++)
+        sums[i] += (a[i] + b[i]) + (c[i] + d[i]);
+}
+
+static void add_row(double *sums, const double *row, size_t count)
+{
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        *(four *)(sums + i) += *(const four *)(row + i);
+    for (; i < count; i++)
+        sums[i] += row[i];
+}
+
+static double finite_sum(const struct mpx_layout *layout, size_t column)
+{
+    double sum = 0;
+    for (uint32_t r = 0; r < layout->row_count; r++)
+        if (isfinite(layout->rows[r][column]))
+            sum += layout->rows[r][column];
+    return sum;
+}
+
+void mpx_layout_sum(struct mpx_layout *layout)
+{
+    size_t count = layout->key->count;
+    memset(layout->sums, 0, count * sizeof *layout->sums);
+    uint32_t r = 0;
+    for (; r + 4 <= layout->row_count; r += 4)
+        add_four_rows(layout->sums, layout->rows + r, count);
+    for (; r < layout->row_count; r++)
+        add_row(layout->sums, layout->rows[r], count);
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(layout->sums[i]))
+            layout->sums[i] = finite_sum(layout, i);
+}
+
+void mpx_layouts_fini(struct mpx_layouts *ls)
+{
+    for (uint32_t i = 0; i < ls->count; i++)
+        layout_free(ls->items[i]);
+    free(ls->items);
+    mpx_index_fini(&ls->index);
+    *ls = (struct mpx_layouts){0};
+}
