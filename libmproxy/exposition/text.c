@@ -11,6 +11,9 @@
 #include "metric/escape.h"
 #include "metric/label.h"
 
+// How many entries ahead memory is asked for.
+#define AHEAD 8
+
 bool mpx_ids_has(const struct mpx_ids *ids, uint32_t id)
 {
     return id / 64 < ids->room && (ids->words[id / 64] >> id % 64 & 1);
@@ -182,6 +185,8 @@ static void put_entries(struct mpx_text *t, const struct mpx_text_cursor *c,
     for (const mproxy_entry *entry = c->family.at; entry < c->family.end; entry++) {
         const struct mpx_metric *m = mpx_metric_of(entry->metric);
         double value = sample_value(entry);
+        if (c->family.end - entry > AHEAD)
+            __builtin_prefetch(mpx_metric_of(entry[AHEAD].metric)->text);
         if (m->public.type != h->type || !m->text || !isfinite(value))
             continue;
         if (t->o.received_only && !mpx_is_received(entry))
@@ -236,8 +241,12 @@ static const struct mpx_family *next_family(struct mpx_text *t)
         struct mpx_text_cursor *c = &t->cursors[i];
         c->family = (struct mpx_range){c->rest.at, c->rest.at};
         while (c->rest.at < c->rest.end &&
-               mpx_metric_of(c->rest.at->metric)->family == next)
+               mpx_metric_of(c->rest.at->metric)->family == next) {
+            // Metrics lie in memory in the order in which they were first seen.
+            if (c->rest.end - c->rest.at > AHEAD)
+                __builtin_prefetch(c->rest.at[AHEAD].metric);
             c->rest.at++;
+        }
         c->family.end = c->rest.at;
     }
     return next;
