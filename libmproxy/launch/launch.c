@@ -101,16 +101,33 @@ static bool holds(const char *list, const char *path)
     return false;
 }
 
-static mproxy_status set_preload(const mproxy_launch_options *options, mproxy_error *err)
+static void add_preload(struct mpx_buf *list, const char *path)
 {
-    const char *held = getenv("LD_PRELOAD");
-    struct mpx_buf list = MPX_BUF_INIT;
-    mpx_buf_add_text(&list, held ? held : "");
-    for (size_t i = 0; options->exporters; i++) {
+    if (mpx_buf_text(list) && holds(list->data, path))
+        return;
+    if (list->size)
+        mpx_buf_add_text(list, ":");
+    mpx_buf_add_text(list, path);
+}
+
+// The exporters need the client library. Named by its path it is there when they are
+// loaded; else the loader would look for it in some twenty folders, in each process.
+static void add_client_library(struct mpx_buf *list, const char *exporter)
+{
+    struct mpx_buf path = MPX_BUF_INIT;
+    mpx_buf_add(&path, exporter, (size_t)(strrchr(exporter, '/') - exporter));
+    mpx_buf_addf(&path, "/libmproxy_client.so.%d", MPROXY_VERSION_MAJOR);
+    if (mpx_buf_text(&path) && access(path.data, R_OK) == 0)
+        add_preload(list, path.data);
+    mpx_buf_free(&path);
+}
+
+static void add_exporters(struct mpx_buf *list, const mproxy_launch_options *options)
+{
+    size_t count = mproxy_exporters_count(options->exporters);
+    for (size_t i = 0; i < count; i++) {
         const mproxy_exporter *e = mproxy_exporters_get(options->exporters, i);
-        if (!e)
-            break;
-        if (!e->chosen || (mpx_buf_text(&list) && holds(list.data, e->path)))
+        if (!e->chosen)
             continue;
         if (strpbrk(e->path, ": ")) {
             say(options,
@@ -118,11 +135,19 @@ static mproxy_status set_preload(const mproxy_launch_options *options, mproxy_er
                 e->name, e->path);
             continue;
         }
-        if (list.size)
-            mpx_buf_add_text(&list, ":");
-        mpx_buf_add_text(&list, e->path);
+        add_client_library(list, e->path);
+        add_preload(list, e->path);
         say(options, "exporter %s: %s", e->name, e->path);
     }
+}
+
+static mproxy_status set_preload(const mproxy_launch_options *options, mproxy_error *err)
+{
+    const char *held = getenv("LD_PRELOAD");
+    struct mpx_buf list = MPX_BUF_INIT;
+    mpx_buf_add_text(&list, held ? held : "");
+    if (options->exporters)
+        add_exporters(&list, options);
     const char *text = mpx_buf_text(&list);
     bool ok = text && (!*text || setenv("LD_PRELOAD", text, 1) == 0);
     mpx_buf_free(&list);
