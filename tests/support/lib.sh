@@ -31,6 +31,15 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
+# said WHAT [SOCKET]: what the segments of a socket's rendezvous say of one thing: processes,
+# live, has_started, has_finished, or a metric. See support/segments.c.
+said() {
+    "$SEGMENTS" "$(rendezvous "${2:-$SOCKET}")" >"$TMP/said" || fail "no rendezvous"
+    awk -v what="$1" '
+        substr($0, 1, length(what) + 1) == what " " { print substr($0, length(what) + 2) }
+        ' "$TMP/said"
+}
+
 # fail TEXT...: ends the test as failed.
 fail() {
     echo "FAILED: $*" >&2

@@ -58,12 +58,12 @@ has "PROXY_PATH=$SOCKET"
 has "PROXY_PERIOD=250"
 has "METRIC_PROXY_LAUNCHER_PPID=[0-9]*"
 has "MPROXY_COMMAND=env"
-has "LD_PRELOAD=$LIB/libmetricproxy-exporter-process.so.*"
 "$run" -u "$SOCKET" -e process -- env >"$TMP/env"
 grep -q '^PROXY_JOB_ID=' "$TMP/env" && fail "a job id without -j"
-has "LD_PRELOAD=$LIB/libmetricproxy-exporter-process.so"
-LD_PRELOAD=$LIB/libmproxy_client.so "$run" -e process -u "$SOCKET" env >"$TMP/env"
-has "LD_PRELOAD=$LIB/libmproxy_client.so:$LIB/libmetricproxy-exporter-process.so"
+has "LD_PRELOAD=$LIB/libmproxy_client.so.0:$LIB/libmetricproxy-exporter-process.so"
+LD_PRELOAD=$LIB/libproxyclient.so "$run" -e process -u "$SOCKET" "$run" env >"$TMP/env"
+has "LD_PRELOAD=$LIB/libproxyclient.so:$LIB/libmproxy_client.so.0:$LIB/.*-process.so"
+want "preloads, two proxy_runs" "$(grep -o process.so "$TMP/env" | wc -l)" 1
 
 # -v tells what is done.
 "$run" -v -u "$SOCKET" -j job2 true 2>"$TMP/err"
@@ -73,7 +73,7 @@ for text in "job job2, rank 0 of 1" "socket $SOCKET: no proxy lives there" \
 done
 
 # It needs the C library only, and finds its exporters through a link to it.
-ldd "$run" | awk '{ print $1 }' | grep -qvE '^(linux-vdso|libc\.|/lib|/usr/lib|libasan|libubsan|libtsan|libm\.|libgcc_s)' &&
+ldd "$run" 2>&1 | grep -v 'statically linked' | awk '{ print $1 }' | grep -qvE '^(linux-vdso|libc\.|/lib|/usr/lib|libasan|libubsan|libtsan|libm\.|libgcc_s)' &&
     fail "links more than the C library: $(ldd "$run")"
 ln -s "$run" "$TMP/link"
 want "list through a link" "$("$TMP/link" -l)" "$(cat "$TMP/list")"

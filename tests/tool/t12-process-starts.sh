@@ -1,0 +1,127 @@
+#!/bin/sh
+# Starts and ends of processes: shells, Python, exec, each way to end, and what can't be
+# seen. Looked up in the segments; no proxy takes part.
+. "$(dirname "$0")/../support/lib.sh"
+need compiler bash dash python3
+number=0
+
+# counts STARTED FINISHED COMMAND...: in a rendezvous of its own.
+counts() {
+    started=$1 finished=$2
+    shift 2
+    number=$((number + 1))
+    SOCKET=$TMP/$number.socket
+    "$BIN/proxy_run" -u "$SOCKET" -j j -- "$@" >"$TMP/out" 2>&1 || :
+    want "has_started of $*" "$(said has_started)" $started
+    want "has_finished of $*" "$(said has_finished)" $finished
+    want "live of $*" "$(said live)" 0
+}
+
+counts 1 1 true
+counts 1 1 false
+counts 1 0 dash -c 'kill -KILL $$'
+counts 2 2 dash -c '/bin/true; exit 3'
+counts 2 2 dash -c '(exit 0) & wait'
+counts 3 3 dash -c '/bin/true | /bin/cat; exit 0'
+counts 1 1 dash -c 'exec dash -c "exec true"'
+counts 1 1 bash -c /bin/true # it becomes its last command
+counts 3 3 bash -c '/bin/true; (:); exit 0'
+counts 2 1 bash -c '(kill -KILL $BASHPID); exit 0'
+
+cat >"$TMP/mp.py" <<'TXT'
+import multiprocessing, sys
+def work(n):
+    return n * n
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    ps = [multiprocessing.Process(target=work, args=(i,)) for i in range(4)]
+    for p in ps: p.start()
+    for p in ps: p.join()
+TXT
+python=$(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))')
+counts 5 5 "$python" "$TMP/mp.py" fork
+# A resource tracker is a process of its own.
+counts 6 6 "$python" "$TMP/mp.py" spawn
+counts 3 3 "$python" -c 'import subprocess
+subprocess.run(["/bin/true"]); subprocess.run(["/bin/false"])'
+counts 2 2 "$python" -c 'import os
+if os.fork() == 0: os._exit(3)
+os.wait()'
+
+cat >"$TMP/ends.c" <<'TXT'
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void *end_from_thread(void *status)
+{
+    exit((int)(long)status);
+}
+
+int main(int argc, char **argv)
+{
+    const char *how = argc > 1 ? argv[1] : "";
+    pthread_t thread;
+    if (!strcmp(how, "_exit"))
+        _exit(0);
+    if (!strcmp(how, "_Exit"))
+        _Exit(0);
+    if (!strcmp(how, "quick_exit"))
+        quick_exit(0);
+    if (!strcmp(how, "abort"))
+        abort();
+    if (!strcmp(how, "thread")) {
+        pthread_create(&thread, NULL, end_from_thread, NULL);
+        pause();
+    }
+    if (!strcmp(how, "vfork-fails")) {
+        if (vfork() == 0) {
+            execl("/no/such/program", "x", NULL);
+            _exit(127);
+        }
+        wait(NULL);
+    }
+    if (!strcmp(how, "vfork-true")) {
+        if (vfork() == 0) {
+            execl("/bin/true", "true", NULL);
+            _exit(127);
+        }
+        wait(NULL);
+    }
+    if (!strcmp(how, "exec-fails"))
+        execl("/no/such/program", "x", NULL);
+    if (!strcmp(how, "clone")) { // as some runtimes fork: nothing of the C library runs
+        if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0)
+            syscall(SYS_exit_group, 0);
+        wait(NULL);
+    }
+    return 0;
+}
+TXT
+"${CC:-cc}" -o "$TMP/ends" "$TMP/ends.c" -pthread
+for how in return _exit _Exit quick_exit thread exec-fails vfork-fails clone; do
+    counts 1 1 "$TMP/ends" $how
+done
+counts 1 0 "$TMP/ends" abort
+counts 2 2 "$TMP/ends" vfork-true
+
+# Programs that can't be preloaded are known by the launcher's sign alone.
+if "${CC:-cc}" -static -o "$TMP/static" "$TMP/ends.c" -pthread 2>/dev/null; then
+    counts 0 0 "$TMP/static" return
+    want "processes" "$(said processes)" 1
+fi
+# Two libraries that both count are one count.
+SOCKET=$TMP/both.socket
+LD_PRELOAD=$LIB/libproxyclient.so "$BIN/proxy_run" -u "$SOCKET" true
+want "has_started under both" "$(said has_started)" 1
+want "has_finished under both" "$(said has_finished)" 1
+SOCKET=$TMP/legacy.socket
+mkdir -m 700 "$(rendezvous "$SOCKET")"
+PROXY_PATH=$SOCKET PROXY_JOB_ID=j LD_PRELOAD=$LIB/libproxyclient.so dash -c '/bin/true; :'
+want "has_started under the older library" "$(said has_started)" 2
+want "has_finished under the older library" "$(said has_finished)" 2
