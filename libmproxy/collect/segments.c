@@ -1,0 +1,291 @@
+#include "collect/segments.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crash.h"
+#include "base/err.h"
+#include "collect/segments_private.h"
+
+enum { WARNINGS_PER_ROUND = 8 };
+
+void mpx_segments_warn(struct mpx_segments *s, const char *format, ...)
+{
+    if (!s->warn || ++s->warned > WARNINGS_PER_ROUND)
+        return;
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    s->warn(s->warn_arg, line);
+}
+
+static void warn_of_more(struct mpx_segments *s)
+{
+    if (!s->warn || s->warned <= WARNINGS_PER_ROUND)
+        return;
+    char line[64];
+    snprintf(line, sizeof line, "segments: %u more warnings in this round",
+             s->warned - WARNINGS_PER_ROUND);
+    s->warn(s->warn_arg, line);
+}
+
+// Both or none.
+static mproxy_status open_directory(int dir_fd, int *fd, DIR **dir, mproxy_error *err)
+{
+    int own = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+    int listed = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = listed >= 0 ? fdopendir(listed) : NULL;
+    if (own >= 0 && stream) {
+        *fd = own;
+        *dir = stream;
+        return MPROXY_OK;
+    }
+    mproxy_status status = mpx_fail_errno(err, "rendezvous directory");
+    if (stream)
+        closedir(stream);
+    else if (listed >= 0)
+        close(listed);
+    if (own >= 0)
+        close(own);
+    return status;
+}
+
+static mproxy_status open_parts(struct mpx_segments *s,
+                                const struct mpx_segments_options *o, mproxy_error *err)
+{
+    struct mpx_readers_options readers = {.max_bytes_per_uid = o->max_bytes_per_uid,
+                                          .max_descriptors = o->max_descriptors,
+                                          .free_user = mpx_vector_map_free};
+    mproxy_status status = open_directory(o->dir_fd, &s->dir_fd, &s->dir, err);
+    if (status == MPROXY_OK)
+        status = mpx_procfs_open(o->proc_root ? o->proc_root : "/proc", &s->procfs, err);
+    if (status == MPROXY_OK)
+        status = mpx_readers_open(&readers, &s->readers, err);
+    if (status == MPROXY_OK)
+        status = mpx_vectors_process(s->vectors, &s->process_layout, err);
+    mproxy_error why;
+    if (status == MPROXY_OK && mpx_samples_open(o->state_fd, &s->samples, &why))
+        mpx_segments_warn(s, "%s; what /proc says of processes is kept in memory only",
+                          why.text);
+    return status;
+}
+
+mproxy_status mpx_segments_open(const struct mpx_segments_options *o,
+                                struct mpx_segments **out, mproxy_error *err)
+{
+    struct mpx_segments *s = calloc(1, sizeof *s);
+    if (!s)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for segments");
+    s->store = o->store;
+    s->ledger = o->ledger;
+    s->dir_fd = -1;
+    s->warn = o->warn;
+    s->warn_arg = o->warn_arg;
+    s->dir_path = strdup(o->dir_path);
+    s->vectors = mpx_vectors_new(o->store);
+    mproxy_status status = MPROXY_E_NOMEM;
+    if (s->dir_path && s->vectors)
+        status = open_parts(s, o, err);
+    else
+        mpx_fail(err, status, "no memory for segments");
+    if (status != MPROXY_OK)
+        mpx_segments_close(s);
+    else
+        *out = s;
+    return status;
+}
+
+static void forget_all(struct mpx_segments *s)
+{
+    // What /proc said must be there for the next proxy.
+    mpx_samples_close(s->samples);
+    s->samples = NULL;
+    for (size_t i = 0; i < MPX_SEGMENT_BUCKETS; i++)
+        while (s->names[i])
+            mpx_segments_drop(s, s->names[i]);
+}
+
+void mpx_segments_close(struct mpx_segments *s)
+{
+    if (!s)
+        return;
+    forget_all(s);
+    mpx_readers_close(s->readers);
+    mpx_vectors_free(s->vectors);
+    mpx_procfs_close(s->procfs);
+    if (s->dir)
+        closedir(s->dir);
+    if (s->dir_fd >= 0)
+        close(s->dir_fd);
+    free(s->dir_path);
+    free(s);
+}
+
+// Read everything, and see who has ended. True when somebody has since the last look.
+static bool read_units(struct mpx_segments *s)
+{
+    bool news = false;
+    for (struct mpx_unit *u = s->units; u; u = u->list_next) {
+        if (u->folded)
+            continue;
+        mpx_unit_read(s, u);
+        news |= mpx_unit_check_life(s, u);
+    }
+    return news;
+}
+
+// A process may have made another segment, by exec, after the directory was read and before
+// it was found gone; it has to be counted with it. Units that this look finds first are not
+// asked whether they live: they would need yet another.
+static mproxy_status look_again(struct mpx_segments *s, mproxy_error *err)
+{
+    mproxy_status status = mpx_segments_scan(s, err);
+    for (struct mpx_unit *u = s->units; u; u = u->list_next)
+        if (!u->folded)
+            mpx_unit_read(s, u);
+    return status;
+}
+
+static mproxy_status submit_units(struct mpx_segments *s, mproxy_error *err)
+{
+    mproxy_status status = MPROXY_OK;
+    for (struct mpx_unit *u = s->units; u; u = u->list_next) {
+        if (u->folded)
+            continue;
+        mpx_unit_sample(s, u);
+        mproxy_status one = mpx_unit_submit(s, u, status == MPROXY_OK ? err : NULL);
+        status = status == MPROXY_OK ? one : status;
+    }
+    return status;
+}
+
+mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
+                                 uint64_t wall_us, mproxy_error *err)
+{
+    s->round++;
+    s->boot_ms = boot_ms;
+    s->wall_us = wall_us;
+    s->warned = 0;
+    s->missed = false;
+    mproxy_status status = mpx_segments_scan(s, err);
+    mpx_segments_forget_unseen(s);
+    if (read_units(s) && status == MPROXY_OK)
+        status = look_again(s, err);
+    // What an earlier proxy sampled of processes that are not there any more.
+    if (s->samples && status == MPROXY_OK && !s->missed)
+        mpx_samples_sweep(s->samples);
+    mproxy_status submitted = submit_units(s, status == MPROXY_OK ? err : NULL);
+    warn_of_more(s);
+    MPX_CRASH_POINT("collect.read");
+    return status == MPROXY_OK ? submitted : status;
+}
+
+static int unlink_one(void *arg, const char *name)
+{
+    struct mpx_segments *s = arg;
+    struct mpx_segment *seg = mpx_segments_find(s, name);
+    // Another file under the name of one that was removed under us is not ours to remove.
+    bool is_other = seg && seg->reader && seg->inode != mpx_reader_inode(seg->reader);
+    if (!is_other && unlinkat(s->dir_fd, name, 0) != 0 && errno != ENOENT)
+        return 0;
+    MPX_CRASH_POINT("collect.unlinked");
+    if (seg)
+        seg->unlinked = true;
+    return 1;
+}
+
+void mpx_segments_unlink(struct mpx_segments *s)
+{
+    mproxy_ledger_unlink_pending(s->ledger, unlink_one, s);
+    for (struct mpx_unit *u = s->units, *next; u; u = next) {
+        next = u->list_next;
+        // Its last segment takes the unit with it.
+        for (size_t i = u->count; i-- > 0;) {
+            bool is_last = u->count == 1;
+            if (u->segments[i]->unlinked)
+                mpx_segments_drop(s, u->segments[i]);
+            else
+                is_last = false;
+            if (is_last)
+                break;
+        }
+    }
+}
+
+bool mpx_segments_lost(const struct mpx_segments *s)
+{
+    struct stat path, open;
+    return fstat(s->dir_fd, &open) != 0 || lstat(s->dir_path, &path) != 0 ||
+           path.st_dev != open.st_dev || path.st_ino != open.st_ino;
+}
+
+mproxy_status mpx_segments_move(struct mpx_segments *s, int dir_fd, int state_fd,
+                                mproxy_error *err)
+{
+    int fd;
+    DIR *dir;
+    mproxy_status status = open_directory(dir_fd, &fd, &dir, err);
+    if (status != MPROXY_OK)
+        return status;
+    mproxy_error why;
+    if (s->samples && mpx_samples_move(s->samples, state_fd, &why) != MPROXY_OK)
+        mpx_segments_warn(s, "%s; a proxy after this one will not know them", why.text);
+    closedir(s->dir);
+    close(s->dir_fd);
+    s->dir = dir;
+    s->dir_fd = fd;
+    mpx_readers_set_directory(s->readers, fd);
+    return MPROXY_OK;
+}
+
+static void count_refused(const struct mpx_segment *seg, struct mpx_segments_stats *out)
+{
+    switch (seg->bad) {
+    case MPROXY_OK:
+        break;
+    case MPROXY_E_VERSION:
+        out->bad_version++;
+        break;
+    case MPROXY_E_LIMIT:
+        out->bad_limit++;
+        break;
+    case MPROXY_E_SYSTEM:
+    case MPROXY_E_NOMEM:
+        out->bad_system++;
+        break;
+    default:
+        out->bad_corrupt++;
+    }
+}
+
+void mpx_segments_stats(const struct mpx_segments *s, struct mpx_segments_stats *out)
+{
+    const struct mpx_vectors_stats *vectors = mpx_vectors_get_stats(s->vectors);
+    *out = s->stats;
+    out->bytes = mpx_readers_bytes(s->readers);
+    out->refused_names = vectors->refused_names;
+    out->refused_types = vectors->refused_types;
+    out->refused_values = vectors->refused_values;
+    for (size_t i = 0; i < MPX_SEGMENT_BUCKETS; i++)
+        for (const struct mpx_segment *seg = s->names[i]; seg; seg = seg->next) {
+            out->segments += seg->reader != NULL;
+            count_refused(seg, out);
+        }
+    for (const struct mpx_unit *u = s->units; u; u = u->list_next) {
+        if (!u->segments[0]->reader)
+            continue;
+        out->processes++;
+        out->alive += !u->process.final;
+    }
+}

@@ -1,0 +1,127 @@
+// The parts of the segment collector, for collect/segments*.c alone.
+//
+// A *segment* here is a name in the directory; a *unit* is what the ledger takes as one
+// process: the segments of all images of one (user, PID namespace, pid, start, job).
+#ifndef MPX_COLLECT_SEGMENTS_PRIVATE_H
+#define MPX_COLLECT_SEGMENTS_PRIVATE_H
+
+#include <dirent.h>
+
+#include "collect/procfs.h"
+#include "collect/samples.h"
+#include "collect/segments.h"
+#include "collect/segments_vector.h"
+
+enum {
+    MPX_SEGMENT_BUCKETS = 4096,
+    MPX_SEGMENT_NAMES_MAX = 1 << 18, // known at a time
+    MPX_PROCESS_VALUES = MPX_VALUE_PROCESS + MPX_SEG_FINAL_MAX,
+};
+
+struct mpx_unit;
+
+struct mpx_segment {
+    struct mpx_segment *next; // of its bucket
+    struct mpx_unit *unit;    // NULL: the file is refused
+    char *name;
+    uint64_t seen;             // round in which the directory showed it last
+    uint64_t inode;            // that the directory showed
+    struct mpx_reader *reader; // NULL: refused, or an `.off-*` link
+    // Refused: why, and the file as it was.
+    mproxy_status bad; // MPROXY_OK: not
+    int64_t size, mtime_ns;
+    // With a reader.
+    bool final;                  // its lock was free before its values were read
+    bool damaged;                // it went bad
+    bool unlinked;               // to be forgotten
+    const mproxy_layout *layout; // of values; NULL: none
+    double *values;
+    size_t room;
+};
+
+struct mpx_unit {
+    struct mpx_unit *next; // of its bucket
+    struct mpx_unit *list_next, **list_link;
+    bool listed; // found by identity
+    // Identity. `solo`: the proxy's own segments and links, one segment each.
+    bool solo;
+    uint32_t uid, pid;
+    uint64_t pid_ns, start_ticks;
+    const char *jobid;
+    struct mpx_segment **segments; // the first tells job and rank
+    size_t count, room;
+    mproxy_job note;       // of a link
+    bool gone;             // no process has the identity any more
+    bool folded;           // the ledger has it
+    uint32_t final_rounds; // in a row, with all locks free
+    int64_t sample_at_ms;
+    uint32_t sample; // entry in the file
+    struct mpx_process_values used;
+    bool started, finished;
+    double values[MPX_PROCESS_VALUES];
+    bool changed; // since the ledger saw it
+    mproxy_part *parts;
+    const char **names;
+    mproxy_process process; // as handed to the ledger
+};
+
+struct mpx_segments {
+    mproxy_store *store;
+    mproxy_ledger *ledger;
+    char *dir_path;
+    int dir_fd;
+    DIR *dir;
+    void (*warn)(void *arg, const char *line);
+    void *warn_arg;
+    unsigned warned; // in this round
+    struct mpx_procfs *procfs;
+    struct mpx_samples *samples; // NULL: no room for the file
+    struct mpx_readers *readers;
+    struct mpx_vectors *vectors;
+    const mproxy_layout *process_layout;
+    uint64_t round;
+    int64_t boot_ms;
+    uint64_t wall_us;
+    uint64_t next_key;
+    bool missed; // a file could not be opened for want of descriptors or memory
+    struct mpx_segment *names[MPX_SEGMENT_BUCKETS];
+    size_t name_count;
+    struct mpx_unit *identities[MPX_SEGMENT_BUCKETS];
+    struct mpx_unit *units;          // all
+    struct mpx_segments_stats stats; // what is raised since open
+};
+
+// One line to the caller, unless there were too many in this round.
+void mpx_segments_warn(struct mpx_segments *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// segments_scan.c
+
+// Look at all names; adopt the segments that are new.
+mproxy_status mpx_segments_scan(struct mpx_segments *s, mproxy_error *err);
+// Forget refused files and links that the directory no longer shows.
+void mpx_segments_forget_unseen(struct mpx_segments *s);
+struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name);
+// Forget a name, with its reader, and its unit when that was the last of it.
+void mpx_segments_drop(struct mpx_segments *s, struct mpx_segment *seg);
+
+// segments_unit.c
+
+// Put a segment that was opened, or a link, into its unit. False: no memory.
+bool mpx_unit_adopt(struct mpx_segments *s, struct mpx_segment *seg);
+bool mpx_unit_adopt_note(struct mpx_segments *s, struct mpx_segment *seg, uint32_t uid,
+                         uint32_t reasons, const char *jobid, int64_t start_boot_ms);
+void mpx_unit_remove(struct mpx_segments *s, struct mpx_segment *seg);
+void mpx_unit_free(struct mpx_segments *s, struct mpx_unit *u);
+
+// Test locks, then read values, of segments that may have changed.
+void mpx_unit_read(struct mpx_segments *s, struct mpx_unit *u);
+// With all locks free: whether the process has ended. True when that is news.
+bool mpx_unit_check_life(struct mpx_segments *s, struct mpx_unit *u);
+// Read /proc/PID if it is time to.
+void mpx_unit_sample(struct mpx_segments *s, struct mpx_unit *u);
+// Hand it to the ledger, unless that has it.
+mproxy_status mpx_unit_submit(struct mpx_segments *s, struct mpx_unit *u,
+                              mproxy_error *err);
+
+#endif

@@ -1,0 +1,263 @@
+// The names of the rendezvous directory.
+
+#include "collect/segments_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+enum {
+    NEW_AGE_MAX_S = 60,
+    LIMIT_RETRY_ROUNDS = 8,
+    NOTE_MAX = 600, // bytes of a link's target
+};
+
+static uint64_t hash_name(const char *name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 32;
+}
+
+static struct mpx_segment **bucket_of(struct mpx_segments *s, const char *name)
+{
+    return &s->names[hash_name(name) % MPX_SEGMENT_BUCKETS];
+}
+
+struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name)
+{
+    struct mpx_segment *seg = *bucket_of(s, name);
+    while (seg && strcmp(seg->name, name) != 0)
+        seg = seg->next;
+    return seg;
+}
+
+static struct mpx_segment *add_name(struct mpx_segments *s, const char *name)
+{
+    if (s->name_count >= MPX_SEGMENT_NAMES_MAX)
+        return NULL;
+    struct mpx_segment *seg = calloc(1, sizeof *seg);
+    if (seg)
+        seg->name = strdup(name);
+    if (!seg || !seg->name) {
+        free(seg);
+        return NULL;
+    }
+    struct mpx_segment **bucket = bucket_of(s, name);
+    seg->next = *bucket;
+    *bucket = seg;
+    s->name_count++;
+    return seg;
+}
+
+void mpx_segments_drop(struct mpx_segments *s, struct mpx_segment *seg)
+{
+    struct mpx_segment **link = bucket_of(s, seg->name);
+    while (*link != seg)
+        link = &(*link)->next;
+    *link = seg->next;
+    s->name_count--;
+    if (seg->unit)
+        mpx_unit_remove(s, seg);
+    mpx_reader_close(seg->reader);
+    free(seg->values);
+    free(seg->name);
+    free(seg);
+}
+
+// ---- segments
+
+static int64_t mtime_ns(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+// Whether to look at a refused file again: it is not what it was, or what was missing may be
+// there.
+static bool is_worth_retry(struct mpx_segments *s, const struct mpx_segment *seg)
+{
+    struct stat st;
+    if (seg->bad == MPROXY_E_SYSTEM || seg->bad == MPROXY_E_NOMEM)
+        return true;
+    if (seg->bad == MPROXY_E_LIMIT && s->round % LIMIT_RETRY_ROUNDS == 0)
+        return true;
+    return fstatat(s->dir_fd, seg->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           (st.st_ino != seg->inode || st.st_size != seg->size ||
+            mtime_ns(&st) != seg->mtime_ns);
+}
+
+static void refuse(struct mpx_segments *s, struct mpx_segment *seg, mproxy_status status,
+                   const mproxy_error *why)
+{
+    struct stat st;
+    if (seg->bad != status)
+        mpx_segments_warn(s, "%s", why->text);
+    seg->bad = status;
+    if (status == MPROXY_E_SYSTEM || status == MPROXY_E_NOMEM)
+        s->missed = true;
+    if (fstatat(s->dir_fd, seg->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        seg->inode = st.st_ino;
+        seg->size = st.st_size;
+        seg->mtime_ns = mtime_ns(&st);
+    }
+}
+
+static void open_segment(struct mpx_segments *s, struct mpx_segment *seg)
+{
+    mproxy_error err;
+    mproxy_status status =
+        mpx_reader_open(s->readers, s->dir_fd, seg->name, &seg->reader, &err);
+    if (status == MPROXY_OK && !mpx_unit_adopt(s, seg)) {
+        mpx_reader_close(seg->reader);
+        seg->reader = NULL;
+        status = mpx_fail(&err, MPROXY_E_NOMEM, "segment '%s': no memory", seg->name);
+    }
+    if (status == MPROXY_OK)
+        seg->bad = MPROXY_OK;
+    else if (status == MPROXY_E_NOTFOUND)
+        mpx_segments_drop(s, seg);
+    else
+        refuse(s, seg, status, &err);
+}
+
+static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode)
+{
+    struct mpx_segment *seg = mpx_segments_find(s, name);
+    if (!seg) {
+        if (mproxy_ledger_is_pending(s->ledger, name))
+            return;
+        seg = add_name(s, name);
+        if (!seg) {
+            s->missed = true;
+            mpx_segments_warn(s, "segment '%s': too many names", name);
+            return;
+        }
+        seg->seen = s->round;
+        seg->inode = inode;
+        open_segment(s, seg);
+        return;
+    }
+    seg->seen = s->round;
+    if (seg->reader)
+        seg->inode = inode;
+    else if (is_worth_retry(s, seg))
+        open_segment(s, seg);
+}
+
+// ---- what else is in the directory
+
+// A link `.off-PID-BOOTNS` -> "REASONS JOBID": a process says that it does not count.
+static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
+{
+    struct mpx_segment *seg = mpx_segments_find(s, name);
+    if (seg) {
+        seg->seen = s->round;
+        seg->inode = inode;
+        return;
+    }
+    struct stat st;
+    char target[NOTE_MAX];
+    if (mproxy_ledger_is_pending(s->ledger, name) ||
+        fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode))
+        return;
+    ssize_t length = readlinkat(s->dir_fd, name, target, sizeof target - 1);
+    if (length < 0)
+        return;
+    target[length] = '\0';
+    char *jobid;
+    unsigned long reasons = strtoul(target, &jobid, 10);
+    jobid += *jobid == ' ';
+    const char *born = strrchr(name, '-');
+    int64_t boot_ms = born ? strtoll(born + 1, NULL, 10) / 1000000 : 0;
+    seg = add_name(s, name);
+    if (!seg)
+        return;
+    seg->seen = s->round;
+    seg->inode = inode;
+    if (!mpx_unit_adopt_note(s, seg, st.st_uid, (uint32_t)reasons, jobid, boot_ms)) {
+        mpx_segments_drop(s, seg);
+        return;
+    }
+    s->stats.uncounted++;
+}
+
+// A segment whose process died while it was being born.
+static void see_new(struct mpx_segments *s, const char *name)
+{
+    struct stat st;
+    if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
+        st.st_mtim.tv_sec + NEW_AGE_MAX_S > (int64_t)(s->wall_us / 1000000))
+        return;
+    int fd = openat(s->dir_fd, name,
+                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK)
+        unlinkat(s->dir_fd, name, 0);
+    close(fd);
+}
+
+// One byte per process; the ledger knows how many of them it was told of.
+static void see_refused(struct mpx_segments *s, const char *name)
+{
+    struct stat st;
+    const int64_t most = INT64_C(1) << 40; // a file of holes is somebody's joke
+    if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+        return;
+    s->stats.refused = (uint64_t)(st.st_size < most ? st.st_size : most);
+    mproxy_ledger_refused(s->ledger, s->stats.refused);
+}
+
+static bool starts_with(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static void see(struct mpx_segments *s, const struct dirent *entry)
+{
+    const char *name = entry->d_name;
+    size_t length = strlen(name);
+    if (starts_with(name, ".off-"))
+        see_note(s, name, entry->d_ino);
+    else if (starts_with(name, ".new-"))
+        see_new(s, name);
+    else if (strcmp(name, "refused") == 0)
+        see_refused(s, name);
+    else if (name[0] != '.' && length > 4 && strcmp(name + length - 4, ".seg") == 0)
+        see_segment(s, name, entry->d_ino);
+}
+
+mproxy_status mpx_segments_scan(struct mpx_segments *s, mproxy_error *err)
+{
+    rewinddir(s->dir);
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(s->dir);
+        if (entry)
+            see(s, entry);
+        else if (errno == 0 || errno == ENOENT) // ENOENT: the directory was removed
+            return MPROXY_OK;
+        else
+            return mpx_fail_errno(err, "%s", s->dir_path);
+    }
+}
+
+void mpx_segments_forget_unseen(struct mpx_segments *s)
+{
+    for (size_t i = 0; i < MPX_SEGMENT_BUCKETS; i++) {
+        for (struct mpx_segment *seg = s->names[i], *next; seg; seg = next) {
+            next = seg->next;
+            // A segment that was removed under us counts all the same.
+            if (!seg->reader && seg->seen != s->round &&
+                !(seg->unit && seg->unit->folded))
+                mpx_segments_drop(s, seg);
+        }
+    }
+}
