@@ -26,4 +26,8 @@ if [ "$build_dir" = write ]; then
     exit 0
 fi
 diff "$document" "$scratch/anew" | complain_lines "docs/metrics.md is not what the tables say"
+grep -ohE '"mproxy_[a-z_]+' libmproxy/daemon/self.c | tr -d '"' |
+    sed 's/_\(bucket\|sum\|count\)$//' | sort -u | while IFS= read -r name; do
+    grep -qF "\`$name\`" "$document" || echo "$name"
+done | complain_lines "metrics of the proxy itself that docs/metrics.md does not name"
 verdict
