@@ -1,0 +1,171 @@
+// The MPI exporter as it is preloaded: it defines every MPI_X and PMPI_X, and at the first
+// call finds out which MPI library the program uses and loads the back-end made for it.
+//
+// It links no MPI: preloaded into `ls` it loads nothing and runs nothing.
+// Handles and statuses differ between makes of MPI, so a back-end is taken only when the
+// library's file name and its version string both say that it is the right one.
+#include "backend.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+__thread struct mpx_mpi_thread mpx_mpi_thread;
+
+extern _Atomic(void *) mpx_mpi_slots[] __attribute__((visibility("hidden")));
+extern const char mpx_mpi_names[] __attribute__((visibility("hidden")));
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static const struct mpx_mpi_backend *backend; // after once: NULL where there is none
+static void *library; // the program's MPI library, where RTLD_NEXT fails
+
+// The program's own function of this name: behind us in the search order, or, when the
+// library was opened by dlopen() for one extension only, in that library.
+static void *find(const char *symbol)
+{
+    void *address = dlsym(RTLD_NEXT, symbol);
+    return address || !library ? address : dlsym(library, symbol);
+}
+
+static int note_library(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size;
+    const char *slash = strrchr(info->dlpi_name, '/');
+    const char *file = slash ? slash + 1 : info->dlpi_name;
+    if (strncmp(file, "libmpi.so", 9) != 0 && strncmp(file, "libmpich.so", 11) != 0)
+        return 0;
+    *(const char **)arg = info->dlpi_name;
+    return 1;
+}
+
+static void find_library(void)
+{
+    if (dlsym(RTLD_NEXT, "MPI_Get_library_version"))
+        return;
+    const char *path = NULL;
+    dl_iterate_phdr(note_library, &path);
+    if (path)
+        library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+// `libmpich.so.12.1.0` and `libmpich.so.12` are one: keep the name up to the major number.
+static void soname_of(const char *path, char *out, size_t size)
+{
+    snprintf(out, size, "%s", base_name(path));
+    char *so = strstr(out, ".so.");
+    char *dot = so ? strchr(so + 4, '.') : NULL;
+    if (dot)
+        *dot = '\0';
+}
+
+// Back-ends lie beside this library: metricproxy-mpi/<soname of the MPI library>.
+static void *open_backend(const char *soname, char *path, size_t size)
+{
+    Dl_info self;
+    if (!dladdr((void *)open_backend, &self) || !self.dli_fname)
+        return NULL;
+    const char *slash = strrchr(self.dli_fname, '/');
+    int length = slash ? (int)(slash - self.dli_fname) : 1;
+    snprintf(path, size, "%.*s/metricproxy-mpi/%s", length, slash ? self.dli_fname : ".",
+             soname);
+    return access(path, R_OK) == 0 ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+}
+
+static int is_made_for(const struct mpx_mpi_backend *b, int (*version)(char *, int *))
+{
+    static char
+        text[16384]; // larger than any MPI's maximum; once, before any thread counts
+    int length = 0;
+    if (version(text, &length) != 0)
+        return 0;
+    text[sizeof text - 1] = '\0';
+    return strstr(text, b->make) != NULL;
+}
+
+static void warn(const char *format, const char *what)
+{
+    char line[512];
+    int length = snprintf(line, sizeof line, format, what);
+    if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
+        return; // a program without a stderr is left in peace
+}
+
+static void pick_backend(void)
+{
+    find_library();
+    int (*version)(char *, int *) =
+        (int (*)(char *, int *))find("MPI_Get_library_version");
+    if (!version)
+        return; // no MPI library at all: nothing to count, and nothing to say
+    Dl_info info;
+    char soname[128] = "", path[4096];
+    if (dladdr((void *)version, &info) && info.dli_fname)
+        soname_of(info.dli_fname, soname, sizeof soname);
+    void *handle = open_backend(soname, path, sizeof path);
+    const struct mpx_mpi_backend *b =
+        handle ? dlsym(handle, MPX_MPI_BACKEND_SYMBOL) : NULL;
+    if (!b || !is_made_for(b, version)) {
+        warn("mproxy: MPI calls are not counted: no back-end for %s (was install.sh run "
+             "with "
+             "its mpicc in reach?)\n",
+             soname);
+        return;
+    }
+    b->start(find);
+    backend = b;
+}
+
+static const struct mpx_mpi_entry *entry_of(const char *name)
+{
+    for (size_t i = 0; backend && i < backend->entry_count; i++)
+        if (strcmp(backend->entries[i].name, name) == 0)
+            return &backend->entries[i];
+    return NULL;
+}
+
+// What a call finds in a program without an MPI library (a weak reference that we made
+// look defined): not initialised, and an error for all else.
+static int absent_flag(int *flag)
+{
+    if (flag)
+        *flag = 0;
+    return 0;
+}
+
+static int absent(void)
+{
+    return 16; // MPI_ERR_OTHER or its neighbour: not MPI_SUCCESS in any make
+}
+
+// Called by the entry code with the index of an empty slot; returns where to jump.
+void *mpx_mpi_resolve(size_t index) __attribute__((visibility("hidden")));
+void *mpx_mpi_resolve(size_t index)
+{
+    pthread_once(&once, pick_backend);
+    const char *name = mpx_mpi_names;
+    for (size_t i = 0; i < index; i++)
+        name += strlen(name) + 1;
+    void *target = find(name);
+    const struct mpx_mpi_entry *entry = target ? entry_of(name) : NULL;
+    if (entry) {
+        *entry->next = target; // the same value from every thread
+        target = entry->wrapper;
+    } else if (!target) {
+        target = strstr(name, "MPI_Initialized") || strstr(name, "MPI_Finalized")
+                     ? (void *)absent_flag
+                     : (void *)absent;
+        return target; // not kept: the library may come by dlopen() later
+    }
+    mpx_mpi_slots[index] = target;
+    return target;
+}

@@ -1,0 +1,193 @@
+// How many bytes a call moves, as the expressions of semantics.py ask.
+//
+// "Out" is what this rank hands to a call, "in" what it gets from it, in bytes of data (the
+// size of a datatype, not its extent). A collective in place moves the same bytes as its
+// form with two buffers. On an intercommunicator the peers are the remote group.
+#ifndef MPX_BINDINGS_MPI_VOLUME_H
+#define MPX_BINDINGS_MPI_VOLUME_H
+
+#include <mpi.h>
+#include <stdint.h>
+
+// The PMPI functions of the program's library that volumes need; set once by the back-end.
+struct mpx_mpi_library {
+    int (*type_size)(MPI_Datatype, MPI_Count *);
+    int (*get_count)(const MPI_Status *, MPI_Datatype, int *);
+    int (*get_elements)(const MPI_Status *, MPI_Datatype, MPI_Count *);
+    int (*test_cancelled)(const MPI_Status *, int *);
+    int (*comm_size)(MPI_Comm, int *);
+    int (*comm_remote_size)(MPI_Comm, int *);
+    int (*comm_rank)(MPI_Comm, int *);
+    int (*comm_test_inter)(MPI_Comm, int *);
+    int (*topo_test)(MPI_Comm, int *);
+    int (*cartdim_get)(MPI_Comm, int *);
+    int (*graph_count)(MPI_Comm, int, int *);
+    int (*dist_graph_count)(MPI_Comm, int *, int *, int *);
+    MPI_Datatype byte;
+    MPI_Op no_op;
+    int cancels; // a program that cancels gets the question asked of each status
+};
+extern struct mpx_mpi_library mpx_lib;
+
+static inline uint64_t type_size(MPI_Datatype type)
+{
+    MPI_Count size = 0;
+    return mpx_lib.type_size(type, &size) == MPI_SUCCESS && size > 0 ? (uint64_t)size : 0;
+}
+
+static inline uint64_t bytes(MPI_Count count, MPI_Datatype type)
+{
+    return count > 0 ? (uint64_t)count * type_size(type) : 0;
+}
+
+static inline uint64_t p2p(int peer, uint64_t size)
+{
+    return peer == MPI_PROC_NULL ? 0 : size;
+}
+
+static inline int in_place(const void *buffer)
+{
+    return buffer == MPI_IN_PLACE;
+}
+
+static inline int no_op(MPI_Op op)
+{
+    return op == mpx_lib.no_op;
+}
+
+// Counts beyond int need get_elements; the common case takes the shorter way.
+static inline uint64_t received(const MPI_Status *status)
+{
+    int cancelled = 0;
+    if (__builtin_expect(mpx_lib.cancels, 0) &&
+        mpx_lib.test_cancelled(status, &cancelled) == MPI_SUCCESS && cancelled)
+        return 0;
+    int count = 0;
+    if (mpx_lib.get_count(status, mpx_lib.byte, &count) == MPI_SUCCESS && count >= 0)
+        return (uint64_t)count;
+    MPI_Count elements = 0;
+    if (mpx_lib.get_elements(status, mpx_lib.byte, &elements) == MPI_SUCCESS &&
+        elements > 0)
+        return (uint64_t)elements;
+    return 0;
+}
+
+static inline int is_inter(MPI_Comm comm)
+{
+    int flag = 0;
+    mpx_lib.comm_test_inter(comm, &flag);
+    return flag;
+}
+
+static inline int rank_of(MPI_Comm comm)
+{
+    int rank = 0;
+    mpx_lib.comm_rank(comm, &rank);
+    return rank;
+}
+
+static inline uint64_t size_of(MPI_Comm comm)
+{
+    int size = 0;
+    mpx_lib.comm_size(comm, &size);
+    return (uint64_t)size;
+}
+
+static inline uint64_t peers_of(MPI_Comm comm)
+{
+    if (!is_inter(comm))
+        return size_of(comm);
+    int size = 0;
+    mpx_lib.comm_remote_size(comm, &size);
+    return (uint64_t)size;
+}
+
+// Is this rank the root of a rooted collective?
+static inline int rooted(MPI_Comm comm, int root)
+{
+    return is_inter(comm) ? root == MPI_ROOT : root == rank_of(comm);
+}
+
+// Does this rank give its part to the root (gather), or get its part from it (scatter)?
+static inline int sends_to(MPI_Comm comm, int root)
+{
+    return is_inter(comm) ? root >= 0 : 1;
+}
+
+// Does this rank get the root's data (broadcast)?
+static inline int receives_from(MPI_Comm comm, int root)
+{
+    return is_inter(comm) ? root >= 0 : root != rank_of(comm);
+}
+
+static inline void degrees(MPI_Comm comm, uint64_t *in, uint64_t *out)
+{
+    int kind = MPI_UNDEFINED, n = 0, m = 0, weighted;
+    *in = *out = 0;
+    mpx_lib.topo_test(comm, &kind);
+    if (kind == MPI_CART && mpx_lib.cartdim_get(comm, &n) == MPI_SUCCESS)
+        *in = *out = 2 * (uint64_t)n;
+    else if (kind == MPI_GRAPH &&
+             mpx_lib.graph_count(comm, rank_of(comm), &n) == MPI_SUCCESS)
+        *in = *out = (uint64_t)n;
+    else if (kind == MPI_DIST_GRAPH &&
+             mpx_lib.dist_graph_count(comm, &n, &m, &weighted) == MPI_SUCCESS) {
+        *in = (uint64_t)n;
+        *out = (uint64_t)m;
+    }
+}
+
+static inline uint64_t degree_in(MPI_Comm comm)
+{
+    uint64_t in, out;
+    degrees(comm, &in, &out);
+    return in;
+}
+
+static inline uint64_t degree_out(MPI_Comm comm)
+{
+    uint64_t in, out;
+    degrees(comm, &in, &out);
+    return out;
+}
+
+static inline uint64_t sum_ints(const int *counts, uint64_t n)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++)
+        sum += (uint64_t)counts[i];
+    return sum;
+}
+
+static inline uint64_t sum_large(const MPI_Count *counts, uint64_t n)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++)
+        sum += (uint64_t)counts[i];
+    return sum;
+}
+
+static inline uint64_t typed_ints(const int *counts, const MPI_Datatype *types,
+                                  uint64_t n)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++)
+        sum += bytes(counts[i], types[i]);
+    return sum;
+}
+
+static inline uint64_t typed_large(const MPI_Count *counts, const MPI_Datatype *types,
+                                   uint64_t n)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++)
+        sum += bytes(counts[i], types[i]);
+    return sum;
+}
+
+#define sum_counts(counts, n)                                                            \
+    _Generic((counts), const MPI_Count * : sum_large, default : sum_ints)(counts, n)
+#define sum_typed(counts, types, n)                                                      \
+    _Generic((counts), const MPI_Count *: typed_large, default: typed_ints)(counts, types, n)
+
+#endif

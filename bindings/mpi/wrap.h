@@ -1,0 +1,85 @@
+// What every wrapper does around the real call: notice nesting, take the time, count.
+//
+// One array of counters per function, declared at its first call, so that a program's
+// segment holds only what it uses.
+#ifndef MPX_BINDINGS_MPI_WRAP_H
+#define MPX_BINDINGS_MPI_WRAP_H
+
+#include <mproxy/client.h>
+
+#include "backend.h"
+#include "common/ticks.h"
+
+// In the order in which add_many() takes them.
+enum mpx_fn_counter { MPX_HITS, MPX_TIME, MPX_OUT, MPX_IN, MPX_FN_COUNTERS };
+
+struct mpx_fn {
+    mproxy_counter *counter[MPX_FN_COUNTERS]; // NULL: not declared yet
+    mproxy_histogram *size, *latency;         // NULL: histograms are off
+};
+extern struct mpx_fn mpx_fns[];
+
+// Which local calls are timed: all, or one in MPX_SAMPLING for each thread.
+enum { MPX_SAMPLING = 64 };
+extern uint32_t mpx_sample_mask; // 0: all are timed
+extern int mpx_histograms;
+
+// Cold: declare the counters of a function that are missing and wanted.
+void mpx_fn_declare(uint32_t fn, int moves) __attribute__((cold));
+void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t size) __attribute__((cold));
+
+static inline int nested(void)
+{
+    return mpx_mpi_thread.depth != 0;
+}
+
+static inline uint64_t enter(void)
+{
+    mpx_mpi_thread.depth = 1;
+    return mpx_ticks();
+}
+
+static inline void leave(uint32_t fn, uint64_t begin, uint64_t out, uint64_t in)
+{
+    uint64_t took = mpx_ticks() - begin;
+    struct mpx_fn *f = &mpx_fns[fn];
+    if (__builtin_expect(!f->counter[MPX_TIME], 0))
+        mpx_fn_declare(fn, 0);
+    if (out | in) {
+        if (__builtin_expect(!f->counter[MPX_OUT], 0))
+            mpx_fn_declare(fn, 1);
+        mproxy_counter_add_many(f->counter, (uint64_t[]){1, took, out, in},
+                                MPX_FN_COUNTERS);
+    } else {
+        mproxy_counter_add_many(f->counter, (uint64_t[]){1, took}, 2);
+    }
+    if (__builtin_expect(mpx_histograms, 0))
+        mpx_fn_observe(fn, took, out + in);
+    mpx_mpi_thread.depth = 0;
+}
+
+// A local call costs less than reading the clock twice: time one in MPX_SAMPLING and count
+// its time for all of them. Never zero, which means "not this one".
+static inline uint64_t enter_local(void)
+{
+    mpx_mpi_thread.depth = 1;
+    if (__builtin_expect((mpx_mpi_thread.sample++ & mpx_sample_mask) != 0, 1))
+        return 0;
+    return mpx_ticks() | 1;
+}
+
+static inline void leave_local(uint32_t fn, uint64_t begin)
+{
+    struct mpx_fn *f = &mpx_fns[fn];
+    if (__builtin_expect(!f->counter[MPX_TIME], 0))
+        mpx_fn_declare(fn, 0);
+    if (begin) {
+        uint64_t took = (mpx_ticks() - begin) * (mpx_sample_mask + 1);
+        mproxy_counter_add_many(f->counter, (uint64_t[]){1, took}, 2);
+    } else {
+        mproxy_counter_add(f->counter[MPX_HITS], 1);
+    }
+    mpx_mpi_thread.depth = 0;
+}
+
+#endif
