@@ -1,0 +1,125 @@
+#include "count.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+
+struct posix_counters posix_fns[FN_COUNT];
+uintptr_t posix_own_begin[2], posix_own_end[2];
+
+static const struct {
+    const char *symbol, *as;
+    int moves;
+    enum posix_op op;
+} names[FN_COUNT] = {
+#define NONE 0
+#define MOVE 1
+#define POSIX_FN(symbol, as, bytes, op) {#symbol, #as, bytes, OP_##op},
+#include "functions.def"
+#undef POSIX_FN
+};
+
+static mproxy_histogram *sizes[2];
+
+// The extent of the object that holds an address.
+struct extent {
+    uintptr_t inside, begin, end;
+};
+
+static int find_extent(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size;
+    struct extent *e = arg;
+    uintptr_t begin = UINTPTR_MAX, end = 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+        if (ph->p_type != PT_LOAD)
+            continue;
+        uintptr_t from = info->dlpi_addr + ph->p_vaddr;
+        begin = from < begin ? from : begin;
+        end = from + ph->p_memsz > end ? from + ph->p_memsz : end;
+    }
+    if (e->inside < begin || e->inside >= end)
+        return 0;
+    e->begin = begin;
+    e->end = end;
+    return 1;
+}
+
+static void note_extent(int i, const void *inside)
+{
+    struct extent e = {.inside = (uintptr_t)inside};
+    if (dl_iterate_phdr(find_extent, &e)) {
+        posix_own_begin[i] = e.begin;
+        posix_own_end[i] = e.end;
+    }
+}
+
+// Any wrapper may be the first thing of ours that runs: another library's constructor can
+// come before our own. What signal handlers may call is looked up here, not in a handler.
+__attribute__((constructor)) static void prepare(void)
+{
+    static int done;
+    if (done)
+        return;
+    done = 1;
+    note_extent(0, (const void *)&mproxy_counter_add);
+    note_extent(1, (const void *)&posix_fns);
+    static const enum posix_fn in_handlers[] = {FN_open,  FN_close, FN_read,   FN_write,
+                                                FN_lseek, FN_fsync, FN_unlink, FN_stat};
+    for (size_t i = 0; i < sizeof in_handlers / sizeof in_handlers[0]; i++)
+        posix_resolve(in_handlers[i]);
+}
+
+void *posix_resolve(enum posix_fn fn)
+{
+    prepare();
+    void *real = dlsym(RTLD_NEXT, names[fn].symbol);
+    __atomic_store_n(&posix_fns[fn].real, real, __ATOMIC_RELAXED);
+    return real;
+}
+
+static mproxy_counter *declare_one(const char *kind, enum posix_fn fn, const char *doc,
+                                   double scale)
+{
+    char name[96], text[128];
+    snprintf(name, sizeof name, "posix___%s___%s", kind, names[fn].as);
+    snprintf(text, sizeof text, "%s %s()", doc, names[fn].as);
+    return mproxy_counter_get_scaled(name, text, scale, NULL);
+}
+
+static void declare_sizes(enum posix_op op)
+{
+    static const char *const labels[] = {"read", "write"};
+    char name[64];
+    snprintf(name, sizeof name, "posix_access_size_bytes{op=\"%s\"}", labels[op]);
+    double bounds[32];
+    for (int i = 0; i < 32; i++)
+        bounds[i] = (double)(UINT64_C(1) << i);
+    sizes[op] = mproxy_histogram_get(name, "Bytes moved by one call", bounds, 32, NULL);
+}
+
+__attribute__((cold)) static void declare(enum posix_fn fn)
+{
+    struct posix_counters *f = &posix_fns[fn];
+    // Two threads may come here at once: both are given the same handles.
+    f->counter[1] = declare_one("time", fn, "Seconds spent in", mpx_seconds_per_tick());
+    if (names[fn].moves)
+        f->counter[2] = declare_one("size", fn, "Bytes moved by", 1);
+    if (names[fn].op != OP_NO)
+        declare_sizes(names[fn].op);
+    __atomic_store_n(&f->counter[0], declare_one("hits", fn, "Number of calls of", 1),
+                     __ATOMIC_RELEASE);
+}
+
+void posix_count(enum posix_fn fn, uint64_t begin, uint64_t bytes)
+{
+    uint64_t took = mpx_ticks() - begin;
+    struct posix_counters *f = &posix_fns[fn];
+    if (__builtin_expect(!__atomic_load_n(&f->counter[0], __ATOMIC_ACQUIRE), 0))
+        declare(fn);
+    mproxy_counter_add_many(f->counter, (uint64_t[]){1, took, bytes}, bytes ? 3 : 2);
+    if (bytes)
+        mproxy_histogram_observe(sizes[names[fn].op], (double)bytes);
+}
