@@ -23,7 +23,6 @@ char *mpx_writer_reserve(size_t length)
 mproxy_status mpx_writer_fail(struct mpx_writer *w, unsigned reasons, mproxy_error *err)
 {
     char text[160];
-    w->header->flags |= reasons;
     return mpx_fail(err, reasons & MPX_OFF_LIMIT ? MPROXY_E_LIMIT : MPROXY_E_SYSTEM,
                     "segment of process %u cannot grow: %s", w->header->pid,
                     mpx_off_reason_text(reasons, text, sizeof text));
@@ -109,20 +108,18 @@ unsigned mpx_writer_extend(struct mpx_writer *w, uint32_t number, uint32_t slots
     uint32_t more = slots - row->extent;
     if (more < row->extent / 2)
         more = row->extent / 2;
+    // Row 0 does not end with a page: the rest of its last one is not used.
     more = (uint32_t)mpx_writer_round(more, MPX_WRITER_PAGE_SLOTS);
     if (more > row->capacity - row->extent)
-        more =
-            (row->capacity - row->extent) / MPX_WRITER_PAGE_SLOTS * MPX_WRITER_PAGE_SLOTS;
-    if (row->extent + more < slots)
-        return MPX_OFF_LIMIT;
+        more = row->capacity - row->extent;
+    size_t length = mpx_writer_round(more, MPX_WRITER_PAGE_SLOTS) * 8;
     unsigned reasons = mpx_writer_make_room(w, sizeof(struct mpx_rec_extent));
     if (reasons)
         return reasons;
     void *at = row->at + (size_t)row->extent * 8, *mapped;
     uint64_t offset;
     bool hole;
-    reasons =
-        mpx_segment_file_grow(&w->file, (size_t)more * 8, at, &mapped, &offset, &hole);
+    reasons = mpx_segment_file_grow(&w->file, length, at, &mapped, &offset, &hole);
     if (hole)
         row->capacity = row->extent; // somebody else may live there now
     if (reasons)
@@ -215,6 +212,14 @@ static size_t definition_size(const struct definition *d)
                             8);
 }
 
+static unsigned make_room_for(struct mpx_writer *w, const struct definition *d)
+{
+    if (w->defs == MPX_SEG_DEFS_MAX || d->slot + d->slot_count > MPX_SEG_SLOTS_MAX)
+        return MPX_OFF_LIMIT;
+    unsigned reasons = mpx_writer_extend(w, 0, d->slot + d->slot_count);
+    return reasons ? reasons : mpx_writer_make_room(w, definition_size(d));
+}
+
 // The file's bytes are zero, so NULs and padding are there.
 static void write_definition(struct mpx_writer *w, const struct definition *d)
 {
@@ -255,13 +260,11 @@ mproxy_status mpx_writer_define(struct mpx_writer *w, enum mpx_def_kind kind,
         d.doc_length > MPX_SEG_DOC_MAX || d.bound_count > MPX_SEG_BOUNDS_MAX)
         return mpx_fail(err, MPROXY_E_INVALID, "metric '%.80s': name, doc or bounds long",
                         name);
-    if (w->defs == MPX_SEG_DEFS_MAX || d.slot + d.slot_count > MPX_SEG_SLOTS_MAX)
-        return mpx_writer_fail(w, MPX_OFF_LIMIT, err);
-    unsigned reasons = mpx_writer_extend(w, 0, d.slot + d.slot_count);
-    if (!reasons)
-        reasons = mpx_writer_make_room(w, definition_size(&d));
-    if (reasons)
+    unsigned reasons = make_room_for(w, &d);
+    if (reasons) {
+        w->header->flags |= reasons;
         return mpx_writer_fail(w, reasons, err);
+    }
     write_definition(w, &d);
     w->defs++;
     w->slot_end += d.slot_count;

@@ -67,8 +67,9 @@ MPROXY_API struct mpx_row mpx_writer_row(const struct mpx_writer *w, uint32_t ro
 // Rows have the numbers below this one.
 MPROXY_API uint32_t mpx_writer_row_count(const struct mpx_writer *w);
 
-// A new row that covers at least `slots` slots; or more room for one (same address).
-// @return MPROXY_OK, MPROXY_E_LIMIT or MPROXY_E_SYSTEM; then the header's flags say why too
+// A new row that covers at least `slots` slots; or more room for one (same address). That
+// it cannot be had is no loss: row 0 covers all slots.
+// @return MPROXY_OK, MPROXY_E_LIMIT or MPROXY_E_SYSTEM
 MPROXY_API mproxy_status mpx_writer_add_row(struct mpx_writer *w, uint32_t slots,
                                             uint32_t *row, mproxy_error *err);
 MPROXY_API mproxy_status mpx_writer_extend_row(struct mpx_writer *w, uint32_t row,

@@ -327,6 +327,7 @@ static mproxy_status rebirth_saved(struct mpx_writer *w, struct image *image,
         return MPROXY_OK;
     // What is defined so far counts; nothing more can be had.
     w->file.attached = false;
+    w->header->flags |= *reasons;
     return mpx_writer_fail(w, *reasons, err);
 }
 

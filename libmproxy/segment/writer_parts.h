@@ -64,7 +64,7 @@ void mpx_writer_publish(struct mpx_writer *w);
 // Back at least `slots` slots of a row with the file: 0, or reasons.
 unsigned mpx_writer_extend(struct mpx_writer *w, uint32_t row, uint32_t slots);
 
-// Set the reasons in the header's flags and fail with their words.
+// Fail with the words of the reasons.
 mproxy_status mpx_writer_fail(struct mpx_writer *w, unsigned reasons, mproxy_error *err);
 
 #endif
