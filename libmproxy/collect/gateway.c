@@ -192,6 +192,8 @@ static bool take_job(struct mpx_gateway *gw, struct client *c, const mproxy_job 
         snprintf(what, sizeof what, "job id '%.60s' can't name a job", job->jobid);
         complain(gw, c, what, "it counts for the node only");
     }
+    if (named && mpx_scribe_is_for(c->scribe, job))
+        return true;
     mproxy_status status = mpx_scribe_begin(c->scribe, named ? job : NULL, c->uid, &err);
     return after_write(gw, c, status, &err);
 }
