@@ -37,10 +37,11 @@ typedef struct mproxy_profile_share {
     uint64_t epoch;     /**< order of the state, with sequence */
     uint64_t sequence;
     int sealed;       /**< no later state will come */
+    int incomplete;   /**< some process could not count, wholly or in part */
     int64_t start_ms; /**< UNIX milliseconds: first process */
     int64_t end_ms;   /**< UNIX milliseconds: last sign of life */
     size_t count;
-    mproxy_profile_entry *entries; /**< ordered as views are */
+    mproxy_profile_entry *entries; /**< mproxy_profile_sum() puts them in order */
 } mproxy_profile_share;
 
 typedef struct mproxy_profile {
@@ -51,36 +52,53 @@ typedef struct mproxy_profile {
     size_t count;
     mproxy_profile_entry *entries; /**< the sum of the shares; see mproxy_profile_sum() */
     size_t partial_count;
-    char **partial; /**< nodes whose share is known but was not sealed */
+    char **partial; /**< nodes whose share was not sealed or is incomplete */
     size_t unheard_count;
     char **unheard; /**< nodes that were silent and of which no share was seen */
 } mproxy_profile;
 
 MPROXY_API void mproxy_profile_free(mproxy_profile *profile); /**< accepts NULL */
 
-/** Recompute `entries` and the description's times from the shares, in their order. */
+/**
+ * Recompute `entries`, `partial` and the description's times from the shares, in their
+ * order. Of a name that two shares give different types, the first type is kept. Entries of
+ * shares come into the order of views, each name once.
+ *
+ * @return MPROXY_OK, or MPROXY_E_NOMEM and no sum has changed
+ */
 MPROXY_API mproxy_status mproxy_profile_sum(mproxy_profile *profile, mproxy_error *err);
 
 /**
  * Write a profile as the JSON of `GET /profiles/get` (docs: spec/http-api): desc, counters
- * with ranks, partial, unheard, nodes (derived from the shares), shares.
+ * with ranks, partial, unheard, nodes (derived from the shares), shares. The same text is
+ * what the archive keeps: the first line, closed with `}` in place of its comma, is an
+ * object of all but the values, and the last key is a checksum of the text before it.
+ *
+ * Gauges have no times and no ranks there; values that are not finite are left out.
+ *
+ * @return MPROXY_OK, MPROXY_E_NOMEM or what `write` returned
  */
 MPROXY_API mproxy_status mproxy_profile_render(const mproxy_profile *profile,
                                                mproxy_write_fn write, void *arg);
 
 /**
- * Parse that JSON. Every number, length and name is checked.
+ * Parse that JSON. Every number, length and name is checked, and the checksum where the text
+ * ends in one. Of the keys only `desc` and `counters` must be there.
  *
  * @param out  set on success; release with mproxy_profile_free()
- * @return MPROXY_OK, MPROXY_E_CORRUPT (err has line and column), MPROXY_E_LIMIT, _NOMEM
+ * @return MPROXY_OK, MPROXY_E_CORRUPT (err has line and column where it is no JSON),
+ *         MPROXY_E_LIMIT (over 256 MiB), MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_profile_parse(const char *text, size_t length,
                                               mproxy_profile **out, mproxy_error *err);
 
 /**
- * Open the archive in `dir` (made if missing, mode 0700) and index it: damaged files are
+ * Open the archive in `dir` (made at the first store if missing, mode 0700) and index it: damaged files are
  * reported to `on_damaged` (may be NULL) and left alone; leftovers of writes that never
- * finished are removed.
+ * finished are removed. Several processes may have one archive open, on one host or on
+ * several that share a file system: each write is made under a lock.
+ *
+ * @return MPROXY_OK, MPROXY_E_SYSTEM (it is there and can't be read) or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_archive_open(
     const char *dir,
@@ -93,26 +111,28 @@ MPROXY_API void mproxy_archive_close(mproxy_archive *archive); /**< accepts NULL
  * ID for the newest run of that id; when another run of ID (another start time) is there,
  * the older of the two is kept as ID@START_TIME.
  *
- * @return MPROXY_OK or MPROXY_E_SYSTEM; on failure nothing under a final name has changed
+ * Stored profiles of the id all of whose shares are in `profile` are the same run (one
+ * without shares: of the same user and start time), and are replaced by it.
+ *
+ * @return MPROXY_OK, MPROXY_E_SYSTEM, MPROXY_E_BUSY (another process is writing there) or
+ *         MPROXY_E_NOMEM; on failure every profile stored before is still there, whole
  */
 MPROXY_API mproxy_status mproxy_archive_store(mproxy_archive *archive,
                                               const mproxy_profile *profile,
                                               mproxy_error *err);
-/** Remove a profile by key. @return MPROXY_OK, MPROXY_E_NOTFOUND or MPROXY_E_SYSTEM */
+/** Remove a profile by key. @return MPROXY_OK, MPROXY_E_NOTFOUND, _SYSTEM, _BUSY, _NOMEM */
 MPROXY_API mproxy_status mproxy_archive_remove(mproxy_archive *archive, const char *key,
                                                mproxy_error *err);
-/** Read a profile by key. @return MPROXY_OK, MPROXY_E_NOTFOUND, _CORRUPT, _SYSTEM */
+/** Read a profile by key. Any thread.
+ *  @return MPROXY_OK, MPROXY_E_NOTFOUND, _CORRUPT, _SYSTEM, _LIMIT, _NOMEM */
 MPROXY_API mproxy_status mproxy_archive_load(mproxy_archive *archive, const char *key,
                                              mproxy_profile **out, mproxy_error *err);
-
-/** What the index knows of a stored profile. */
-typedef struct mproxy_archive_item {
-    const char *key; /**< ID or ID@START_TIME */
-    const mproxy_job *desc;
-    uint32_t uid;
-    size_t share_count;
-    const struct mproxy_archive_share *shares;
-} mproxy_archive_item;
+/**
+ * See what other processes have stored or removed since. Costs next to nothing when there is
+ * nothing to see. Used by the thread that stores.
+ */
+MPROXY_API mproxy_status mproxy_archive_refresh(mproxy_archive *archive,
+                                                mproxy_error *err);
 
 /** A share as the index keeps it: enough to release it and to see a newer state. */
 typedef struct mproxy_archive_share {
@@ -122,9 +142,19 @@ typedef struct mproxy_archive_share {
     int64_t start_ms, end_ms;
 } mproxy_archive_share;
 
+/** What the index knows of a stored profile. */
+typedef struct mproxy_archive_item {
+    const char *key; /**< ID or ID@START_TIME */
+    const mproxy_job *desc;
+    uint32_t uid;
+    size_t share_count;
+    const mproxy_archive_share *shares; /**< ordered by (directory, number) */
+} mproxy_archive_item;
+
 /** Number of profiles stored. Any thread. */
 MPROXY_API size_t mproxy_archive_size(mproxy_archive *archive);
-/** Call `visit` for each profile, ordered by key; borrowed for the call. Any thread. */
+/** Call `visit` for each profile, ordered by key; borrowed for the call. No lock is held.
+ *  Any thread. */
 MPROXY_API void
 mproxy_archive_each(mproxy_archive *archive,
                     void (*visit)(void *arg, const mproxy_archive_item *item), void *arg);

@@ -1,0 +1,322 @@
+// From the files of the archive's directory to its index.
+#include "profile/archive_private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+
+struct scan {
+    mproxy_archive *archive;
+    struct mpx_archive_index *before;
+    struct mpx_archive_entry **entries; // references
+    size_t count;
+    struct mpx_damaged *damaged;
+    size_t damaged_count;
+};
+
+static bool add_entry(struct scan *s, struct mpx_archive_entry *entry)
+{
+    if ((s->count & (s->count + 1)) == 0 || !s->entries) {
+        struct mpx_archive_entry **more =
+            realloc(s->entries, (2 * s->count + 2) * sizeof *more);
+        if (!more)
+            return false;
+        s->entries = more;
+    }
+    s->entries[s->count++] = entry;
+    return true;
+}
+
+static bool add_damaged(struct scan *s, const char *file, const struct mpx_stamp *stamp)
+{
+    struct mpx_damaged *more = realloc(s->damaged, (s->damaged_count + 1) * sizeof *more);
+    if (!more)
+        return false;
+    s->damaged = more;
+    more[s->damaged_count] = (struct mpx_damaged){.file = strdup(file), .stamp = *stamp};
+    if (!more[s->damaged_count].file)
+        return false;
+    s->damaged_count++;
+    return true;
+}
+
+static bool is_known_damaged(const mproxy_archive *a, const char *file,
+                             const struct mpx_stamp *stamp)
+{
+    for (size_t i = 0; i < a->damaged_count; i++)
+        if (strcmp(a->damaged[i].file, file) == 0)
+            return mpx_stamp_equals(&a->damaged[i].stamp, stamp);
+    return false;
+}
+
+static int by_file(const void *a, const void *b)
+{
+    return strcmp((*(struct mpx_archive_entry *const *)a)->file,
+                  (*(struct mpx_archive_entry *const *)b)->file);
+}
+
+// The head is enough where the rest is whole, which its checksum says.
+static mproxy_status parse_file(const struct mpx_buf *text, mproxy_profile **out,
+                                mproxy_error *err)
+{
+    int sum = mpx_profile_check_sum(text->data, text->size);
+    if (sum < 0)
+        return mpx_fail(err, MPROXY_E_CORRUPT, "profile: the checksum does not fit");
+    mproxy_status status = sum > 0
+                               ? mpx_profile_parse_head(text->data, text->size, out, err)
+                               : MPROXY_E_UNSUPPORTED;
+    if (status == MPROXY_E_UNSUPPORTED)
+        status = mproxy_profile_parse(text->data, text->size, out, err);
+    return status;
+}
+
+static void report(const mproxy_archive *a, const char *file, const mproxy_error *why)
+{
+    struct mpx_buf path = MPX_BUF_INIT;
+    mpx_buf_addf(&path, "%s/%s", a->dir, file);
+    const char *text = mpx_buf_text(&path);
+    if (a->on_damaged && text)
+        a->on_damaged(a->arg, text, why);
+    mpx_buf_free(&path);
+}
+
+static mproxy_status read_file(struct scan *s, const char *file,
+                               const struct mpx_stamp *stamp)
+{
+    mproxy_error err;
+    struct mpx_buf text = MPX_BUF_INIT;
+    mproxy_profile *p = NULL;
+    mproxy_status status =
+        mpx_file_read(s->archive->dir_fd, file, MPX_PROFILE_BYTES_MAX, &text, &err);
+    if (status == MPROXY_OK)
+        status = parse_file(&text, &p, &err);
+    mpx_buf_free(&text);
+    if (status == MPROXY_E_NOTFOUND)
+        return MPROXY_OK; // removed since it was listed
+    if (status == MPROXY_E_NOMEM)
+        return status;
+    if (status != MPROXY_OK) {
+        report(s->archive, file, &err);
+        return add_damaged(s, file, stamp) ? MPROXY_OK : MPROXY_E_NOMEM;
+    }
+    struct mpx_archive_body *body = mpx_archive_body_new(p);
+    struct mpx_archive_entry *entry =
+        body ? mpx_archive_entry_new(body, file, stamp) : NULL;
+    mpx_archive_body_unref(body);
+    mproxy_profile_free(p);
+    if (entry && add_entry(s, entry))
+        return MPROXY_OK;
+    mpx_archive_entry_unref(entry);
+    return MPROXY_E_NOMEM;
+}
+
+static mproxy_status look_at(struct scan *s, struct mpx_archive_entry *const *known,
+                             const char *file)
+{
+    struct stat st;
+    if (fstatat(s->archive->dir_fd, file, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return MPROXY_OK;
+    struct mpx_stamp stamp = mpx_stamp_of(&st);
+    struct mpx_archive_entry wanted = {.file = (char *)file};
+    const struct mpx_archive_entry *wanted_at = &wanted;
+    struct mpx_archive_entry *const *found =
+        bsearch(&wanted_at, known, s->before->count, sizeof *known, by_file);
+    if (found && mpx_stamp_equals(&(*found)->stamp, &stamp)) {
+        struct mpx_archive_entry *same = mpx_archive_entry_ref(*found);
+        if (add_entry(s, same))
+            return MPROXY_OK;
+        mpx_archive_entry_unref(same);
+        return MPROXY_E_NOMEM;
+    }
+    if (is_known_damaged(s->archive, file, &stamp))
+        return add_damaged(s, file, &stamp) ? MPROXY_OK : MPROXY_E_NOMEM;
+    return read_file(s, file, &stamp);
+}
+
+static bool is_profile_name(const char *name)
+{
+    size_t length = strlen(name), suffix = strlen(MPX_ARCHIVE_SUFFIX);
+    return name[0] != '.' && length > suffix &&
+           strcmp(name + length - suffix, MPX_ARCHIVE_SUFFIX) == 0;
+}
+
+static DIR *open_list(const mproxy_archive *a)
+{
+    int fd = openat(a->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir && fd >= 0)
+        close(fd);
+    return dir;
+}
+
+static mproxy_status list_files(struct scan *s, mproxy_error *err)
+{
+    DIR *dir = open_list(s->archive);
+    if (!dir)
+        return mpx_fail_errno(err, "%s", s->archive->dir);
+    size_t count = s->before->count;
+    struct mpx_archive_entry **known = calloc(count + 1, sizeof *known);
+    mproxy_status status = known ? MPROXY_OK : MPROXY_E_NOMEM;
+    if (known) {
+        memcpy(known, s->before->entries, count * sizeof *known);
+        qsort(known, count, sizeof *known, by_file);
+    }
+    const struct dirent *entry;
+    while (status == MPROXY_OK && (entry = readdir(dir)))
+        if (is_profile_name(entry->d_name))
+            status = look_at(s, known, entry->d_name);
+    free(known);
+    closedir(dir);
+    return status == MPROXY_E_NOMEM
+               ? mpx_fail(err, status, "%s: no memory", s->archive->dir)
+               : status;
+}
+
+static int by_job(const void *a, const void *b)
+{
+    const struct mpx_archive_entry *x = *(struct mpx_archive_entry *const *)a;
+    const struct mpx_archive_entry *y = *(struct mpx_archive_entry *const *)b;
+    int order = strcmp(x->body->desc.jobid, y->body->desc.jobid);
+    return order ? order : strcmp(x->file, y->file);
+}
+
+static bool is_leftover(const struct scan *s, size_t i, size_t from, size_t to)
+{
+    for (size_t k = from; k < to; k++)
+        if (k != i && s->entries[k] &&
+            mpx_archive_is_superseded(s->entries[i]->body, s->entries[k]->body))
+            return true;
+    return false;
+}
+
+// A run was rewritten under another name or together with another one, and the writer died
+// before the older file was removed.
+static void drop_superseded(struct scan *s, bool is_locked)
+{
+    qsort(s->entries, s->count, sizeof *s->entries, by_job);
+    for (size_t from = 0, to; from < s->count; from = to) {
+        const char *jobid = s->entries[from]->body->desc.jobid;
+        for (to = from + 1; to < s->count; to++)
+            if (strcmp(s->entries[to]->body->desc.jobid, jobid) != 0)
+                break;
+        for (size_t i = to; i-- > from;) {
+            if (!is_leftover(s, i, from, to))
+                continue;
+            if (is_locked)
+                unlinkat(s->archive->dir_fd, s->entries[i]->file, 0);
+            mpx_archive_entry_unref(s->entries[i]);
+            s->entries[i] = NULL;
+        }
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->entries[i])
+            s->entries[kept++] = s->entries[i];
+    s->count = kept;
+}
+
+void mpx_archive_replace(mproxy_archive *a, struct mpx_archive_index *index)
+{
+    pthread_mutex_lock(&a->lock);
+    struct mpx_archive_index *old = a->index;
+    a->index = index;
+    pthread_mutex_unlock(&a->lock);
+    mpx_archive_index_unref(old);
+}
+
+static void free_damaged(struct mpx_damaged *damaged, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(damaged[i].file);
+    free(damaged);
+}
+
+static void take_over(struct scan *s, struct mpx_archive_index *index)
+{
+    mproxy_archive *a = s->archive;
+    mpx_archive_replace(a, index);
+    free_damaged(a->damaged, a->damaged_count);
+    a->damaged = s->damaged;
+    a->damaged_count = s->damaged_count;
+    s->damaged = NULL;
+    s->damaged_count = 0;
+}
+
+mproxy_status mpx_archive_scan(mproxy_archive *a, bool force, bool is_locked,
+                               mproxy_error *err)
+{
+    struct stat st;
+    if (fstat(a->dir_fd, &st) != 0)
+        return mpx_fail_errno(err, "%s", a->dir);
+    struct mpx_stamp stamp = mpx_stamp_of(&st);
+    uint64_t generation = mpx_archive_generation(a);
+    if (!force && mpx_stamp_equals(&stamp, &a->seen) && generation == a->generation)
+        return MPROXY_OK;
+    struct scan s = {.archive = a, .before = mpx_archive_take_index(a)};
+    mproxy_status status = list_files(&s, err);
+    struct mpx_archive_index *index = NULL;
+    if (status == MPROXY_OK) {
+        drop_superseded(&s, is_locked);
+        index = mpx_archive_index_new(s.entries, s.count);
+        if (!index)
+            status = mpx_fail(err, MPROXY_E_NOMEM, "%s: no memory", a->dir);
+    }
+    if (index) {
+        take_over(&s, index);
+        a->seen = stamp;
+        a->generation = generation;
+    }
+    for (size_t i = 0; i < s.count; i++)
+        mpx_archive_entry_unref(s.entries[i]);
+    free(s.entries);
+    free_damaged(s.damaged, s.damaged_count);
+    mpx_archive_index_unref(s.before);
+    return status;
+}
+
+static bool is_among(struct mpx_archive_entry *const *list, size_t count,
+                     const struct mpx_archive_entry *entry)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] == entry)
+            return true;
+    return false;
+}
+
+struct mpx_archive_index *mpx_archive_derive(mproxy_archive *a,
+                                             struct mpx_archive_entry *const *without,
+                                             size_t without_count,
+                                             struct mpx_archive_entry *const *with,
+                                             size_t with_count)
+{
+    struct mpx_archive_entry **list =
+        calloc(a->index->count + with_count + 1, sizeof *list);
+    size_t count = 0;
+    if (!list)
+        return NULL;
+    for (size_t i = 0; i < a->index->count; i++)
+        if (!is_among(without, without_count, a->index->entries[i]))
+            list[count++] = a->index->entries[i];
+    for (size_t i = 0; i < with_count; i++)
+        list[count++] = with[i];
+    struct mpx_archive_index *index = mpx_archive_index_new(list, count);
+    free(list);
+    return index;
+}
+
+void mpx_archive_sweep(mproxy_archive *a)
+{
+    DIR *dir = open_list(a);
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir)))
+        if (strncmp(entry->d_name, MPX_ARCHIVE_ASIDE, strlen(MPX_ARCHIVE_ASIDE)) == 0)
+            unlinkat(a->dir_fd, entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+}

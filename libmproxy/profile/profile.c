@@ -1,0 +1,257 @@
+#include "profile/profile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+int mpx_profile_compare_names(const char *a, const char *b)
+{
+    size_t la = mproxy_metric_base_length(a), lb = mproxy_metric_base_length(b);
+    int order = memcmp(a, b, la < lb ? la : lb);
+    if (order == 0 && la != lb)
+        order = la < lb ? -1 : 1;
+    return order ? order : strcmp(a, b);
+}
+
+int mpx_profile_compare_shares(const mproxy_profile_share *a,
+                               const mproxy_profile_share *b)
+{
+    int order = strcmp(a->directory, b->directory);
+    if (order)
+        return order;
+    return a->number < b->number ? -1 : a->number > b->number;
+}
+
+bool mpx_profile_copy_entry(const mproxy_profile_entry *from, mproxy_profile_entry *to)
+{
+    *to = *from;
+    to->name = strdup(from->name);
+    to->doc = strdup(from->doc);
+    if (to->name && to->doc)
+        return true;
+    free(to->name);
+    free(to->doc);
+    return false;
+}
+
+void mpx_profile_clear_entries(mproxy_profile_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(entries[i].name);
+        free(entries[i].doc);
+    }
+    free(entries);
+}
+
+void mpx_profile_clear_share(mproxy_profile_share *share)
+{
+    free(share->node);
+    mpx_profile_clear_entries(share->entries, share->count);
+    *share = (mproxy_profile_share){0};
+}
+
+void mpx_profile_clear_nodes(char **nodes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(nodes[i]);
+    free(nodes);
+}
+
+bool mpx_profile_add_node(char ***nodes, size_t *count, const char *node)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp((*nodes)[i], node) == 0)
+            return true;
+    char **more = realloc(*nodes, (*count + 1) * sizeof *more);
+    if (!more)
+        return false;
+    *nodes = more;
+    more[*count] = strdup(node);
+    if (!more[*count])
+        return false;
+    ++*count;
+    return true;
+}
+
+void mproxy_profile_free(mproxy_profile *p)
+{
+    if (!p)
+        return;
+    mproxy_job_clear(&p->desc);
+    for (size_t i = 0; i < p->share_count; i++)
+        mpx_profile_clear_share(&p->shares[i]);
+    free(p->shares);
+    mpx_profile_clear_entries(p->entries, p->count);
+    mpx_profile_clear_nodes(p->partial, p->partial_count);
+    mpx_profile_clear_nodes(p->unheard, p->unheard_count);
+    free(p);
+}
+
+// An entry of some share; `place` keeps the order of shares among equal names.
+struct ref {
+    const mproxy_profile_entry *entry;
+    size_t place;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct ref *x = a, *y = b;
+    int order = mpx_profile_compare_names(x->entry->name, y->entry->name);
+    return order ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+static struct ref *gather(const mproxy_profile_share *const *shares, size_t count,
+                          size_t *out_count)
+{
+    size_t total = 0, n = 0;
+    for (size_t i = 0; i < count; i++)
+        total += shares[i]->count;
+    struct ref *refs = calloc(total + 1, sizeof *refs);
+    for (size_t i = 0; i < count && refs; i++)
+        for (size_t k = 0; k < shares[i]->count; k++, n++)
+            refs[n] = (struct ref){&shares[i]->entries[k], n};
+    *out_count = total;
+    return refs;
+}
+
+mproxy_status mpx_profile_merge(const mproxy_profile_share *const *shares, size_t count,
+                                struct mpx_merged **out, size_t *out_count)
+{
+    size_t total, n = 0;
+    struct ref *refs = gather(shares, count, &total);
+    struct mpx_merged *merged = refs ? calloc(total + 1, sizeof *merged) : NULL;
+    if (!merged) {
+        free(refs);
+        return MPROXY_E_NOMEM;
+    }
+    qsort(refs, total, sizeof *refs, by_name);
+    for (size_t i = 0; i < total; i++) {
+        const mproxy_profile_entry *e = refs[i].entry;
+        if (n == 0 || strcmp(merged[n - 1].entry->name, e->name) != 0)
+            merged[n++].entry = e;
+        struct mpx_merged *m = &merged[n - 1];
+        if (e->type != m->entry->type)
+            continue;
+        mproxy_value_merge(e->type, &m->value, &e->value);
+        if (e->type == MPROXY_COUNTER)
+            mproxy_ranks_merge(&m->ranks, &e->ranks);
+    }
+    free(refs);
+    *out = merged;
+    *out_count = n;
+    return MPROXY_OK;
+}
+
+static mproxy_status merge_all(const mproxy_profile *p, mproxy_profile_entry **out,
+                               size_t *out_count)
+{
+    const mproxy_profile_share **shares = calloc(p->share_count + 1, sizeof *shares);
+    struct mpx_merged *merged = NULL;
+    size_t count = 0, made = 0;
+    for (size_t i = 0; i < p->share_count && shares; i++)
+        shares[i] = &p->shares[i];
+    mproxy_status status =
+        shares ? mpx_profile_merge(shares, p->share_count, &merged, &count)
+               : MPROXY_E_NOMEM;
+    free(shares);
+    mproxy_profile_entry *entries = calloc(count + 1, sizeof *entries);
+    if (!entries)
+        status = MPROXY_E_NOMEM;
+    while (status == MPROXY_OK && made < count) {
+        const struct mpx_merged *m = &merged[made];
+        if (!mpx_profile_copy_entry(m->entry, &entries[made])) {
+            status = MPROXY_E_NOMEM;
+            break;
+        }
+        entries[made].value = m->value;
+        entries[made++].ranks = m->ranks;
+    }
+    free(merged);
+    if (status != MPROXY_OK) {
+        mpx_profile_clear_entries(entries, made);
+        return status;
+    }
+    *out = entries;
+    *out_count = count;
+    return MPROXY_OK;
+}
+
+static bool list_partial(const mproxy_profile *p, char ***nodes, size_t *count)
+{
+    for (size_t i = 0; i < p->share_count; i++) {
+        const mproxy_profile_share *s = &p->shares[i];
+        if ((!s->sealed || s->incomplete) && !mpx_profile_add_node(nodes, count, s->node))
+            return false;
+    }
+    return true;
+}
+
+static void set_times(mproxy_profile *p)
+{
+    int64_t start = p->shares[0].start_ms, end = p->shares[0].end_ms;
+    for (size_t i = 1; i < p->share_count; i++) {
+        if (p->shares[i].start_ms < start)
+            start = p->shares[i].start_ms;
+        if (p->shares[i].end_ms > end)
+            end = p->shares[i].end_ms;
+    }
+    p->desc.start_time = start / 1000;
+    p->desc.end_time = end / 1000;
+}
+
+static int by_entry_name(const void *a, const void *b)
+{
+    return mpx_profile_compare_names(((const mproxy_profile_entry *)a)->name,
+                                     ((const mproxy_profile_entry *)b)->name);
+}
+
+// Bring a share's entries into order, each name once; of two types one is kept.
+static void normalise(mproxy_profile_share *s)
+{
+    size_t kept = 0;
+    qsort(s->entries, s->count, sizeof *s->entries, by_entry_name);
+    for (size_t i = 0; i < s->count; i++) {
+        mproxy_profile_entry *e = &s->entries[i];
+        mproxy_profile_entry *last = kept ? &s->entries[kept - 1] : NULL;
+        if (!last || strcmp(last->name, e->name) != 0) {
+            s->entries[kept++] = *e;
+            continue;
+        }
+        if (last->type == e->type) {
+            mproxy_value_merge(e->type, &last->value, &e->value);
+            mproxy_ranks_merge(&last->ranks, &e->ranks);
+        }
+        free(e->name);
+        free(e->doc);
+    }
+    s->count = kept;
+}
+
+mproxy_status mproxy_profile_sum(mproxy_profile *p, mproxy_error *err)
+{
+    mproxy_profile_entry *entries = NULL;
+    char **partial = NULL;
+    size_t count = 0, partial_count = 0;
+    for (size_t i = 0; i < p->share_count; i++)
+        if (p->shares[i].count > 0)
+            normalise(&p->shares[i]);
+    mproxy_status status = merge_all(p, &entries, &count);
+    if (status == MPROXY_OK && !list_partial(p, &partial, &partial_count)) {
+        mpx_profile_clear_entries(entries, count);
+        status = MPROXY_E_NOMEM;
+    }
+    if (status != MPROXY_OK) {
+        mpx_profile_clear_nodes(partial, partial_count);
+        return mpx_fail(err, status, "profile '%s': no memory", p->desc.jobid);
+    }
+    mpx_profile_clear_entries(p->entries, p->count);
+    mpx_profile_clear_nodes(p->partial, p->partial_count);
+    p->entries = entries;
+    p->count = count;
+    p->partial = partial;
+    p->partial_count = partial_count;
+    if (p->share_count > 0)
+        set_times(p);
+    return MPROXY_OK;
+}

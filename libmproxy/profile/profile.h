@@ -1,0 +1,43 @@
+// Profiles in memory: what the parser, the renderer and the keeper share.
+#ifndef MPX_PROFILE_PROFILE_H
+#define MPX_PROFILE_PROFILE_H
+
+#include <stdbool.h>
+
+#include <mproxy/profile.h>
+
+enum { MPX_PROFILE_VERSION = 1 };
+#define MPX_PROFILE_BYTES_MAX ((size_t)256 << 20)
+
+// A metric over several shares; strings are those of the first share that has it.
+struct mpx_merged {
+    const mproxy_profile_entry *entry;
+    mproxy_value value;
+    mproxy_ranks ranks;
+};
+
+// Add up the entries of shares, in their order. `*out` belongs to the caller.
+mproxy_status mpx_profile_merge(const mproxy_profile_share *const *shares, size_t count,
+                                struct mpx_merged **out, size_t *out_count);
+
+// The order of entries: by base name, then by the whole name.
+int mpx_profile_compare_names(const char *a, const char *b);
+// The order of shares: by directory, then by number.
+int mpx_profile_compare_shares(const mproxy_profile_share *a,
+                               const mproxy_profile_share *b);
+
+bool mpx_profile_copy_entry(const mproxy_profile_entry *from, mproxy_profile_entry *to);
+void mpx_profile_clear_entries(mproxy_profile_entry *entries, size_t count);
+void mpx_profile_clear_share(mproxy_profile_share *share);
+// Add a name to a list of nodes unless it is there. False when there is no memory.
+bool mpx_profile_add_node(char ***nodes, size_t *count, const char *node);
+void mpx_profile_clear_nodes(char **nodes, size_t count);
+
+// Parse the head of a stored profile: all but its values. MPROXY_E_UNSUPPORTED when the text
+// is not laid out with a head and must be parsed whole.
+mproxy_status mpx_profile_parse_head(const char *text, size_t length,
+                                     mproxy_profile **out, mproxy_error *err);
+// The checksum that a text ends in: 1 it fits, 0 there is none, -1 it does not fit.
+int mpx_profile_check_sum(const char *text, size_t length);
+
+#endif
