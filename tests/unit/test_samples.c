@@ -1,0 +1,265 @@
+#include "collect/samples.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char folder[64];
+static int state;
+static const struct mpx_sample_key a = {7, 100, 1000}, b = {7, 100, 1001};
+
+static void setup(void)
+{
+    strcpy(folder, "/dev/shm/mproxy-samples-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    state = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void teardown(void)
+{
+    close(state);
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static struct mpx_samples *open_samples(void)
+{
+    struct mpx_samples *s = NULL;
+    mproxy_error err = {0};
+    ck_assert_msg(mpx_samples_open(state, &s, &err) == MPROXY_OK, "%s", err.text);
+    return s;
+}
+
+static struct mpx_process_values values(uint64_t first)
+{
+    struct mpx_process_values v = {.set = 5};
+    v.value[0] = first;
+    v.value[2] = 3;
+    return v;
+}
+
+START_TEST(samples_outlive_the_proxy)
+{
+    struct mpx_samples *s = open_samples();
+    struct mpx_process_values v = values(42), back;
+    mpx_samples_put(s, mpx_samples_add(s, &a), &v);
+    mpx_samples_close(s);
+
+    s = open_samples();
+
+    ck_assert_uint_eq(mpx_samples_claim(s, &b), MPX_SAMPLE_NONE);
+    uint32_t entry = mpx_samples_claim(s, &a);
+    ck_assert_uint_ne(entry, MPX_SAMPLE_NONE);
+    mpx_samples_get(s, entry, &back);
+    ck_assert_uint_eq(back.set, 5);
+    ck_assert_uint_eq(back.value[0], 42);
+    ck_assert_uint_eq(mpx_samples_claim(s, &a), MPX_SAMPLE_NONE); // once
+    mpx_samples_close(s);
+}
+END_TEST
+
+START_TEST(samples_that_nobody_claims_are_swept)
+{
+    struct mpx_samples *s = open_samples();
+    mpx_samples_add(s, &a);
+    mpx_samples_add(s, &b);
+    mpx_samples_close(s);
+    s = open_samples();
+    ck_assert_uint_ne(mpx_samples_claim(s, &b), MPX_SAMPLE_NONE);
+
+    mpx_samples_sweep(s);
+
+    mpx_samples_close(s);
+    s = open_samples();
+    ck_assert_uint_eq(mpx_samples_claim(s, &a), MPX_SAMPLE_NONE);
+    ck_assert_uint_ne(mpx_samples_claim(s, &b), MPX_SAMPLE_NONE);
+    mpx_samples_close(s);
+}
+END_TEST
+
+START_TEST(samples_dropped_are_gone_and_their_room_is_used_again)
+{
+    struct mpx_samples *s = open_samples();
+    uint32_t entry = mpx_samples_add(s, &a);
+
+    mpx_samples_drop(s, entry);
+
+    ck_assert_uint_eq(mpx_samples_add(s, &b), entry);
+    struct mpx_process_values back;
+    mpx_samples_get(s, entry, &back);
+    ck_assert_uint_eq(back.set, 0);
+    mpx_samples_close(s);
+}
+END_TEST
+
+START_TEST(samples_grow_past_their_first_room)
+{
+    struct mpx_samples *s = open_samples();
+    for (uint64_t i = 1; i <= 2000; i++) {
+        struct mpx_sample_key key = {1, i, i};
+        struct mpx_process_values v = values(i);
+        uint32_t entry = mpx_samples_add(s, &key);
+        ck_assert_uint_ne(entry, MPX_SAMPLE_NONE);
+        mpx_samples_put(s, entry, &v);
+    }
+    mpx_samples_close(s);
+
+    s = open_samples();
+
+    for (uint64_t i = 1; i <= 2000; i++) {
+        struct mpx_sample_key key = {1, i, i};
+        struct mpx_process_values back;
+        mpx_samples_get(s, mpx_samples_claim(s, &key), &back);
+        ck_assert_uint_eq(back.value[0], i);
+    }
+    mpx_samples_close(s);
+}
+END_TEST
+
+START_TEST(samples_of_a_damaged_file_are_forgotten)
+{
+    static const char *const damages[] = {"", "x", "not a file of samples at all"};
+    int fd = openat(state, "samples", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    size_t length = strlen(damages[_i]);
+    ck_assert_int_eq(write(fd, damages[_i], length), (ssize_t)length);
+    close(fd);
+
+    struct mpx_samples *s = open_samples();
+
+    ck_assert_uint_eq(mpx_samples_claim(s, &a), MPX_SAMPLE_NONE);
+    ck_assert_uint_ne(mpx_samples_add(s, &a), MPX_SAMPLE_NONE);
+    mpx_samples_close(s);
+}
+END_TEST
+
+START_TEST(samples_move_to_another_directory)
+{
+    struct mpx_samples *s = open_samples();
+    struct mpx_process_values v = values(42), back;
+    uint32_t entry = mpx_samples_add(s, &a);
+    mpx_samples_put(s, entry, &v);
+    ck_assert_int_eq(mkdirat(state, "other", 0700), 0);
+    int other = openat(state, "other", O_RDONLY | O_DIRECTORY);
+
+    ck_assert_int_eq(mpx_samples_move(s, other, NULL), MPROXY_OK);
+
+    v.value[0] = 43;
+    mpx_samples_put(s, entry, &v);
+    mpx_samples_close(s);
+    ck_assert_int_eq(mpx_samples_open(other, &s, NULL), MPROXY_OK);
+    mpx_samples_get(s, mpx_samples_claim(s, &a), &back);
+    ck_assert_uint_eq(back.value[0], 43);
+    mpx_samples_close(s);
+    close(other);
+}
+END_TEST
+
+START_TEST(process_values_keep_the_greater_counter_and_the_later_gauge)
+{
+    struct mpx_process_values v = {.set = 7, .value = {10, 20, 300}};
+    struct mpx_process_values later = {.set = 15, .value = {9, 21, 200, 5}};
+
+    ck_assert(mpx_process_values_merge(&v, &later));
+
+    ck_assert_uint_eq(v.value[0], 10);
+    ck_assert_uint_eq(v.value[1], 21);
+    ck_assert_uint_eq(v.value[2], 200); // resident memory, a gauge
+    ck_assert_uint_eq(v.value[3], 5);
+    ck_assert(!mpx_process_values_merge(&v, &later));
+}
+END_TEST
+
+// ---- /proc
+
+static uint64_t start_of(pid_t pid)
+{
+    char path[64], text[1024] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_gt(fread(text, 1, sizeof text - 1, f), 0);
+    fclose(f);
+    const char *at = strrchr(text, ')');
+    for (int i = 2; i < 22; i++)
+        at = strchr(at + 1, ' ');
+    return strtoull(at, NULL, 10);
+}
+
+START_TEST(procfs_reads_what_a_process_used)
+{
+    struct mpx_procfs *p;
+    struct mpx_process_values v;
+    struct timespec now;
+    do
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    while (now.tv_nsec < 60000000);
+    ck_assert_int_eq(mpx_procfs_open("/proc", &p, NULL), MPROXY_OK);
+
+    ck_assert(mpx_procfs_sample(p, (uint32_t)getpid(), start_of(getpid()), &v));
+
+    ck_assert_uint_eq(v.set & 0x7cf, 0x7cf); // all but I/O, which may be hidden
+    ck_assert_uint_ge(v.value[0] + v.value[1], 30000);
+    ck_assert_uint_gt(v.value[2], 4096);
+    ck_assert_uint_ge(v.value[3], v.value[2] / 2);
+    ck_assert_uint_gt(v.value[6], 0);
+    ck_assert_uint_eq(v.value[10], 1);
+    ck_assert(!mpx_procfs_sample(p, (uint32_t)getpid(), start_of(getpid()) + 1, &v));
+    mpx_procfs_close(p);
+}
+END_TEST
+
+START_TEST(procfs_tells_the_living_from_zombies_and_others)
+{
+    struct mpx_procfs *p;
+    ck_assert_int_eq(mpx_procfs_open("/proc", &p, NULL), MPROXY_OK);
+    pid_t child = fork();
+    if (child == 0)
+        for (;;)
+            pause();
+    uint64_t start = start_of(child);
+    uint32_t pid = (uint32_t)child;
+    ck_assert_int_eq(mpx_procfs_life(p, pid, start), MPX_LIFE_ALIVE);
+    ck_assert_int_eq(mpx_procfs_life(p, pid, start + 1), MPX_LIFE_GONE);
+
+    kill(child, SIGKILL);
+    siginfo_t info;
+    ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    ck_assert_int_eq(mpx_procfs_life(p, pid, start), MPX_LIFE_GONE); // a zombie
+
+    waitpid(child, NULL, 0);
+    ck_assert_int_eq(mpx_procfs_life(p, pid, start), MPX_LIFE_GONE);
+    ck_assert_int_eq(mpx_procfs_life(p, 0, start), MPX_LIFE_GONE);
+    ck_assert_int_eq(mpx_procfs_life(p, UINT32_MAX, start), MPX_LIFE_GONE);
+    mpx_procfs_close(p);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("samples");
+    TCase *tc = tcase_create("samples");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, samples_outlive_the_proxy);
+    tcase_add_test(tc, samples_that_nobody_claims_are_swept);
+    tcase_add_test(tc, samples_dropped_are_gone_and_their_room_is_used_again);
+    tcase_add_test(tc, samples_grow_past_their_first_room);
+    tcase_add_loop_test(tc, samples_of_a_damaged_file_are_forgotten, 0, 3);
+    tcase_add_test(tc, samples_move_to_another_directory);
+    tcase_add_test(tc, process_values_keep_the_greater_counter_and_the_later_gauge);
+    tcase_add_test(tc, procfs_reads_what_a_process_used);
+    tcase_add_test(tc, procfs_tells_the_living_from_zombies_and_others);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
