@@ -1,8 +1,8 @@
 # What test scripts share. Sourced first: `. "$(dirname "$0")/../support/lib.sh"`.
 #
-# BIN and LIB are the build tree's. Each script gets a fresh directory $TMP, removed at its
-# end together with what runs or lies there; sockets are made there, and nothing of a test
-# touches the default ones.
+# BIN and LIB are the build tree's. Each script gets a fresh directory $TMP, removed at
+# its end together with what runs or lies there; sockets are made there, and nothing of a
+# test touches the default ones.
 set -eu
 unset LD_PRELOAD PROXY_PATH PROXY_JOB_ID PROXY_PERIOD PROXY_ROOT_URL MPROXY_LAUNCHER_ID \
     MPROXY_COMMAND MPROXY_CRASH_AT 2>/dev/null || :
@@ -31,8 +31,8 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-# said WHAT [SOCKET]: what the segments of a socket's rendezvous say of one thing: processes,
-# live, has_started, has_finished, or a metric. See support/segments.c.
+# said WHAT [SOCKET]: what the segments of a socket's rendezvous say: processes, live,
+# has_started, has_finished, or a metric. See support/segments.c.
 said() {
     "$SEGMENTS" "$(rendezvous "${2:-$SOCKET}")" >"$TMP/said" || fail "no rendezvous"
     awk -v what="$1" '
@@ -66,7 +66,8 @@ need() {
         case $thing in
         mpi) need mpich openmpi ;;
         mpich | openmpi)
-            command -v "mpiexec.$thing" >/dev/null && command -v "mpicc.$thing" >/dev/null ||
+            command -v "mpiexec.$thing" >/dev/null &&
+                command -v "mpicc.$thing" >/dev/null ||
                 skip mpi "no mpiexec.$thing and mpicc.$thing"
             ;;
         netns)
@@ -98,7 +99,7 @@ kill_later() {
 }
 
 # start_proxy [OPTION...]: starts proxy-v2 on a free port, with its socket at $SOCKET, its
-# prefix below $TMP and a short period. Sets PROXY_PID, URL (http://127.0.0.1:PORT) and LOG.
+# prefix below $TMP and a short period. Sets PROXY_PID, URL (http://127.0.0.1:PORT), LOG.
 start_proxy() {
     PROXIES=$((${PROXIES:-0} + 1))
     LOG=$TMP/proxy-$PROXIES.log

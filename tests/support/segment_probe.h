@@ -88,6 +88,10 @@ static inline bool probe_find_record(const struct mpx_rec_head *head, void *user
     struct probe_search *s = user;
     if (head->type == MPX_REC_JOB)
         s->job = (const void *)head;
+    if (head->type == MPX_REC_EXTENT) {
+        const struct mpx_rec_extent *e = (const void *)head;
+        s->rows += e->row > 0 && e->first == 0;
+    }
     if (head->type == MPX_REC_METRIC) {
         const struct mpx_rec_metric *m = (const void *)head;
         s->metrics++;
@@ -103,8 +107,6 @@ static inline bool probe_add_extent(const struct mpx_rec_head *head, void *user)
     const struct mpx_rec_extent *e = (const void *)head;
     if (head->type != MPX_REC_EXTENT)
         return true;
-    if (e->row > 0 && e->first == 0)
-        s->rows++;
     if (s->slot < e->first || s->slot >= e->first + e->count)
         return true;
     const char *at = s->probe->bytes + e->offset + (s->slot - e->first) * 8;
