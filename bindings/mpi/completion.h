@@ -60,15 +60,20 @@ static void completed(struct mpx_request *r, const MPI_Status *status)
 {
     if (!r)
         return;
-    uint32_t fn = r->fn, flags = r->flags;
-    uint64_t in = flags & MPX_REQUEST_RECEIVES ? received(status) : r->in;
-    if (!(flags & MPX_REQUEST_PERSISTENT)) {
-        mpx_request_clear(r);
-    } else if (!atomic_exchange_explicit(&r->active, 0, memory_order_relaxed) ||
-               !(flags & MPX_REQUEST_ON_COMPLETION)) {
+    if ((r->flags & MPX_REQUEST_PERSISTENT) &&
+        (!atomic_exchange_explicit(&r->active, 0, memory_order_relaxed) ||
+         !(r->flags & MPX_REQUEST_ON_COMPLETION)))
         return; // inactive, or credited when it was started
-    }
-    credit(fn, 0, in);
+    credit(r->fn, 0, r->flags & MPX_REQUEST_RECEIVES ? received(status) : r->in);
+}
+
+// After the call: a request that is still the same handle goes on, the others are gone.
+static void settle(struct mpx_request *r, MPI_Request now)
+{
+    if (r && key_of(now) == r->handle)
+        mpx_request_give_back(r);
+    else if (r)
+        mpx_request_clear(r);
 }
 
 static void started(MPI_Request request)
@@ -109,21 +114,23 @@ static int scratch_take(struct scratch *s, int n, struct mpx_request **few,
     return 1;
 }
 
-static void scratch_give(struct scratch *s)
-{
-    if (s->pages)
-        munmap(s->pages, s->size);
-}
-
-// Look the requests up; the number of those that are followed.
+// Take the requests that are followed; their number.
 static int follow(struct scratch *s, int n, MPI_Request *requests)
 {
     int found = 0;
     for (int i = 0; i < n; i++) {
-        s->followed[i] = mpx_request_find(key_of(requests[i]));
+        s->followed[i] = mpx_request_take(key_of(requests[i]));
         found += s->followed[i] != NULL;
     }
     return found;
+}
+
+static void settle_all(struct scratch *s, int found, int n, MPI_Request *requests)
+{
+    for (int i = 0; found && i < n; i++)
+        settle(s->followed[i], requests[i]);
+    if (s->pages)
+        munmap(s->pages, s->size);
 }
 
 static int complete_one(uint32_t fn, int (*next)(MPI_Request *, MPI_Status *),
@@ -132,12 +139,13 @@ static int complete_one(uint32_t fn, int (*next)(MPI_Request *, MPI_Status *),
     if (nested())
         return next(request, status);
     uint64_t begin = enter();
-    struct mpx_request *r = mpx_request_find(key_of(*request));
+    struct mpx_request *r = mpx_request_take(key_of(*request));
     MPI_Status own;
     MPI_Status *st = r && status == MPI_STATUS_IGNORE ? &own : status;
     int result = next(request, st);
     if (r && result == MPI_SUCCESS)
         completed(r, st);
+    settle(r, *request);
     leave(fn, begin, 0, 0);
     return result;
 }
@@ -148,12 +156,13 @@ static int complete_one_flag(uint32_t fn, int (*next)(MPI_Request *, int *, MPI_
     if (nested())
         return next(request, flag, status);
     uint64_t begin = enter();
-    struct mpx_request *r = mpx_request_find(key_of(*request));
+    struct mpx_request *r = mpx_request_take(key_of(*request));
     MPI_Status own;
     MPI_Status *st = r && status == MPI_STATUS_IGNORE ? &own : status;
     int result = next(request, flag, st);
     if (r && result == MPI_SUCCESS && *flag)
         completed(r, st);
+    settle(r, *request);
     leave(fn, begin, 0, 0);
     return result;
 }
@@ -172,8 +181,8 @@ static int complete_any(uint32_t fn, int (*next)(int, MPI_Request *, int *, MPI_
     int result = next(n, requests, index, st);
     if (result == MPI_SUCCESS && found && *index != MPI_UNDEFINED)
         completed(s.followed[*index], st);
+    settle_all(&s, found, n, requests);
     leave(fn, begin, 0, 0);
-    scratch_give(&s);
     return result;
 }
 
@@ -193,8 +202,8 @@ static int complete_any_flag(uint32_t fn,
     int result = next(n, requests, index, flag, st);
     if (result == MPI_SUCCESS && found && *flag && *index != MPI_UNDEFINED)
         completed(s.followed[*index], st);
+    settle_all(&s, found, n, requests);
     leave(fn, begin, 0, 0);
-    scratch_give(&s);
     return result;
 }
 
@@ -212,8 +221,8 @@ static int complete_all(uint32_t fn, int (*next)(int, MPI_Request *, MPI_Status 
     int result = next(n, requests, st);
     for (int i = 0; found && result == MPI_SUCCESS && i < n; i++)
         completed(s.followed[i], &st[i]);
+    settle_all(&s, found, n, requests);
     leave(fn, begin, 0, 0);
-    scratch_give(&s);
     return result;
 }
 
@@ -232,8 +241,8 @@ static int complete_all_flag(uint32_t fn,
     int result = next(n, requests, flag, st);
     for (int i = 0; found && result == MPI_SUCCESS && *flag && i < n; i++)
         completed(s.followed[i], &st[i]);
+    settle_all(&s, found, n, requests);
     leave(fn, begin, 0, 0);
-    scratch_give(&s);
     return result;
 }
 
@@ -254,8 +263,8 @@ static int complete_some(uint32_t fn,
     if (found && result == MPI_SUCCESS && *count != MPI_UNDEFINED)
         for (int i = 0; i < *count; i++)
             completed(s.followed[indices[i]], &st[i]);
+    settle_all(&s, found, n, requests);
     leave(fn, begin, 0, 0);
-    scratch_give(&s);
     return result;
 }
 
@@ -289,10 +298,9 @@ static int complete_free(uint32_t fn, int (*next)(MPI_Request *), MPI_Request *r
     if (nested())
         return next(request);
     uint64_t begin = enter();
-    struct mpx_request *r = mpx_request_find(key_of(*request));
+    struct mpx_request *r = mpx_request_take(key_of(*request));
     int result = next(request);
-    if (r && result == MPI_SUCCESS)
-        mpx_request_clear(r);
+    settle(r, *request);
     leave(fn, begin, 0, 0);
     return result;
 }

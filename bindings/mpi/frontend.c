@@ -23,11 +23,13 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const struct mpx_mpi_backend *backend; // after once: NULL where there is none
 static void *library; // the program's MPI library, where RTLD_NEXT fails
 
-// The program's own function of this name: behind us in the search order, or, when the
-// library was opened by dlopen() for one extension only, in that library.
+// The program's own symbol: a function is the next behind us in the search order; a variable
+// may have been copied into the program, so it is the first in it. A library that was opened
+// by dlopen() for one extension only is asked itself.
 static void *find(const char *symbol)
 {
-    void *address = dlsym(RTLD_NEXT, symbol);
+    int is_function = strstr(symbol, "MPI_") != NULL;
+    void *address = dlsym(is_function ? RTLD_NEXT : RTLD_DEFAULT, symbol);
     return address || !library ? address : dlsym(library, symbol);
 }
 

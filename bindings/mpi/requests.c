@@ -10,7 +10,7 @@ static struct mpx_request table[BUCKETS][DEPTH];
 // A bucket that was ever full: handles of it may lie in the next ones.
 static _Atomic unsigned char spilled[BUCKETS];
 
-#define TAKEN UINT64_MAX // being filled in; no handle has all bits set
+#define TAKEN UINT64_MAX // being filled in or completed; no handle has all bits set
 
 static uint32_t bucket_of(uint64_t key)
 {
@@ -39,6 +39,7 @@ int mpx_request_add(uint64_t key, uint32_t fn, uint32_t flags, uint64_t out, uin
             atomic_store_explicit(&spilled[bucket], 1, memory_order_relaxed);
             continue;
         }
+        r->handle = key;
         r->fn = fn;
         r->flags = flags;
         r->out = out;
@@ -63,6 +64,20 @@ struct mpx_request *mpx_request_find(uint64_t key)
             break;
     }
     return NULL;
+}
+
+struct mpx_request *mpx_request_take(uint64_t key)
+{
+    struct mpx_request *r = mpx_request_find(key);
+    return r && atomic_compare_exchange_strong_explicit(
+                    &r->key, &key, TAKEN, memory_order_acquire, memory_order_relaxed)
+               ? r
+               : NULL;
+}
+
+void mpx_request_give_back(struct mpx_request *r)
+{
+    atomic_store_explicit(&r->key, r->handle, memory_order_release);
 }
 
 void mpx_request_clear(struct mpx_request *r)

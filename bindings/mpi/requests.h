@@ -1,9 +1,9 @@
 // Requests that will bring data: which function posted them, so that the wait or test that
 // completes one can credit it.
 //
-// A fixed table without locks or allocation. A handle is looked up before the completing
-// call and its slot cleared after it: another thread may be given the same handle in
-// between, and then simply takes another slot.
+// A fixed table without locks or allocation. Whoever is about to complete a request takes its
+// entry out first, and gives it back if the request was not completed: MPI may hand the same
+// handle to another thread before the completing call has even returned.
 #ifndef MPX_BINDINGS_MPI_REQUESTS_H
 #define MPX_BINDINGS_MPI_REQUESTS_H
 
@@ -16,7 +16,8 @@ enum mpx_request_flag {
 };
 
 struct mpx_request {
-    _Atomic uint64_t key;
+    _Atomic uint64_t key; // 0: free
+    uint64_t handle;      // the key, kept while the entry is taken
     uint32_t fn;
     uint32_t flags;
     uint64_t out, in; // of each start, for persistent ones
@@ -25,8 +26,11 @@ struct mpx_request {
 
 // Remember a handle; when the table is full the request is not followed and 0 is returned.
 int mpx_request_add(uint64_t key, uint32_t fn, uint32_t flags, uint64_t out, uint64_t in);
-// NULL for a handle that is not followed (a send, say).
+// NULL for a handle that is not followed (a send, say). Take it to change it: a taken entry
+// is found by nobody else until it is given back or cleared.
 struct mpx_request *mpx_request_find(uint64_t key);
+struct mpx_request *mpx_request_take(uint64_t key);
+void mpx_request_give_back(struct mpx_request *r);
 void mpx_request_clear(struct mpx_request *r);
 
 #endif
