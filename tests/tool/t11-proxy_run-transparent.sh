@@ -11,7 +11,7 @@ ends() {
     "$@" 2>"$TMP/err" || got=$?
     want "status of $*" $got "$status"
     # The shell itself says what signal ended a command.
-    ! grep -qvxE 'Terminated|Killed' "$TMP/err" || fail "$*: stderr has: $(cat "$TMP/err")"
+    ! grep -qvxE 'Terminated|Killed' "$TMP/err" || fail "$*: stderr: $(cat "$TMP/err")"
 }
 
 ends 0 $run true
@@ -57,12 +57,25 @@ diff "$TMP/bare" "$TMP/under" || fail "the environment has changed"
 # Where nothing can be counted, it runs all the same.
 ends 0 sh -c 'ulimit -f 0; "$@"' x $run true
 ends 0 sh -c 'ulimit -f 1; "$@"' x $run true
-ends 0 sh -c 'ulimit -n 4; "$@"' x $run true
+# One descriptor is what the loader needs for the command's libraries.
+ends 0 sh -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n 4; "$@"' x $run true
+# None at all: it runs, and stderr has why it is not counted. Only a static command can.
+if "${CC:-cc}" -static -x c -o "$TMP/static" - 2>/dev/null <<'TXT'
+int main(void) { return 3; }
+TXT
+then
+    got=0
+    sh -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n 3; "$@"' x $run \
+        "$TMP/static" 2>"$TMP/err" || got=$?
+    want "status without descriptors" $got 3
+    grep -q 'without being counted' "$TMP/err" || fail "no word of it: $(cat "$TMP/err")"
+fi
 mkdir "$TMP/none"
 : >"$TMP/none/file"
 ends 0 "$BIN/proxy_run" -u /dev/shm/mproxy-no-such-directory/x/socket true
 ends 0 "$BIN/proxy_run" -u "/dev/shm$TMP/none/file/socket" true
-ends 0 sh -c 'cd "$1"; rmdir "$1"; shift; "$@"' x "$(mktemp -d "$TMP/gone-XXXXXX")" $run true
+mkdir "$TMP/gone"
+ends 0 sh -c 'cd "$1"; rmdir "$1"; shift; "$@"' x "$TMP/gone" $run true
 # A rendezvous of somebody else's making is not used.
 other=$TMP/other.socket
 ln -s "$TMP/none" "$(rendezvous "$other")"

@@ -23,13 +23,18 @@ static void say(void *user, const char *line)
 
 static void print_exporters(const struct settings *s, FILE *out)
 {
-    for (size_t i = 0; i < mproxy_exporters_count(s->exporters); i++)
+    size_t count = s->exporters ? mproxy_exporters_count(s->exporters) : 0;
+    for (size_t i = 0; i < count; i++)
         fprintf(out, " - %s\n", mproxy_exporters_get(s->exporters, i)->name);
 }
 
 static void choose(struct settings *s, const char *names)
 {
     mproxy_error err;
+    if (!s->exporters) {
+        s->unknown_exporter = true;
+        return;
+    }
     if (mproxy_exporters_choose(s->exporters, names, &err) == MPROXY_OK)
         return;
     tool_complain(&this_tool, NULL, "%s", err.text);
@@ -65,7 +70,7 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
 static int list_exporters(const struct settings *s)
 {
     print_exporters(s, stdout);
-    return fflush(stdout) == 0 ? TOOL_OK : TOOL_FAILED;
+    return s->exporters && fflush(stdout) == 0 ? TOOL_OK : TOOL_FAILED;
 }
 
 static int run(struct settings *s, char **command)
@@ -78,7 +83,7 @@ static int run(struct settings *s, char **command)
         tool_fail(&this_tool, &err, NULL);
         return status;
     }
-    if (mproxy_exporters_count(s->exporters) == 0)
+    if (!s->exporters || mproxy_exporters_count(s->exporters) == 0)
         tool_complain(&this_tool, "is lib/ beside the directory of proxy_run whole?",
                       "no exporter found: the command runs without being counted");
     if (mproxy_launch_prepare(&s->launch, command, &err) != MPROXY_OK)
@@ -92,12 +97,13 @@ int main(int argc, char **argv)
 {
     struct settings s = {.launch.struct_size = sizeof s.launch};
     mproxy_error err;
-    if (mproxy_exporters_find(NULL, &s.exporters, &err) != MPROXY_OK)
-        return tool_fail(&this_tool, &err, NULL);
+    mproxy_status found = mproxy_exporters_find(NULL, &s.exporters, &err);
     s.launch.exporters = s.exporters;
     int status = TOOL_OK, first = tool_parse(&this_tool, argc, argv, take, &s, &status);
     if (first < 0)
         goto end;
+    if (found != MPROXY_OK)
+        tool_complain(&this_tool, NULL, "%s", err.text);
     if (s.unknown_exporter) {
         fprintf(stderr, "%s: hint: these are there:\n", this_tool.name);
         print_exporters(&s, stderr);
