@@ -1,7 +1,8 @@
 // Calls of functions compiled with -finstrument-functions.
 //
-// An address is turned into a name once: what was found stays in a table of fixed size that
-// is read without a lock. Functions that find no room in it are looked up at each call.
+// An address is turned into a name once: what was found stays in a table of fixed size
+// that is read without a lock. Functions that find no room in it are looked up at each
+// call.
 #include "metric_proxy_client.h"
 
 #include <dlfcn.h>
@@ -26,8 +27,8 @@ struct slot {
 
 static struct slot slots[SLOTS];
 
-// A lookup may call instrumented functions (a malloc of the program's), which must not look
-// themselves up.
+// A lookup may call instrumented functions (a malloc of the program's), which must not
+// look themselves up.
 static __thread bool is_busy __attribute__((tls_model("initial-exec")));
 
 void __cyg_profile_func_enter(void *function, void *call_site);

@@ -1,8 +1,8 @@
 /**
  * @file metric_proxy_client.h
- * The older client API of metric proxies, over mproxy/client.h: programs written for it are
- * rebuilt or relinked without change (pkg-config proxyclient). New programs should use
- * mproxy/client.h, which has integers, histograms and errors in words.
+ * The older client API of metric proxies, over mproxy/client.h: programs written for it
+ * are rebuilt or relinked without change (pkg-config proxyclient). New programs should
+ * use mproxy/client.h, which has integers, histograms and errors in words.
  *
  * Threads: any thread may call any function.
  * Memory:  values live as long as the process; there is nothing to free.
@@ -40,8 +40,8 @@ struct MetricProxyValue *metric_proxy_counter_new(struct MetricProxyClient *clie
 /**
  * Raise a counter.
  *
- * @return 0, or 1 when nothing was done: `counter` is NULL or a gauge, `value` negative or
- *         not finite
+ * @return 0, or 1 when nothing was done: `counter` is NULL or a gauge, `value` negative
+ *         or not finite
  */
 int metric_proxy_counter_inc(struct MetricProxyValue *counter, double value);
 

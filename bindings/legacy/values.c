@@ -1,5 +1,5 @@
-// The older API: its values are handles of mproxy/client.h, told apart by their lowest bit.
-// So a name asked for again gives the same value, and there is no table to search.
+// The older API: its values are handles of mproxy/client.h, told apart by their lowest
+// bit. So a name asked for again gives the same value, and there is no table to search.
 #include "metric_proxy_client.h"
 
 #include <math.h>

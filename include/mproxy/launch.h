@@ -1,10 +1,10 @@
 /**
  * @file mproxy/launch.h
- * Starting a program so that the node's proxy sees it: which exporters there are, and what
- * a program finds in its environment.
+ * Starting a program so that the node's proxy sees it: which exporters there are, and
+ * what a program finds in its environment.
  *
- * An exporter is a shared library that is preloaded into programs and counts what they do:
- * PREFIX/lib/libmetricproxy-exporter-NAME.so, found beside the running executable
+ * An exporter is a shared library that is preloaded into programs and counts what they
+ * do: PREFIX/lib/libmetricproxy-exporter-NAME.so, found beside the running executable
  * (PREFIX/bin/...). Adding one means adding a file. `process` is always preloaded. Of the
  * others, those that cost a program too much to be the default carry an empty file
  * libmetricproxy-exporter-NAME.opt-in beside them, and are preloaded when asked for.
@@ -57,8 +57,8 @@ MPROXY_API const mproxy_exporter *mproxy_exporters_get(const mproxy_exporters *e
  * Choose exporters by name. The first call replaces the default choice, later calls add.
  *
  * @param names  separated by commas; empty names are passed over
- * @return MPROXY_OK, or MPROXY_E_NOTFOUND with a text that names the unknown one; then the
- *         choice is as before
+ * @return MPROXY_OK, or MPROXY_E_NOTFOUND with a text that names the unknown one; then
+ *         the choice is as before
  */
 MPROXY_API mproxy_status mproxy_exporters_choose(mproxy_exporters *exporters,
                                                  const char *names, mproxy_error *err);
@@ -79,11 +79,11 @@ typedef struct mproxy_launch_options {
  * Prepare the calling process to become `command`.
  *
  * Sets in its environment PROXY_JOB_ID (with options->jobid only), PROXY_PATH (absolute),
- * PROXY_PERIOD (with a period only), METRIC_PROXY_LAUNCHER_PPID, LD_PRELOAD (what it held,
- * then the exporters chosen), MPROXY_LAUNCHER_ID and MPROXY_COMMAND (what programs under it
- * can't find out). Makes the rendezvous directory where no proxy has made it, so that a
- * proxy started later finds the program, and leaves a sign of the process there, so that
- * one that can't be preloaded belongs to its job all the same.
+ * PROXY_PERIOD (with a period only), METRIC_PROXY_LAUNCHER_PPID, LD_PRELOAD (what it
+ * held, then the exporters chosen), MPROXY_LAUNCHER_ID and MPROXY_COMMAND (what programs
+ * under it can't find out). Makes the rendezvous directory where no proxy has made it, so
+ * that a proxy started later finds the program, and leaves a sign of the process there,
+ * so that one that can't be preloaded belongs to its job all the same.
  *
  * Only a wrong option makes it fail: where nothing can be counted the program runs
  * uncounted, and `say` hears why.
@@ -107,8 +107,8 @@ MPROXY_API mproxy_status mproxy_launch_exec(char *const command[], int *exit_sta
                                             mproxy_error *err);
 
 /**
- * Tell beforehand, as far as that can be known, whether mproxy_launch_exec() would fail, so
- * that a mistyped name leaves no trace of a job.
+ * Tell beforehand, as far as that can be known, whether mproxy_launch_exec() would fail,
+ * so that a mistyped name leaves no trace of a job.
  *
  * @return MPROXY_OK; else as mproxy_launch_exec()
  */

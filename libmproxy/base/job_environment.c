@@ -1,8 +1,8 @@
 // The job description of the calling process, from its environment.
 //
 // This may run in a constructor before the program's own, below the program's malloc and
-// with whatever its environment holds: no stdio, every value is bounded, and a bad id costs
-// the id, not the process.
+// with whatever its environment holds: no stdio, every value is bounded, and a bad id
+// costs the id, not the process.
 #include <mproxy/job.h>
 
 #include <ctype.h>
@@ -117,7 +117,8 @@ static bool process_field(uint64_t pid, int number, uint64_t *out)
     return found;
 }
 
-// The word after `option` in a list of NUL-terminated words, when the program is `program`.
+// The word after `option` in a list of NUL-terminated words, when the program is
+// `program`.
 static const char *option_of(const struct mpx_buf *words, const char *program,
                              const char *option)
 {

@@ -71,8 +71,8 @@ want "g" "$(said g)" -3
 printf '#include <metric_proxy_client.h>\nint main() { return !metric_proxy_init(); }\n' \
     >"$TMP/plus.cc"
 if command -v "${CXX:-c++}" >/dev/null; then
-    "${CXX:-c++}" -Wall -Werror -I"$source/bindings/legacy" -o "$TMP/plus" "$TMP/plus.cc" \
-        -L"$LIB" -Wl,-rpath,"$LIB" -lproxyclient
+    "${CXX:-c++}" -Wall -Werror -I"$source/bindings/legacy" -o "$TMP/plus" \
+        "$TMP/plus.cc" -L"$LIB" -Wl,-rpath,"$LIB" -lproxyclient
     "$TMP/plus"
 fi
 

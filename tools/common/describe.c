@@ -4,8 +4,8 @@
 //
 // man.txt is plain text. `# NAME` starts a section; an empty line, a paragraph; a line
 // indented by four blanks is shown as it is; `TERM :: text` is an entry of a list, whose
-// text goes on until an empty line. The sections NAME, SYNOPSIS and OPTIONS are made here,
-// OPTIONS behind the first section of the file.
+// text goes on until an empty line. The sections NAME, SYNOPSIS and OPTIONS are made
+// here, OPTIONS behind the first section of the file.
 #include "common/define_tool.h"
 
 #include <ctype.h>

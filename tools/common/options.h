@@ -10,14 +10,14 @@
 //
 // The table has one row for the tool, and one for each option:
 //   TOOL_ABOUT("proxy-v2", TOOL_NO_WORDS, "", "watch the jobs of this node")
-//   TOOL_OPTION(PORT, "port", 'p', "N", "Network", "1337", "HTTP port; 0 takes a free one")
-//   TOOL_OPTION(AUTO_ROOT, "auto-root", 0, NULL, "Tree", NULL, "find the root by its file")
+//   TOOL_OPTION(PORT, "port", 'p', "N", "Network", "1337", "HTTP port; 0: a free one")
+//   TOOL_OPTION(AUTO_ROOT, "auto-root", 0, NULL, "Tree", NULL, "find the root by a file")
 //   TOOL_ALIAS(AUTO_ROOT, "automatic-root")         another name of an option
-//   TOOL_COMPLETE(TARGET, "proxyctl jobs --names")  a command that prints possible arguments
-// that is: identifier, long name, letter or 0, name of its argument or NULL, heading under
-// which it is shown, default in words or NULL, what it does (lower case, no period). An
-// argument called DIR or PATH is completed as one. -h, --help, -V and --version are there
-// for every tool and in no table. main.c is then
+//   TOOL_COMPLETE(TARGET, "proxyctl jobs --names")  a command that prints arguments
+// that is: identifier, long name, letter or 0, name of its argument or NULL, heading
+// under which it is shown, default in words or NULL, what it does (lower case, no
+// period). An argument called DIR or PATH is completed as one. -h, --help, -V and
+// --version are there for every tool and in no table. main.c is then
 //
 //   #define TOOL_TABLE "proxy-v2/options.def"
 //   #include "common/define_tool.h" // OPT_PORT, OPT_AUTO_ROOT, ... and `this_tool`
@@ -89,12 +89,12 @@ struct tool {
 enum { TOOL_WHY = 200 }; // room for a reason
 
 // Take one option. `argument` is NULL for options without one; it points into argv and
-// stays. False, with the reason in `why`, when the argument is none that the option takes.
+// stays. False, with the reason in `why`, when it is none that the option takes.
 typedef bool tool_take(void *user, int option, const char *argument, char why[TOOL_WHY]);
 
 // Parse a command line; --help and --version print to stdout, errors of usage to stderr.
-// Returns the index of the first word behind the options (argc if there is none), or -1 when
-// there is nothing left to do: return *status from main then.
+// Returns the index of the first word behind the options (argc if there is none), or -1
+// when there is nothing left to do: return *status from main then.
 int tool_parse(const struct tool *tool, int argc, char **argv, tool_take *take,
                void *user, int *status);
 
