@@ -188,6 +188,19 @@ static inline struct probe_total probe_directory(const char *dir, long pid,
     return t;
 }
 
+// The only segment of a directory, or one of them.
+static inline bool probe_any(struct probe *p, const char *dir)
+{
+    bool found = false;
+    DIR *d = opendir(dir);
+    struct dirent *entry;
+    while (d && !found && (entry = readdir(d)))
+        found = strstr(entry->d_name, ".seg") && probe_open(p, dir, entry->d_name);
+    if (d)
+        closedir(d);
+    return found;
+}
+
 // Entries whose name starts with a prefix.
 static inline int probe_entries(const char *dir, const char *prefix)
 {
