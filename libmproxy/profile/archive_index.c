@@ -150,17 +150,39 @@ static bool is_newest(const struct mpx_archive_index *index, size_t i)
                             index->entries[i]->body->desc.jobid) != 0;
 }
 
-static bool name_older(struct mpx_archive_index *index, size_t i, unsigned copy)
+// Whether some job of the index, still in order of ids, is called this.
+static bool is_id(const struct mpx_archive_index *index, const char *text)
 {
-    struct mpx_buf key = MPX_BUF_INIT;
+    size_t low = 0, high = index->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(index->entries[middle]->body->desc.jobid, text);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+// `copy` counts the runs of one id and second, and steps over ids that look like the key.
+static bool name_older(struct mpx_archive_index *index, size_t i, unsigned *copy)
+{
     const struct mpx_archive_body *body = index->entries[i]->body;
-    mpx_buf_addf(&key, "%s@%" PRId64, body->desc.jobid, body->desc.start_time);
-    if (copy > 0)
-        mpx_buf_addf(&key, ".%u", copy + 1);
-    const char *text = mpx_buf_text(&key);
-    bool ok = text && set_key(&index->entries[i], text);
-    mpx_buf_free(&key);
-    return ok;
+    for (;; ++*copy) {
+        struct mpx_buf key = MPX_BUF_INIT;
+        mpx_buf_addf(&key, "%s@%" PRId64, body->desc.jobid, body->desc.start_time);
+        if (*copy > 0)
+            mpx_buf_addf(&key, ".%u", *copy + 1);
+        const char *text = mpx_buf_text(&key);
+        bool taken = text && is_id(index, text);
+        bool ok = text && !taken && set_key(&index->entries[i], text);
+        mpx_buf_free(&key);
+        if (!taken)
+            return ok;
+    }
 }
 
 static bool set_keys(struct mpx_archive_index *index)
@@ -178,7 +200,7 @@ static bool set_keys(struct mpx_archive_index *index)
             !is_newest(index, i - 1) &&
             newer->body->desc.start_time == index->entries[i]->body->desc.start_time;
         copy = is_same_second ? copy + 1 : 0;
-        ok = name_older(index, i, copy);
+        ok = name_older(index, i, &copy);
     }
     return ok;
 }
