@@ -1,0 +1,111 @@
+#include "daemon/commands.h"
+
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "daemon/daemon_private.h"
+
+enum { QUEUE_MAX = 1024 };
+
+struct mpx_command {
+    struct mpx_command *next;
+    struct mpx_request *rq;
+    mpx_command_fn run;
+    void *arg;
+};
+
+mproxy_status mpx_commands_init(struct mpx_commands *c, mproxy_error *err)
+{
+    *c = (struct mpx_commands){.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (c->event_fd < 0)
+        return mpx_fail_errno(err, "eventfd of the event loop");
+    c->last = &c->first;
+    pthread_mutex_init(&c->lock, NULL);
+    return MPROXY_OK;
+}
+
+void mpx_commands_fini(struct mpx_commands *c)
+{
+    if (!c->last)
+        return;
+    close(c->event_fd);
+    pthread_mutex_destroy(&c->lock);
+    c->last = NULL;
+}
+
+static bool put(struct mpx_commands *c, struct mpx_command *command)
+{
+    pthread_mutex_lock(&c->lock);
+    bool taken = !c->closed && c->count < QUEUE_MAX;
+    if (taken) {
+        *c->last = command;
+        c->last = &command->next;
+        c->count++;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return taken;
+}
+
+static struct mpx_command *take_all(struct mpx_commands *c, bool close_it)
+{
+    pthread_mutex_lock(&c->lock);
+    struct mpx_command *first = c->first;
+    c->first = NULL;
+    c->last = &c->first;
+    c->count = 0;
+    c->closed |= close_it;
+    pthread_mutex_unlock(&c->lock);
+    return first;
+}
+
+static void finish(struct mpx_command *command)
+{
+    mpx_request_resume(command->rq);
+    free(command->arg);
+    free(command);
+}
+
+void mpx_command_send(struct mproxy_daemon *d, struct mpx_request *rq, mpx_command_fn run,
+                      void *arg)
+{
+    struct mpx_commands *c = &d->commands;
+    struct mpx_command *command = calloc(1, sizeof *command);
+    if (!command || !mpx_request_defer(rq)) {
+        free(command);
+        free(arg);
+        mpx_reply_refuse(rq, 503, "the proxy is about to stop, or has no memory");
+        return;
+    }
+    *command = (struct mpx_command){.rq = rq, .run = run, .arg = arg};
+    if (put(c, command)) {
+        uint64_t one = 1;
+        (void)!write(c->event_fd, &one, sizeof one);
+        return;
+    }
+    mpx_reply_refuse(rq, 503, "%d requests wait for the event loop already", QUEUE_MAX);
+    finish(command);
+}
+
+void mpx_commands_run(struct mproxy_daemon *d)
+{
+    uint64_t count;
+    (void)!read(d->commands.event_fd, &count, sizeof count);
+    struct mpx_command *next;
+    for (struct mpx_command *at = take_all(&d->commands, false); at; at = next) {
+        next = at->next;
+        at->run(d, at->rq, at->arg);
+        finish(at);
+    }
+}
+
+void mpx_commands_close(struct mproxy_daemon *d)
+{
+    struct mpx_command *next;
+    for (struct mpx_command *at = take_all(&d->commands, true); at; at = next) {
+        next = at->next;
+        mpx_reply_refuse(at->rq, 503, "the proxy is about to stop");
+        finish(at);
+    }
+}

@@ -1,0 +1,326 @@
+// Opening and closing: what belongs together, in the order in which it depends.
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "daemon/daemon_private.h"
+#include "http/listen.h"
+
+enum {
+    PORT = 1337,
+    PERIOD_MS = 1000,
+    PERIOD_MIN_MS = 10,
+    PERIOD_MAX_MS = 3600 * 1000,
+    LINGER_MS = 2000,
+    CONTINUE_S = 600,
+};
+
+void mpx_log(struct mproxy_daemon *d, mproxy_log_level level, const char *format, ...)
+{
+    char line[1024];
+    if (!d->options.log)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    d->options.log(d->options.log_arg, level, line);
+}
+
+void mpx_log_line(void *daemon, bool is_failure, const char *line)
+{
+    mpx_log(daemon, is_failure ? MPROXY_LOG_WARNING : MPROXY_LOG_INFO, "%s", line);
+}
+
+static void warn_line(void *daemon, const char *line)
+{
+    mpx_log_line(daemon, true, line);
+}
+
+// Options and names.
+
+static mproxy_status copy_path(const char *from, char out[PATH_MAX], const char *what,
+                               mproxy_error *err)
+{
+    if (from[0] == '\0')
+        return mpx_fail(err, MPROXY_E_INVALID, "%s: a path was expected", what);
+    if ((size_t)snprintf(out, PATH_MAX, "%s", from) >= PATH_MAX)
+        return mpx_fail(err, MPROXY_E_INVALID, "%s: longer than %d bytes", what,
+                        PATH_MAX - 1);
+    return MPROXY_OK;
+}
+
+static const char *home(void)
+{
+    const char *path = getenv("HOME");
+    if (path && path[0])
+        return path;
+    const struct passwd *user = getpwuid(geteuid());
+    return user ? user->pw_dir : "/";
+}
+
+static mproxy_status find_prefix(struct mproxy_daemon *d, const char *prefix,
+                                 mproxy_error *err)
+{
+    char standard[PATH_MAX];
+    snprintf(standard, sizeof standard, "%s/.proxyprofiles", home());
+    char whole[PATH_MAX];
+    mproxy_status status = copy_path(prefix ? prefix : standard, whole, "prefix", err);
+    if (status == MPROXY_OK &&
+        (size_t)snprintf(d->profiles_path, PATH_MAX, "%s/profiles", whole) >= PATH_MAX)
+        status =
+            mpx_fail(err, MPROXY_E_INVALID, "prefix: longer than %d bytes", PATH_MAX - 1);
+    return status;
+}
+
+static mproxy_status find_socket(struct mproxy_daemon *d, const char *path,
+                                 mproxy_error *err)
+{
+    char standard[64];
+    snprintf(standard, sizeof standard, "/tmp/metric-proxy-%u.socket",
+             (unsigned)geteuid());
+    if (path && path[0] != '/') {
+        // Both sides of the rendezvous must see the same string.
+        char here[PATH_MAX], whole[2 * PATH_MAX];
+        if (!getcwd(here, sizeof here))
+            return mpx_fail_errno(err, "working directory");
+        snprintf(whole, sizeof whole, "%s/%s", here, path);
+        return copy_path(whole, d->socket_path, "socket", err);
+    }
+    return copy_path(path ? path : standard, d->socket_path, "socket", err);
+}
+
+static void name_it(struct mproxy_daemon *d)
+{
+    const char *listen = d->options.listen_address;
+    const char *shown = listen ? listen : d->host;
+    bool is_six = strchr(shown, ':') != NULL;
+    snprintf(d->url, sizeof d->url, is_six ? "http://[%.255s]:%d" : "http://%.255s:%d",
+             shown, d->options.port);
+    if (d->options.advertise)
+        snprintf(d->advertise, sizeof d->advertise, "%s", d->options.advertise);
+    else
+        snprintf(d->advertise, sizeof d->advertise, "%s:%d", d->host, d->options.port);
+}
+
+// After this the strings are ours, whatever comes.
+static mproxy_status copy_strings(mproxy_daemon_options *o, mproxy_error *err)
+{
+    const char **kept[] = {&o->listen_address, &o->advertise, &o->proc_root,
+                           &o->sys_root};
+    bool all = true;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        char *copy = *kept[i] ? strdup(*kept[i]) : NULL;
+        all = all && (copy || !*kept[i]);
+        *kept[i] = copy;
+    }
+    return all ? MPROXY_OK : mpx_fail(err, MPROXY_E_NOMEM, "no memory for options");
+}
+
+static void fill_in(mproxy_daemon_options *o)
+{
+    o->port = o->port == 0 ? PORT : o->port < 0 ? 0 : o->port;
+    o->sampling_period_ms = o->sampling_period_ms ? o->sampling_period_ms : PERIOD_MS;
+    o->linger_ms = o->linger_ms == 0 ? LINGER_MS : o->linger_ms < 0 ? 0 : o->linger_ms;
+    o->continue_s = o->continue_s ? o->continue_s : CONTINUE_S;
+}
+
+static mproxy_status take_options(struct mproxy_daemon *d,
+                                  const mproxy_daemon_options *options, mproxy_error *err)
+{
+    mproxy_daemon_options *o = &d->options;
+    if (options)
+        memcpy(o, options,
+               options->struct_size < sizeof *o ? options->struct_size : sizeof *o);
+    mproxy_status status = copy_strings(o, err);
+    fill_in(o);
+    if (status == MPROXY_OK &&
+        (o->sampling_period_ms < PERIOD_MIN_MS || o->sampling_period_ms > PERIOD_MAX_MS))
+        status = mpx_fail(err, MPROXY_E_INVALID,
+                          "sampling period %u ms: %d to %d was expected",
+                          o->sampling_period_ms, PERIOD_MIN_MS, PERIOD_MAX_MS);
+    if (gethostname(d->host, sizeof d->host - 1) != 0 || d->host[0] == '\0')
+        snprintf(d->host, sizeof d->host, "localhost");
+    if (status == MPROXY_OK)
+        status = find_prefix(d, o->prefix, err);
+    if (status == MPROXY_OK)
+        status = find_socket(d, o->socket_path, err);
+    o->prefix = o->socket_path = NULL; // the caller's; their copies are in d
+    return status;
+}
+
+// Each segment of a live process takes a descriptor.
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Parts.
+
+static mproxy_status open_sums(struct mproxy_daemon *d, mproxy_error *err)
+{
+    mproxy_ledger_options ledger = {.struct_size = sizeof ledger,
+                                    .host = d->host,
+                                    .linger_ms = d->options.linger_ms,
+                                    .continue_ms = (int64_t)d->options.continue_s * 1000};
+    mproxy_status status = mproxy_store_open(NULL, &d->store, err);
+    if (status == MPROXY_OK)
+        status = mproxy_ledger_open(d->state_fd, d->store, &ledger, &d->ledger, err);
+    if (status == MPROXY_OK)
+        status = mproxy_reduction_new(d->store, &d->reduction, err);
+    if (status == MPROXY_OK)
+        mproxy_reduction_set_continue(d->reduction, ledger.continue_ms);
+    return status;
+}
+
+static mproxy_status open_inputs(struct mproxy_daemon *d, mproxy_error *err)
+{
+    struct mpx_segments_options segments = {.store = d->store,
+                                            .ledger = d->ledger,
+                                            .dir_path = d->dir_path,
+                                            .dir_fd = d->dir_fd,
+                                            .state_fd = d->state_fd,
+                                            .proc_root = d->options.proc_root,
+                                            .warn = warn_line,
+                                            .warn_arg = d};
+    struct mpx_system_options system = {.store = d->store,
+                                        .proc_root = d->options.proc_root,
+                                        .sys_root = d->options.sys_root,
+                                        .host = d->host};
+    struct mpx_gateway_options gateway = {.socket_path = d->socket_path,
+                                          .dir_path = d->dir_path,
+                                          .log = mpx_log_line,
+                                          .log_arg = d};
+    mproxy_status status = mpx_segments_open(&segments, &d->segments, err);
+    if (status == MPROXY_OK)
+        status = mpx_system_open(&system, &d->system, err);
+    if (status == MPROXY_OK)
+        status = mpx_direct_open(d->dir_path, &d->direct, err);
+    if (status == MPROXY_OK)
+        status = mpx_self_open(d, &d->self, err);
+    if (status == MPROXY_OK)
+        status = mpx_gateway_open(&gateway, &d->gateway, err);
+    return status;
+}
+
+static mproxy_status open_loop(struct mproxy_daemon *d, mproxy_error *err)
+{
+    d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    d->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    d->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (d->epoll_fd < 0 || d->timer_fd < 0 || d->stop_fd < 0)
+        return mpx_fail_errno(err, "event loop");
+    return mpx_commands_init(&d->commands, err);
+}
+
+static mproxy_status open_all(struct mproxy_daemon *d,
+                              const mproxy_daemon_options *options, mproxy_error *err)
+{
+    mproxy_status status = take_options(d, options, err);
+    if (status != MPROXY_OK)
+        return status;
+    raise_descriptor_limit();
+    status = mpx_listen(d->options.listen_address, &d->options.port, &d->listen_fd, err);
+    if (status != MPROXY_OK)
+        return status;
+    name_it(d);
+    status = open_loop(d, err);
+    if (status == MPROXY_OK)
+        status = mpx_daemon_take_rendezvous(d, err);
+    if (status == MPROXY_OK)
+        status = open_sums(d, err);
+    if (status == MPROXY_OK)
+        status = open_inputs(d, err);
+    return status;
+}
+
+mproxy_status mproxy_daemon_open(const mproxy_daemon_options *options,
+                                 mproxy_daemon **out, mproxy_error *err)
+{
+    struct mproxy_daemon *d = calloc(1, sizeof *d);
+    if (!d)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for a daemon");
+    int *fds[] = {&d->listen_fd, &d->epoll_fd, &d->timer_fd, &d->stop_fd,
+                  &d->dir_fd,    &d->state_fd, &d->lock_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        *fds[i] = -1;
+    d->start_boot_ms = mpx_boot_ms();
+    mproxy_status status = open_all(d, options, err);
+    if (status == MPROXY_OK)
+        *out = d;
+    else
+        mproxy_daemon_close(d);
+    return status;
+}
+
+const char *mproxy_daemon_url(const mproxy_daemon *daemon)
+{
+    return daemon->url;
+}
+
+mproxy_status mproxy_daemon_run(mproxy_daemon *daemon, mproxy_error *err)
+{
+    return mpx_daemon_loop(daemon, err);
+}
+
+void mproxy_daemon_stop(mproxy_daemon *daemon)
+{
+    uint64_t one = 1;
+    int saved = errno;
+    (void)!write(daemon->stop_fd, &one, sizeof one);
+    errno = saved;
+}
+
+static void free_text(const char *text)
+{
+    union {
+        const char *from;
+        void *to;
+    } owned = {.from = text};
+    free(owned.to);
+}
+
+void mproxy_daemon_close(mproxy_daemon *daemon)
+{
+    struct mproxy_daemon *d = daemon;
+    if (!d)
+        return;
+    mpx_server_close(d->server);
+    mpx_keeper_close(d->keeper);
+    mproxy_archive_close(atomic_load(&d->archive));
+    mpx_gateway_close(d->gateway);
+    mpx_direct_close(d->direct);
+    mpx_self_close(d->self);
+    mpx_system_close(d->system);
+    mpx_segments_close(d->segments);
+    mproxy_reduction_free(d->reduction);
+    mproxy_ledger_close(d->ledger);
+    mproxy_store_close(d->store);
+    mpx_commands_fini(&d->commands);
+    free(d->releasable);
+    const int fds[] = {d->listen_fd, d->epoll_fd, d->timer_fd, d->stop_fd,
+                       d->dir_fd,    d->state_fd, d->lock_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    const char *texts[] = {d->options.listen_address, d->options.advertise,
+                           d->options.proc_root, d->options.sys_root};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free_text(texts[i]);
+    free(d);
+}

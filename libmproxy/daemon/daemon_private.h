@@ -1,0 +1,87 @@
+// The daemon's state, of the event loop's thread unless said otherwise.
+#ifndef MPX_DAEMON_PRIVATE_H
+#define MPX_DAEMON_PRIVATE_H
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <mproxy/daemon.h>
+#include <mproxy/profile.h>
+#include <mproxy/reduce.h>
+
+#include "collect/gateway.h"
+#include "collect/gateway_direct.h"
+#include "collect/segments.h"
+#include "collect/system.h"
+#include "daemon/commands.h"
+#include "daemon/self.h"
+#include "http/server.h"
+#include "profile/keeper.h"
+
+struct mproxy_daemon {
+    // Fixed after open; read by any thread.
+    mproxy_daemon_options options; // strings point below, or are NULL
+    char host[256];
+    char advertise[300]; // HOST:PORT
+    char url[320];
+    char socket_path[PATH_MAX];
+    char dir_path[PATH_MAX]; // the rendezvous
+    char profiles_path[PATH_MAX];
+    int64_t start_boot_ms;
+    mproxy_store *store; // snapshots by any thread
+    struct mpx_commands commands;
+
+    // The archive is there once it could be opened, and stays: NULL until then.
+    _Atomic(mproxy_archive *) archive;
+
+    int listen_fd, epoll_fd, timer_fd, stop_fd;
+    int dir_fd, state_fd, lock_fd;
+    mproxy_ledger *ledger;
+    mproxy_reduction *reduction;
+    struct mpx_segments *segments;
+    struct mpx_system *system;
+    struct mpx_gateway *gateway;
+    struct mpx_direct *direct;
+    struct mpx_keeper *keeper;
+    struct mpx_server *server;
+    struct mpx_self *self;
+
+    uint64_t rounds;   // begun
+    bool ready;        // a whole round was done
+    uint64_t round_us; // UNIX time of the last round
+    int64_t round_ns;  // how long it took
+    size_t series;     // shown, over all jobs
+    size_t jobs;       // shown
+    char trouble[512]; // why /-/ready says no; empty: nothing is wrong
+    char archive_trouble[256];
+    int64_t archive_retry_ms;
+    uint64_t *releasable; // without profiles: shares that the last round saw sealed
+    size_t releasable_count;
+};
+
+void mpx_log(struct mproxy_daemon *d, mproxy_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+// For modules that tell failures from news.
+void mpx_log_line(void *daemon, bool is_failure, const char *line);
+
+// rendezvous.c: the directory and what of it is open.
+mproxy_status mpx_daemon_take_rendezvous(struct mproxy_daemon *d, mproxy_error *err);
+// Make it again after somebody removed it; everything known is kept.
+mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error *err);
+
+// round.c
+void mpx_daemon_round(struct mproxy_daemon *d);
+// archive.c: profiles; what the keeper says is released is told to the ledger.
+void mpx_daemon_archive(struct mproxy_daemon *d, int64_t boot_ms);
+void mpx_daemon_release(struct mproxy_daemon *d);
+size_t mpx_daemon_profiles(struct mproxy_daemon *d); // stored; any thread
+
+// loop.c
+mproxy_status mpx_daemon_loop(struct mproxy_daemon *d, mproxy_error *err);
+
+// routes.c
+extern const struct mpx_route mpx_routes[];
+extern const size_t mpx_route_count_all;
+
+#endif

@@ -1,0 +1,165 @@
+// One round: what is there now, from the segments to what readers see.
+//
+// The order matters: segments are read first and the node's state file written before
+// anything of it is shown or unlinked, and what is to be released is told to the ledger
+// inside the same round.
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/err.h"
+#include "daemon/daemon_private.h"
+
+static bool is_idle(void *arg, const char *jobid, uint32_t uid)
+{
+    struct mproxy_daemon *d = arg;
+    return mproxy_ledger_is_idle(d->ledger, jobid, uid);
+}
+
+// Keep the first reason of a round.
+static void note(struct mproxy_daemon *d, const char *what, const mproxy_error *why)
+{
+    if (d->trouble[0] == '\0')
+        snprintf(d->trouble, sizeof d->trouble, "%s: %s", what, why->text);
+}
+
+static void keep_rendezvous(struct mproxy_daemon *d)
+{
+    mproxy_error err;
+    if (!mpx_segments_lost(d->segments))
+        return;
+    if (mpx_daemon_remake_rendezvous(d, &err) == MPROXY_OK)
+        mpx_log(d, MPROXY_LOG_WARNING, "%s was removed and has been made again",
+                d->dir_path);
+    else
+        note(d, "the rendezvous directory was removed", &err);
+}
+
+static void read_inputs(struct mproxy_daemon *d, int64_t boot_ms, uint64_t wall_us)
+{
+    mproxy_error err;
+    if (mpx_segments_round(d->segments, boot_ms, wall_us, &err) != MPROXY_OK)
+        note(d, "segments can't be read", &err);
+    if (d->direct)
+        mpx_direct_mark(d->direct);
+    // The previous values stand in for ones that there was no memory for.
+    (void)mpx_system_sample(d->system, boot_ms, wall_us);
+    const mproxy_layout *layout = mpx_system_layout(d->system);
+    if (layout && mproxy_ledger_node(d->ledger, layout, mpx_system_values(d->system),
+                                     &err) != MPROXY_OK)
+        note(d, "the node's metrics", &err);
+}
+
+static bool change_ledger(struct mproxy_daemon *d, int64_t boot_ms, uint64_t wall_us)
+{
+    mproxy_error err;
+    mproxy_ledger_round_begin(d->ledger, boot_ms, wall_us);
+    read_inputs(d, boot_ms, wall_us);
+    mpx_daemon_release(d);
+    if (mproxy_ledger_round_end(d->ledger, &err) == MPROXY_OK)
+        return true;
+    note(d, "the node's state can't be written", &err);
+    return false;
+}
+
+static mproxy_status put_sources(struct mproxy_daemon *d, uint64_t wall_us,
+                                 mproxy_error *err)
+{
+    const mproxy_source *const *sources;
+    size_t count = mproxy_ledger_sources(d->ledger, &sources);
+    mproxy_status status = MPROXY_OK;
+    for (size_t i = 0; i < count && status == MPROXY_OK; i++) {
+        const mproxy_source *source = sources[i];
+        if (source->number == MPROXY_SHARE_NODE)
+            source = mpx_self_extend(d->self, source, wall_us);
+        status = mproxy_reduction_put(d->reduction, source, err);
+    }
+    return status;
+}
+
+static mproxy_status keep_sources(struct mproxy_daemon *d, mproxy_error *err)
+{
+    const mproxy_source *const *sources;
+    size_t count = mproxy_ledger_sources(d->ledger, &sources);
+    if (count == 0)
+        return MPROXY_OK;
+    uint64_t *numbers = calloc(count, sizeof *numbers);
+    if (!numbers)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %zu shares", count);
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = sources[i]->number;
+    mproxy_reduction_keep(d->reduction, mproxy_ledger_directory(d->ledger), numbers,
+                          count);
+    free(numbers);
+    return MPROXY_OK;
+}
+
+static void measure(struct mproxy_daemon *d)
+{
+    mproxy_snapshot *snapshot = mproxy_store_snapshot(d->store);
+    d->jobs = mproxy_snapshot_size(snapshot);
+    d->series = 0;
+    for (size_t i = 0; i < d->jobs; i++)
+        d->series += mproxy_view_size(mproxy_snapshot_at(snapshot, i));
+    mproxy_snapshot_unref(snapshot);
+}
+
+static bool publish(struct mproxy_daemon *d, uint64_t wall_us)
+{
+    mproxy_error err;
+    mproxy_status status = put_sources(d, wall_us, &err);
+    if (status == MPROXY_OK)
+        status = keep_sources(d, &err);
+    if (status == MPROXY_OK)
+        status = mproxy_reduction_publish(d->reduction, &err);
+    if (status != MPROXY_OK)
+        note(d, "the sums can't be shown", &err);
+    return status == MPROXY_OK;
+}
+
+// One line when something goes wrong, otherwise wrong, or right again.
+static void tell_trouble(struct mproxy_daemon *d, const char *before)
+{
+    if (strcmp(before, d->trouble) == 0)
+        return;
+    if (d->trouble[0])
+        mpx_log(d, MPROXY_LOG_ERROR, "%s", d->trouble);
+    else
+        mpx_log(d, MPROXY_LOG_INFO, "all is well again");
+}
+
+void mpx_daemon_round(struct mproxy_daemon *d)
+{
+    int64_t start_ns = mpx_clock_ns(CLOCK_MONOTONIC), boot_ms = mpx_boot_ms();
+    uint64_t wall_us = mpx_wall_us();
+    char before[sizeof d->trouble];
+    memcpy(before, d->trouble, sizeof before);
+    d->trouble[0] = '\0';
+    d->rounds++;
+    keep_rendezvous(d);
+    if (d->gateway)
+        mpx_gateway_round(d->gateway);
+    if (d->direct)
+        mpx_direct_end(d->direct, is_idle, d);
+    bool written = change_ledger(d, boot_ms, wall_us);
+    bool shown = publish(d, wall_us);
+    MPX_CRASH_POINT("round.published");
+    if (written)
+        mpx_segments_unlink(d->segments);
+    mpx_daemon_archive(d, boot_ms);
+    measure(d);
+    d->round_us = wall_us;
+    d->round_ns = mpx_clock_ns(CLOCK_MONOTONIC) - start_ns;
+    mpx_self_observe_round(d->self, (double)d->round_ns / 1e9);
+    tell_trouble(d, before);
+    // Residues alone would step everybody back: nothing is served before a whole round.
+    if (written && shown && !d->ready) {
+        d->ready = true;
+        if (d->server)
+            mpx_server_set_ready(d->server, true);
+        mpx_log(d, MPROXY_LOG_INFO, "the first sampling round is done: serving");
+    }
+}

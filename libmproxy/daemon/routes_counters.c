@@ -1,0 +1,261 @@
+// Counters that people raise: parsed on the server's threads, done on the loop's. The
+// answer is sent when the value is in shared memory.
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mproxy/client.h>
+
+#include "base/err.h"
+#include "daemon/counters_json.h"
+#include "daemon/daemon_private.h"
+#include "daemon/routes.h"
+
+enum verb { PUSH, ACCUMULATE, SET };
+
+// One block of memory, so that one free() takes all.
+struct change {
+    enum verb verb;
+    double value;
+    const char *key, *doc, *job; // job NULL: main
+    char texts[];
+};
+
+struct fields {
+    const char *key, *doc, *job, *value;
+};
+
+static struct change *new_change(enum verb verb, const struct fields *f, double value)
+{
+    const char *texts[] = {f->key, f->doc ? f->doc : "", f->job ? f->job : ""};
+    size_t lengths[3], total = 0;
+    for (int i = 0; i < 3; i++)
+        total += lengths[i] = strlen(texts[i]) + 1;
+    struct change *c = calloc(1, sizeof *c + total);
+    if (!c)
+        return NULL;
+    char *at = c->texts;
+    const char **places[] = {&c->key, &c->doc, &c->job};
+    for (int i = 0; i < 3; i++) {
+        *places[i] = memcpy(at, texts[i], lengths[i]);
+        at += lengths[i];
+    }
+    c->verb = verb;
+    c->value = value;
+    if (!f->job)
+        c->job = NULL;
+    return c;
+}
+
+// On the loop's thread.
+
+// The share of this node that new processes of a job would go to.
+static const mproxy_source *open_share(struct mproxy_daemon *d, const char *jobid,
+                                       bool *has_ended)
+{
+    const mproxy_source *const *sources, *found = NULL;
+    size_t count = mproxy_ledger_sources(d->ledger, &sources);
+    *has_ended = false;
+    for (size_t i = 0; i < count; i++) {
+        const mproxy_source *s = sources[i];
+        if (s->number == MPROXY_SHARE_BASE || s->number == MPROXY_SHARE_NODE ||
+            strcmp(s->job->jobid, jobid) != 0)
+            continue;
+        if (s->sealed)
+            *has_ended = true;
+        else
+            found = s;
+    }
+    return found;
+}
+
+static bool is_this_node(const struct mproxy_daemon *d, const char *jobid)
+{
+    return !jobid || strcmp(jobid, "main") == 0 ||
+           (strncmp(jobid, "Node: ", 6) == 0 && strcmp(jobid + 6, d->host) == 0);
+}
+
+// False: answered with a refusal.
+static bool find_target(struct mproxy_daemon *d, struct mpx_request *rq,
+                        const char *jobid, struct mpx_direct_key *key)
+{
+    bool has_ended;
+    *key = (struct mpx_direct_key){.uid = geteuid()};
+    if (is_this_node(d, jobid))
+        return true;
+    const mproxy_source *share = open_share(d, jobid, &has_ended);
+    if (share) {
+        key->job = share->job;
+        key->uid = share->uid;
+        return true;
+    }
+    mpx_reply_refuse(rq, 404,
+                     has_ended ? "parameter 'job': job '%.200s' has ended"
+                               : "parameter 'job': no job '%.200s' runs on this node",
+                     jobid);
+    return false;
+}
+
+static double shown_value(struct mproxy_daemon *d, const char *jobid, const char *key)
+{
+    mproxy_snapshot *snapshot = mproxy_store_snapshot(d->store);
+    const mproxy_view *view =
+        mproxy_snapshot_find(snapshot, is_this_node(d, jobid) ? "main" : jobid);
+    const mproxy_entry *entry = view ? mproxy_view_find(view, key) : NULL;
+    double value = entry ? entry->value.total : 0;
+    mproxy_snapshot_unref(snapshot);
+    return value;
+}
+
+static mproxy_status apply(struct mproxy_daemon *d, const struct change *c,
+                           const struct mpx_direct_key *key, mproxy_error *err)
+{
+    const mproxy_metric *metric;
+    mproxy_status status =
+        mproxy_store_metric(d->store, c->key, MPROXY_COUNTER, c->doc, &metric, err);
+    if (status != MPROXY_OK)
+        return status;
+    switch (c->verb) {
+    case PUSH:
+        return mpx_direct_declare(d->direct, key, c->key, c->doc, err);
+    case ACCUMULATE:
+        return mpx_direct_add(d->direct, key, c->key, c->doc, c->value, err);
+    case SET:
+        return mpx_direct_set(d->direct, key, c->key, c->doc, c->value,
+                              shown_value(d, c->job, c->key), err);
+    }
+    return MPROXY_E_INVALID;
+}
+
+static void reply_change(struct mpx_request *rq, const struct change *c)
+{
+    switch (c->verb) {
+    case PUSH:
+        mpx_reply_done(rq, "counter '%s' is there", c->key);
+        break;
+    case ACCUMULATE:
+        mpx_reply_done(rq, "%.17g was added to '%s'", c->value, c->key);
+        break;
+    case SET:
+        mpx_reply_done(rq, "'%s' was set to %.17g", c->key, c->value);
+        break;
+    }
+}
+
+static void do_change(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
+{
+    const struct change *c = arg;
+    struct mpx_direct_key key;
+    mproxy_error err;
+    if (!find_target(d, rq, c->job, &key))
+        return;
+    mproxy_status status = apply(d, c, &key, &err);
+    if (status == MPROXY_OK)
+        reply_change(rq, c);
+    else if (status == MPROXY_E_TYPE)
+        mpx_reply_refuse(rq, 409,
+                         "parameter 'key': '%.200s' is a gauge: a counter was expected",
+                         c->key);
+    else if (status == MPROXY_E_INVALID)
+        mpx_reply_refuse(rq, 400, "parameter 'key': %s", err.text);
+    else
+        mpx_reply_refuse(rq, 503, "'%.200s' can't be counted: %s", c->key, err.text);
+}
+
+// On the server's threads.
+
+static bool parse_value(struct mpx_request *rq, enum verb verb, const char *text,
+                        double *value)
+{
+    char *end;
+    *value = 0;
+    if (verb == PUSH)
+        return true;
+    if (!text || !text[0]) {
+        mpx_reply_refuse(rq, 400, "parameter 'value': a number was expected");
+        return false;
+    }
+    *value = strtod(text, &end);
+    if (*end != '\0' || !isfinite(*value))
+        mpx_reply_refuse(
+            rq, 400, "parameter 'value': '%.60s': a finite number was expected", text);
+    else if (*value < 0)
+        mpx_reply_refuse(rq, 400,
+                         "parameter 'value': %.17g: 0 or more was expected, a counter "
+                         "is never below it",
+                         *value);
+    else
+        return true;
+    return false;
+}
+
+static bool check_fields(struct mpx_request *rq, const struct fields *f)
+{
+    mproxy_error err;
+    if (!f->key)
+        mpx_reply_refuse(rq, 400, "parameter 'key': the name of a counter was expected");
+    else if (mproxy_metric_check_name(f->key, strlen(f->key), &err) != MPROXY_OK)
+        mpx_reply_refuse(rq, 400, "parameter 'key': %s", err.text);
+    else if (strcmp(f->key, "walltime") == 0)
+        mpx_reply_refuse(rq, 400, "parameter 'key': 'walltime' is counted by the proxy");
+    else if (f->doc && strlen(f->doc) > MPROXY_DOC_MAX)
+        mpx_reply_refuse(rq, 400, "parameter 'doc': at most %d bytes were expected",
+                         MPROXY_DOC_MAX);
+    else
+        return true;
+    return false;
+}
+
+static void send_change(struct mpx_request *rq, void *context, enum verb verb,
+                        const struct fields *f)
+{
+    double value;
+    if (!check_fields(rq, f) || !parse_value(rq, verb, f->value, &value))
+        return;
+    struct change *change = new_change(verb, f, value);
+    if (change)
+        mpx_command_send(context, rq, do_change, change);
+    else
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+}
+
+// A field of the body wins over the same of the address.
+static const char *either(const char *of_body, struct mpx_request *rq, const char *name)
+{
+    return of_body && of_body[0] ? of_body : mpx_request_param(rq, name);
+}
+
+static void handle(struct mpx_request *rq, void *context, enum verb verb)
+{
+    struct mpx_counter_body body = {.key = NULL};
+    mproxy_error err;
+    size_t length;
+    const char *text = mpx_request_body(rq, &length);
+    if (text && mpx_counter_body_parse(text, length, &body, &err) != MPROXY_OK) {
+        mpx_reply_refuse(rq, 400, "%s", err.text);
+        return;
+    }
+    struct fields f = {.key = either(body.key, rq, "key"),
+                       .doc = either(body.doc, rq, "doc"),
+                       .job = either(body.job, rq, "job"),
+                       .value = either(body.value, rq, "value")};
+    send_change(rq, context, verb, &f);
+    mpx_counter_body_clear(&body);
+}
+
+void mpx_route_push(struct mpx_request *rq, void *context)
+{
+    handle(rq, context, PUSH);
+}
+
+void mpx_route_accumulate(struct mpx_request *rq, void *context)
+{
+    handle(rq, context, ACCUMULATE);
+}
+
+void mpx_route_set(struct mpx_request *rq, void *context)
+{
+    handle(rq, context, SET);
+}

@@ -1,0 +1,266 @@
+// Jobs as they are now, from the newest snapshot; on the server's threads.
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/daemon_private.h"
+#include "daemon/routes.h"
+#include "exposition/json.h"
+#include "exposition/sink.h"
+#include "store/cache.h"
+
+#define TYPE_TEXT "text/plain; version=0.0.4"
+#define TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+// What to render of a snapshot; owns what it points to.
+struct query {
+    mproxy_snapshot *snapshot;
+    const mproxy_view *view; // NULL: all
+    bool by_node;
+    const char *host; // the daemon's
+    mproxy_format format;
+    mproxy_render_options options;
+    char *metric;
+};
+
+static void free_query(void *arg)
+{
+    struct query *q = arg;
+    mproxy_snapshot_unref(q->snapshot);
+    free(q->metric);
+    free(q);
+}
+
+static struct query *new_query(struct mproxy_daemon *d, struct mpx_request *rq,
+                               mproxy_format format)
+{
+    struct query *q = calloc(1, sizeof *q);
+    if (!q) {
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+        return NULL;
+    }
+    q->snapshot = mproxy_store_snapshot(d->store);
+    q->host = d->host;
+    q->format = format;
+    q->options.struct_size = sizeof q->options;
+    return q;
+}
+
+static mproxy_status render(void *arg, mproxy_write_fn write, void *write_arg)
+{
+    const struct query *q = arg;
+    if (q->by_node) {
+        // A lone proxy's node is all there is to a job.
+        mproxy_node_part part = {.node = q->host, .fresh = 1, .view = q->view};
+        return mproxy_render_nodes(q->view, &part, 1, &q->options, write, write_arg);
+    }
+    if (q->view)
+        return mproxy_render_view(q->view, q->format, &q->options, write, write_arg);
+    return mproxy_render_snapshot(q->snapshot, q->format, &q->options, write, write_arg);
+}
+
+static mproxy_status render_body(void *arg, const mproxy_snapshot *snapshot, void *body)
+{
+    (void)snapshot; // it is the query's
+    return render(arg, mpx_body_write, body);
+}
+
+static const char *type_of(mproxy_format format)
+{
+    return format == MPROXY_FORMAT_JSON         ? MPX_TYPE_JSON
+           : format == MPROXY_FORMAT_PROMETHEUS ? TYPE_TEXT
+                                                : TYPE_OPENMETRICS;
+}
+
+static void unref_snapshot(void *snapshot)
+{
+    mproxy_snapshot_unref(snapshot);
+}
+
+// Takes the query. A body of moderate size is rendered once for all who ask for it in this
+// round; a large one streams.
+static void reply(struct mpx_request *rq, struct query *q)
+{
+    struct mpx_buf key = MPX_BUF_INIT;
+    const char *metric = q->metric ? q->metric : "";
+    mpx_buf_addf(&key, "%d %d %d %d %zu %s%s", q->format, q->by_node,
+                 q->options.received_only, q->options.desc_only, strlen(metric), metric,
+                 q->view ? mproxy_view_key(q->view) : "\n");
+    const char *text = mpx_buf_text(&key), *bytes;
+    size_t length;
+    mproxy_status status =
+        !text ? MPROXY_E_NOMEM
+              : mpx_snapshot_body(q->snapshot, text, render_body, q, &bytes, &length);
+    mpx_buf_free(&key);
+    if (status == MPROXY_E_LIMIT) {
+        mpx_reply_stream(rq, type_of(q->format), render, free_query, q);
+        return;
+    }
+    if (status == MPROXY_OK)
+        mpx_reply_held(rq, 200, type_of(q->format), bytes, length, unref_snapshot,
+                       mproxy_snapshot_ref(q->snapshot));
+    else
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+    free_query(q);
+}
+
+// False when the job does not exist: answered then.
+static bool select_job(struct mpx_request *rq, struct query *q, const char *jobid)
+{
+    q->view = mproxy_snapshot_find(q->snapshot, jobid);
+    if (q->view)
+        return true;
+    mpx_reply_refuse(rq, 404,
+                     "parameter 'job': no job '%.200s' is running: /job/list has those "
+                     "that are, /profiles those that have ended",
+                     jobid);
+    return false;
+}
+
+static bool take_metric(struct mpx_request *rq, struct query *q)
+{
+    const char *metric = mpx_request_param(rq, "metric");
+    if (!metric)
+        return true;
+    q->options.metric = q->metric = strdup(metric);
+    if (!q->metric)
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+    return q->metric != NULL;
+}
+
+static bool take_fields(struct mpx_request *rq, struct query *q)
+{
+    const char *fields = mpx_request_param(rq, "fields");
+    if (fields && strcmp(fields, "desc") != 0) {
+        mpx_reply_refuse(rq, 400, "parameter 'fields': '%.60s': 'desc' was expected",
+                         fields);
+        return false;
+    }
+    q->options.desc_only = fields ? 2 : 0;
+    return true;
+}
+
+static bool take_by(struct mpx_request *rq, struct query *q)
+{
+    const char *by = mpx_request_param(rq, "by");
+    if (!by)
+        return true;
+    if (strcmp(by, "node") != 0)
+        mpx_reply_refuse(rq, 400, "parameter 'by': '%.60s': 'node' was expected", by);
+    else if (!q->view)
+        mpx_reply_refuse(rq, 400, "parameter 'job': a job id was expected with by=node");
+    q->by_node = q->view && strcmp(by, "node") == 0;
+    return q->by_node;
+}
+
+void mpx_route_job(struct mpx_request *rq, void *context)
+{
+    struct query *q = new_query(context, rq, MPROXY_FORMAT_JSON);
+    if (!q)
+        return;
+    const char *jobid = mpx_request_param(rq, "job");
+    q->options.received_only = !jobid;
+    if ((!jobid || select_job(rq, q, jobid)) && take_metric(rq, q) &&
+        take_fields(rq, q) && take_by(rq, q))
+        reply(rq, q);
+    else
+        free_query(q);
+}
+
+void mpx_route_job_list(struct mpx_request *rq, void *context)
+{
+    struct query *q = new_query(context, rq, MPROXY_FORMAT_JSON);
+    if (!q)
+        return;
+    q->options.desc_only = 1;
+    reply(rq, q);
+}
+
+// Whether an Accept header asks for OpenMetrics at all; Prometheus names it first.
+static bool wants_openmetrics(const char *accept)
+{
+    return accept && strstr(accept, "application/openmetrics-text");
+}
+
+void mpx_route_metrics(struct mpx_request *rq, void *context)
+{
+    bool open = wants_openmetrics(mpx_request_header(rq, "Accept"));
+    struct query *q = new_query(
+        context, rq, open ? MPROXY_FORMAT_OPENMETRICS : MPROXY_FORMAT_PROMETHEUS);
+    if (!q)
+        return;
+    const char *jobid = mpx_request_param(rq, "job");
+    bool all = jobid && strcmp(jobid, "*") == 0;
+    if ((all || select_job(rq, q, jobid ? jobid : "main")) && take_metric(rq, q))
+        reply(rq, q);
+    else
+        free_query(q);
+}
+
+// Replies that list jobs in another form.
+
+static void reply_sink(struct mpx_request *rq, struct mpx_sink *s, struct mpx_buf *body)
+{
+    if (mpx_sink_fini(s) == MPROXY_OK) {
+        mpx_reply_buf(rq, 200, MPX_TYPE_JSON, body);
+        return;
+    }
+    mpx_buf_free(body);
+    mpx_reply_refuse(rq, 503, "no memory to answer");
+}
+
+static void each_job(struct mpx_request *rq, struct mproxy_daemon *d,
+                     const char *brackets,
+                     void (*write)(struct mpx_sink *s, const struct mproxy_daemon *d,
+                                   const char *jobid))
+{
+    struct mpx_buf body = MPX_BUF_INIT;
+    struct mpx_sink s;
+    if (mpx_sink_init(&s, mpx_write_to_buf, &body) != MPROXY_OK) {
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+        return;
+    }
+    mproxy_snapshot *snapshot = mproxy_store_snapshot(d->store);
+    mpx_sink_add(&s, brackets, 1);
+    for (size_t i = 0; i < mproxy_snapshot_size(snapshot); i++) {
+        if (i > 0)
+            mpx_sink_text(&s, ",");
+        write(&s, d, mproxy_view_key(mproxy_snapshot_at(snapshot, i)));
+    }
+    mpx_sink_add(&s, brackets + 1, 1);
+    mproxy_snapshot_unref(snapshot);
+    reply_sink(rq, &s, &body);
+}
+
+static void write_target(struct mpx_sink *s, const struct mproxy_daemon *d,
+                         const char *jobid)
+{
+    mpx_sink_text(s, "{\"targets\":[");
+    mpx_json_text(s, d->advertise);
+    mpx_sink_text(s, "],\"labels\":{\"__metrics_path__\":\"/metrics\","
+                     "\"__param_job\":");
+    mpx_json_text(s, jobid);
+    mpx_sink_text(s, ",\"job_id\":");
+    mpx_json_text(s, jobid);
+    mpx_sink_text(s, "}}");
+}
+
+void mpx_route_discovery(struct mpx_request *rq, void *context)
+{
+    each_job(rq, context, "[]", write_target);
+}
+
+// No rule can be set yet, so every job is calm.
+static void write_calm(struct mpx_sink *s, const struct mproxy_daemon *d,
+                       const char *jobid)
+{
+    (void)d;
+    mpx_json_text(s, jobid);
+    mpx_sink_text(s, ":[]");
+}
+
+void mpx_route_alarms(struct mpx_request *rq, void *context)
+{
+    each_job(rq, context, "{}", write_calm);
+}

@@ -1,0 +1,85 @@
+#!/bin/sh
+# Starting: the first line, ports and sockets that are taken, two proxies on one host,
+# options that are not built yet, wrong usage.
+. "$(dirname "$0")/../support/lib.sh"
+need curl
+
+start_proxy
+wait_for "the first round" get /-/ready
+PORT=${URL##*:}
+want "first line" "$(head -n 1 "$LOG")" \
+    "Proxy webserver listening on http://127.0.0.1:$PORT"
+FIRST=$PROXY_PID FIRST_URL=$URL FIRST_SOCKET=$SOCKET
+
+# refuses STATUS TEXT OPTION...: proxy-v2 ends with this status and says this.
+refuses() {
+    wanted=$1 text=$2
+    shift 2
+    status=0
+    timeout 20 "$BIN/proxy-v2" "$@" 2>"$TMP/said-to-me" || status=$?
+    want "exit status with $*" $status "$wanted"
+    grep -qF -- "$text" "$TMP/said-to-me" ||
+        fail "with $*: '$text' is not in: $(cat "$TMP/said-to-me")"
+}
+refuses 1 "port $PORT is in use by proxy-v2 (pid $FIRST): choose another with -p" \
+    -p "$PORT" --listen 127.0.0.1 -u "$TMP/other.socket" -t "$TMP/other"
+refuses 1 "$FIRST" -p 0 --listen 127.0.0.1 -u "$SOCKET" -t "$TMP/other"
+get /-/ready >/dev/null || fail "the first proxy was disturbed"
+[ -S "$SOCKET" ] || fail "the socket of a live proxy was removed"
+refuses 1 "another kind of file" -p 0 -u "$LOG" -t "$TMP/other"
+refuses 1 "no such host" -p 0 --listen 'no such host' -u "$TMP/o.socket" -t "$TMP/other"
+refuses 2 "-p" -p 70000
+refuses 2 "-p" -p abc
+refuses 2 "-S" -S 1
+refuses 2 "--log-level" --log-level loud
+refuses 2 "" --no-such-option
+refuses 2 "" word
+
+# A second one on another socket sees its own processes only.
+SOCKET=$TMP/second.socket
+start_proxy -t "$TMP/second"
+SECOND=$PROXY_PID SECOND_URL=$URL
+"$BIN/proxy_run" -u "$FIRST_SOCKET" -j first -- sleep 60 &
+kill_later $!
+"$BIN/proxy_run" -u "$SOCKET" -j second -- sleep 60 &
+kill_later $!
+URL=$FIRST_URL
+wait_for "the first job" get '/job?job=first'
+get '/job?job=second' >/dev/null 2>&1 && fail "the first proxy sees the second's job"
+URL=$SECOND_URL
+wait_for "the second job" get '/job?job=second'
+get '/job?job=first' >/dev/null 2>&1 && fail "the second proxy sees the first's job"
+
+# What a dead one left is taken over.
+kill -KILL "$SECOND"
+wait "$SECOND" 2>/dev/null || :
+[ -S "$SOCKET" ] || fail "a killed proxy removes its socket"
+start_proxy -t "$TMP/second"
+wait_for "the job of before" get '/job?job=second'
+
+# Accepted options that do nothing yet say so.
+SOCKET=$TMP/third.socket
+start_proxy -t "$TMP/third" -s a:1,b:2@500 -r root:1337 -b 3 --auto-root -m 16 -c \
+    --instrumentation 2 --inhibit-profile-aggregation
+wait_for "the first round" get /-/ready
+for text in '-s: ' '-r: ' '-b: ' '--auto-root: ' '-m: ' '-c: ' '--instrumentation: '; do
+    grep -qF -- "$text" "$LOG" || fail "nothing is said about $text"
+done
+head -n 1 "$LOG" | grep -q '^Proxy webserver listening on http://' || fail "first line"
+[ "$(readlink -f "$BIN/proxy_v2")" = "$(readlink -f "$BIN/proxy-v2")" ] ||
+    fail "proxy_v2 is not proxy-v2"
+# Signals end it well.
+stop_proxy INT
+want "exit status" "$STATUS" 0
+
+# Without profiles a job that has ended leaves, and its sums stay.
+SOCKET=$TMP/fourth.socket
+start_proxy -t "$TMP/fourth" -i --linger 0
+"$BIN/proxy_run" -u "$SOCKET" -j short -- true
+wait_for "the sum" value has_finished
+want "has_finished" "$(value has_finished)" 1
+wait_for "the end of the job" sh -c "[ \$(curl -s -o /dev/null -w '%{http_code}' \
+    '$URL/job?job=short') = 404 ]"
+want "has_finished" "$(value has_finished)" 1
+[ ! -e "$TMP/fourth/profiles" ] || fail "profiles are kept with -i"
+want "profiles" "$(get /profiles)" '[]'

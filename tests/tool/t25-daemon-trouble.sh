@@ -1,0 +1,68 @@
+#!/bin/sh
+# What is taken away from a running proxy: its prefix, its rendezvous, its socket file. It
+# goes on, says so, and is well again when it comes back.
+. "$(dirname "$0")/../support/lib.sh"
+need python3 curl
+
+not_ready() {
+    [ "$(curl -s -o "$TMP/reply" -w '%{http_code}' "$URL/-/ready")" = 503 ] &&
+        grep -q "$1" "$TMP/reply"
+}
+
+# A prefix that can't be written to: a file in its place binds root too.
+: >"$TMP/blocked"
+start_proxy -t "$TMP/blocked" --linger 0
+wait_for "a sentence about profiles" not_ready "profiles can't be saved"
+grep -q "profiles can't be saved" "$LOG" || fail "nothing in the log"
+"$BIN/proxy_run" -u "$SOCKET" -j kept -- true
+wait_for "the sum" value has_finished
+get /metrics >/dev/null || fail "metrics are not served"
+rm "$TMP/blocked"
+WAIT_SECONDS=30 wait_for "the profile, once there is room" get '/profiles/get?jobid=kept'
+wait_for "being ready again" get /-/ready
+grep -q "all is well again" "$LOG" || fail "the log does not say that it is well again"
+[ -z "$(find "$TMP/blocked/profiles" -name '*.tmp' -o -name '.new*')" ] ||
+    fail "an unfinished file is left"
+stop_proxy
+
+# The rendezvous is removed in the middle of a job.
+start_proxy -t "$TMP/prefix" --linger 300
+"$BIN/proxy_run" -u "$SOCKET" -j middle -- sleep 60 &
+SLEEP=$!
+kill_later $SLEEP
+wait_for "the job" value has_started middle
+before=$(value has_finished)
+rm -rf "$(rendezvous "$SOCKET")"
+wait_for "a new rendezvous" test -d "$(rendezvous "$SOCKET")"
+wait_for "its state" test -e "$(rendezvous "$SOCKET")/state/ledger"
+want "the job is shown on" "$(value has_started middle)" 1
+want "the sums stay" "$(value has_finished)" "$before"
+grep -q 'was removed and has been made again' "$LOG" || fail "nothing in the log"
+"$BIN/proxy_run" -u "$SOCKET" -j later -- true
+wait_for "a program of later" get '/profiles/get?jobid=later'
+# It still holds what was the lock: nobody else may come in.
+timeout 20 "$BIN/proxy-v2" -p 0 -u "$SOCKET" -t "$TMP/x" 2>"$TMP/second" &&
+    fail "a second proxy started"
+grep -q "$PROXY_PID" "$TMP/second" || fail "no pid in: $(cat "$TMP/second")"
+kill $SLEEP
+wait_for "the profile of the job" get '/profiles/get?jobid=middle'
+
+# The socket file is removed.
+rm "$SOCKET"
+wait_for "the socket" test -S "$SOCKET"
+export URL SOCKET PYTHONPATH="$SUPPORT"
+python3 - <<'TXT'
+from proxy import *
+Client("again").counter("again_total", 1)
+wait_value("again_total", 1)
+TXT
+stop_proxy
+want "exit status" "$STATUS" 0
+
+# Stopped by SIGSTOP: programs are not harmed, and what they counted is there later.
+start_proxy -t "$TMP/prefix" --linger 300
+wait_for "the first round" get /-/ready
+kill -STOP "$PROXY_PID"
+timeout 20 "$BIN/proxy_run" -u "$SOCKET" -j stopped -- true || fail "the program was harmed"
+kill -CONT "$PROXY_PID"
+wait_for "its profile" get '/profiles/get?jobid=stopped'

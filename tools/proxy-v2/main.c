@@ -1,0 +1,157 @@
+// proxy-v2: options, signals and the daemon of the library.
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mproxy/daemon.h>
+
+#define TOOL_TABLE "proxy-v2/options.def"
+#include "common/define_tool.h"
+#include "log.h"
+
+struct settings {
+    mproxy_daemon_options daemon;
+    bool given[OPT_COUNT];
+};
+
+// What was asked for and does not happen is said, once for each option.
+static const struct {
+    enum tool_option_id option;
+    const char *what;
+} without_effect[] = {
+    {OPT_SUBS, "-s: scraping is not built yet: no target is scraped"},
+    {OPT_ROOT, "-r: the tree is not built yet: this proxy works alone and saves the "
+               "profiles of its node"},
+    {OPT_BRANCHES, "-b: the tree is not built yet: without effect"},
+    {OPT_AUTO_ROOT, "--auto-root: the tree is not built yet: this proxy works alone"},
+    {OPT_ROOT_DIR, "--root-url-dir: the tree is not built yet: without effect"},
+    {OPT_INTO_JOBS, "--scrape-into-jobs: scraping is not built yet: without effect"},
+    {OPT_TOKEN, "--token-file: authorisation is not built yet: everybody who reaches "
+                "the port may change things"},
+    {OPT_TRACE, "-m: without effect until traces exist"},
+    {OPT_OLD_C, "-c: an option of the older daemon, without effect"},
+    {OPT_OLD_INSTRUMENTATION,
+     "--instrumentation: an option of the older daemon, without effect"},
+};
+
+static mproxy_daemon *running; // for the signal handler
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    mproxy_daemon_stop(running);
+}
+
+static bool take_level(const char *argument, char why[TOOL_WHY])
+{
+    static const char *const words[] = {"error", "warning", "info", "debug"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(argument, words[i]) == 0) {
+            log_set_level((mproxy_log_level)i);
+            return true;
+        }
+    snprintf(why, TOOL_WHY, "error, warning, info or debug was expected");
+    return false;
+}
+
+static bool take_text(const char *argument, const char **out, char why[TOOL_WHY])
+{
+    snprintf(why, TOOL_WHY, "empty");
+    *out = argument;
+    return *argument != '\0';
+}
+
+static bool take(void *user, int option, const char *argument, char why[TOOL_WHY])
+{
+    struct settings *s = user;
+    mproxy_daemon_options *o = &s->daemon;
+    uint64_t number = 0;
+    bool ok = true;
+    s->given[option] = true;
+    switch ((enum tool_option_id)option) {
+    case OPT_PORT:
+        ok = tool_number(argument, 0, 65535, &number, why);
+        o->port = number ? (int)number : -1;
+        break;
+    case OPT_PERIOD:
+        ok = tool_number(argument, 10, 3600000, &number, why);
+        o->sampling_period_ms = (unsigned)number;
+        break;
+    case OPT_LINGER:
+        ok = tool_number(argument, 0, 3600000, &number, why);
+        o->linger_ms = number ? (int64_t)number : -1;
+        break;
+    case OPT_CONTINUE:
+        ok = tool_number(argument, 1, 31536000, &number, why);
+        o->continue_s = (unsigned)number;
+        break;
+    case OPT_LISTEN:
+        return take_text(argument, &o->listen_address, why);
+    case OPT_ADVERTISE:
+        return take_text(argument, &o->advertise, why);
+    case OPT_SOCKET:
+        return take_text(argument, &o->socket_path, why);
+    case OPT_PREFIX:
+        return take_text(argument, &o->prefix, why);
+    case OPT_INHIBIT:
+        o->no_profiles = 1;
+        break;
+    case OPT_LOG:
+        return take_level(argument, why);
+    case OPT_TRACE:
+    case OPT_BRANCHES:
+        return tool_number(argument, 0, 1000000, &number, why);
+    default:
+        break;
+    }
+    return ok;
+}
+
+static void say_what_is_without_effect(const struct settings *s)
+{
+    for (size_t i = 0; i < sizeof without_effect / sizeof *without_effect; i++)
+        if (s->given[without_effect[i].option])
+            log_line(NULL, MPROXY_LOG_WARNING, without_effect[i].what);
+    if (getenv("PROXY_ROOT_URL") && !s->given[OPT_ROOT])
+        log_line(NULL, MPROXY_LOG_WARNING,
+                 "PROXY_ROOT_URL: the tree is not built yet: this proxy works alone");
+}
+
+static void handle_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+// A few threads that allocate little: one arena for all keeps the daemon small.
+static void keep_small(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
+
+int main(int argc, char **argv)
+{
+    struct settings s = {.daemon = {.struct_size = sizeof s.daemon, .log = log_line}};
+    mproxy_error err;
+    int status = TOOL_OK;
+    if (tool_parse(&this_tool, argc, argv, take, &s, &status) < 0)
+        return status;
+    keep_small();
+    say_what_is_without_effect(&s);
+    if (mproxy_daemon_open(&s.daemon, &running, &err) != MPROXY_OK) {
+        log_announce(NULL);
+        return tool_fail(&this_tool, &err, NULL);
+    }
+    handle_signals();
+    log_announce(mproxy_daemon_url(running));
+    if (mproxy_daemon_run(running, &err) != MPROXY_OK)
+        status = tool_fail(&this_tool, &err, NULL);
+    mproxy_daemon_close(running);
+    return status;
+}
