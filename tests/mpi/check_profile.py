@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Compare a job's profile with what its ranks computed for themselves.
+
+    check_profile.py PROFILE.json EXPECT_DIR
+
+EXPECT_DIR holds one RANK.json per rank: {"mpi_send": [hits, out, in], ...}. Checked are the
+job's sums and, through min, max and who holds them, the single ranks.
+"""
+import glob
+import json
+import os
+import sys
+
+KINDS = ("hits", "size_out", "size_in")
+
+
+def expectations(folder):
+    ranks = {}
+    for path in glob.glob(os.path.join(folder, "*.json")):
+        ranks[int(os.path.basename(path)[:-5])] = json.load(open(path))
+    return ranks
+
+
+def check_counter(name, per_rank, entry, faults):
+    """`per_rank` is rank -> value; a rank that never declared a counter is not in n."""
+    got = entry["ctype"]["Counter"]["value"]
+    if got != sum(per_rank.values()):
+        faults.append(f"{name}: {got}, the ranks say {sum(per_rank.values())}")
+        return
+    seen = entry["ranks"]
+    counting = {r: v for r, v in per_rank.items() if v > 0} or per_rank
+    if seen["max"] != max(counting.values()):
+        faults.append(f"{name}: largest of the ranks {seen['max']}, not {max(counting.values())}")
+    if per_rank.get(seen["max_rank"]) != seen["max"]:
+        faults.append(f"{name}: rank {seen['max_rank']} does not hold {seen['max']}")
+    if seen["min"] != per_rank.get(seen["min_rank"]):
+        faults.append(f"{name}: rank {seen['min_rank']} does not hold {seen['min']}")
+    if seen["n"] < len([v for v in per_rank.values() if v > 0]):
+        faults.append(f"{name}: {seen['n']} ranks")
+
+
+def main():
+    profile = json.load(open(sys.argv[1]))
+    ranks = expectations(sys.argv[2])
+    counters = {e["name"]: e for e in profile["counters"]}
+    faults, checked = [], 0
+    names = sorted({fn for calls in ranks.values() for fn in calls})
+    for fn in names:
+        for i, kind in enumerate(KINDS):
+            per_rank = {r: calls[fn][i] for r, calls in ranks.items() if fn in calls}
+            name = f"mpi___{kind}___{fn}"
+            if name not in counters:
+                if sum(per_rank.values()):
+                    faults.append(f"{name}: not in the profile")
+                continue
+            check_counter(name, per_rank, counters[name], faults)
+            checked += 1
+    if profile["desc"]["size"] != len(ranks):
+        faults.append(f"size {profile['desc']['size']}, {len(ranks)} ranks")
+    if profile["partial"] or profile["unheard"]:
+        faults.append("the profile is partial")
+    print("\n".join(faults) or f"{checked} counters of {len(ranks)} ranks are exact")
+    return bool(faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
