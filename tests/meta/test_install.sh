@@ -37,8 +37,8 @@ project(user C)
 find_package(mproxy REQUIRED)
 add_executable(counter $source_dir/docs/examples/counter.c)
 target_link_libraries(counter mproxy::client)
-add_executable(both $source_dir/docs/examples/counter.c)
-target_link_libraries(both mproxy::mproxy)
+add_executable(daemon $source_dir/docs/examples/daemon.c)
+target_link_libraries(daemon mproxy::mproxy)
 TXT
 {
     cmake -S "$scratch/project" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$prefix" &&
