@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/utf8.h"
 
-enum { BUCKETS = 1024, NAME_MAX_BYTES = 1024, DOC_MAX_BYTES = 4096, BOUNDS_MAX = 128 };
+enum { BUCKETS = 1024 };
 
 struct table {
     struct mpx_def_table shown; // first, so that one address is both
@@ -63,13 +63,14 @@ static uint64_t hash_more(uint64_t hash, const void *bytes, size_t size)
 
 static bool has_name(const char *name, uint32_t length)
 {
-    return length > 0 && length <= NAME_MAX_BYTES && mpx_utf8_is_printable(name, length);
+    return length > 0 && length <= MPX_SEG_NAME_MAX &&
+           mpx_utf8_is_printable(name, length);
 }
 
 // A doc may be cut into lines; what else is not text makes it empty.
 static bool has_doc(const char *doc, uint32_t length)
 {
-    if (length > DOC_MAX_BYTES)
+    if (length > MPX_SEG_DOC_MAX)
         return false;
     for (size_t i = 0; i < length;) {
         size_t size = mpx_utf8_char(doc + i, length - i);
@@ -109,7 +110,8 @@ static uint32_t slots_of(const struct mpx_rec_metric *m)
 static mproxy_status check_record(const struct mpx_rec_metric *m, uint32_t number,
                                   mproxy_error *err)
 {
-    if (m->bound_count > BOUNDS_MAX || slots_of(m) == 0 || m->slot_count != slots_of(m))
+    if (m->bound_count > MPX_SEG_BOUNDS_MAX || slots_of(m) == 0 ||
+        m->slot_count != slots_of(m))
         return mpx_fail(err, MPROXY_E_CORRUPT,
                         "definition %u: kind %u with %u slots and %u bounds", number,
                         m->kind, m->slot_count, m->bound_count);

@@ -36,7 +36,7 @@ static inline void *image_record(struct image *m, uint32_t type, size_t size)
     size = (size + 7) / 8 * 8;
     size_t next = sizeof(struct mpx_rec_next);
     if (type != MPX_REC_NEXT && m->at + size + next > m->end) {
-        size_t length = 64 << 10;
+        size_t length = 8 << 10;
         size_t offset = image_grow(m, length);
         struct mpx_rec_next *n = image_record(m, MPX_REC_NEXT, next);
         n->offset = offset;
