@@ -1,8 +1,9 @@
 // Memory that runs out at a chosen allocation, for tests of paths that must survive it.
 //
-// Use: name the test tests/unit/test_NAME_alloc.c and include "../support/chaos_alloc.h";
-// tests/unit/CMakeLists.txt then links chaos_alloc.c and wraps malloc, calloc, realloc,
-// strdup, strndup, vasprintf, asprintf and posix_memalign of all code of ours in that binary.
+// Use: include "../support/chaos_alloc.h" in tests/unit/test_NAME.c; the build, which looks
+// for that line, links chaos_alloc.c and wraps malloc, calloc, realloc, strdup, strndup,
+// vasprintf, asprintf and posix_memalign of all code of ours in that binary. Give it to a
+// binary of its own: an added #include is seen when CMake runs the next time.
 // Allocations that libc makes for itself, and those of shared libraries, do not count.
 // Check is linked statically, and each ck_assert allocates: none inside of what chaos_each()
 // runs; return another status, which fails the test.
