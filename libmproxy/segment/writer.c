@@ -71,6 +71,8 @@ static unsigned add_chunk(struct mpx_writer *w, size_t size)
 // Make sure that the next record of this size fits; mpx_writer_take_record() cannot fail then.
 unsigned mpx_writer_make_room(struct mpx_writer *w, size_t size)
 {
+    if (w->chunk_count == 0)
+        return MPX_OFF_REMOVED; // a child that could not have a file of its own
     const struct mpx_writer_chunk *c = &w->chunks[w->chunk_count - 1];
     if (w->header->log_count + 2 > MPX_SEG_RECORDS_MAX)
         return MPX_OFF_LIMIT;
