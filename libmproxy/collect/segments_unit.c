@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 
@@ -237,6 +238,13 @@ static bool follow_layout(struct mpx_segment *seg, const mproxy_layout *layout)
     return true;
 }
 
+// Direct counters: the proxy writes them, and nobody else may say that it did.
+static bool is_our_own(const struct mpx_segment *seg)
+{
+    return mpx_reader_header(seg->reader)->kind == MPX_SEG_PASSIVE &&
+           mpx_reader_owner(seg->reader) == geteuid();
+}
+
 static void compute(struct mpx_segments *s, struct mpx_segment *seg)
 {
     struct mpx_def_table *table = mpx_reader_table(seg->reader);
@@ -253,6 +261,7 @@ static void compute(struct mpx_segments *s, struct mpx_segment *seg)
         mpx_segments_warn(s, "segment '%s': no memory", seg->name);
         return;
     }
+    mpx_vectors_allow_negative(s->vectors, is_our_own(seg));
     mpx_vectors_compute(s->vectors, table, mpx_reader_columns(seg->reader), seg->values);
 }
 

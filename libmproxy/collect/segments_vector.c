@@ -40,6 +40,7 @@ struct mpx_vectors {
     struct layout *buckets[BUCKETS];
     size_t layout_entries;
     struct mpx_vectors_stats stats;
+    bool allow_negative;
     // Scratch of the vector that is being made.
     const mproxy_metric **metrics;
     size_t count, room;
@@ -427,7 +428,7 @@ static void compute_real(struct mpx_vectors *vs, const struct op *op,
     bool is_gauge = op->kind == MPX_DEF_GAUGE;
     if (is_gauge && columns[op->slot + 1] == 0) {
         values[op->out] = NAN;
-    } else if (isfinite(value) && (is_gauge || value >= 0)) {
+    } else if (isfinite(value) && (is_gauge || value >= 0 || vs->allow_negative)) {
         values[op->out] = value;
     } else {
         vs->stats.refused_values++;
@@ -449,4 +450,9 @@ void mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *tab
         else
             compute_real(vs, op, columns, values);
     }
+}
+
+void mpx_vectors_allow_negative(struct mpx_vectors *vs, bool allow)
+{
+    vs->allow_negative = allow;
 }
