@@ -161,8 +161,9 @@ class Checker:
         if not self.has(value, path, n="integer", min="number", max="number",
                         mean="number", min_rank="integer", max_rank="integer"):
             return
-        if value["n"] < 1 or value["min"] > value["max"]:
-            self.fault(path, "no ranks, or min above max")
+        # 0: not known, as of what the node counts.
+        if value["n"] < 0 or value["min"] > value["max"]:
+            self.fault(path, "a negative number of ranks, or min above max")
 
     def counter(self, value, path):
         if not self.has(value, path, name="text", doc="text", ctype="object"):

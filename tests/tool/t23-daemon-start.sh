@@ -28,9 +28,9 @@ get /-/ready >/dev/null || fail "the first proxy was disturbed"
 [ -S "$SOCKET" ] || fail "the socket of a live proxy was removed"
 refuses 1 "another kind of file" -p 0 -u "$LOG" -t "$TMP/other"
 refuses 1 "no such host" -p 0 --listen 'no such host' -u "$TMP/o.socket" -t "$TMP/other"
-refuses 2 "-p" -p 70000
-refuses 2 "-p" -p abc
-refuses 2 "-S" -S 1
+refuses 2 "--port" -p 70000
+refuses 2 "--port" -p abc
+refuses 2 "--sampling-period" -S 1
 refuses 2 "--log-level" --log-level loud
 refuses 2 "" --no-such-option
 refuses 2 "" word

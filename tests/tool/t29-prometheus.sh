@@ -69,8 +69,9 @@ def first(text):
 wait_until("up == 1", lambda: first('up{job="node"}') == 1, 60)
 wait_until("the jobs by service discovery",
            lambda: len([v for v in query('up{job="jobs"}').values() if v == 1]) >= 5, 60)
-names = {dict(labels).get("job_id") for labels in query('has_started{job="jobs"}')}
-want("job ids that Prometheus has", {"one", "two", 'th"r\\ee'} <= names, True)
+def job_ids():
+    return {dict(labels).get("job_id") for labels in query('has_started{job="jobs"}')}
+wait_until("the job ids as labels", lambda: {"one", "two", 'th"r\\ee'} <= job_ids(), 60)
 want("CPUs", first('proxy_cpu_total{job="node"}'), counters()["proxy_cpu_total"][1])
 wait_until("ten seconds of the counter",
            lambda: (first('count_over_time(rate_total{job="node"}[20s])') or 0) >= 10, 60)
