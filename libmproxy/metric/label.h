@@ -1,12 +1,9 @@
-// Walking the labels of a metric's name. Exported to libmproxy by libmproxy_client, which
-// checks names itself.
+// Walking the labels of a metric's name.
 #ifndef MPX_METRIC_LABEL_H
 #define MPX_METRIC_LABEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
-
-#include <mproxy/base.h>
 
 struct mpx_label {
     const char *name;
@@ -19,9 +16,9 @@ struct mpx_label {
 //
 // `at` starts as the name's first byte behind its base, where the `{` is, and is moved on.
 // False when there are no more.
-MPROXY_API bool mpx_label_next(const char **at, struct mpx_label *out);
+bool mpx_label_next(const char **at, struct mpx_label *out);
 
 // Whether a label has this name.
-MPROXY_API bool mpx_label_is(const struct mpx_label *label, const char *name);
+bool mpx_label_is(const struct mpx_label *label, const char *name);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include "base/err.h"
 #include "base/utf8.h"
-#include "metric/label.h"
 
 #define NAME_LIMIT 1024
 // The shortest label, `a="",`, has five bytes.
@@ -157,26 +156,4 @@ mproxy_status mproxy_metric_check_name(const char *name, size_t length, mproxy_e
 size_t mproxy_metric_base_length(const char *name)
 {
     return strcspn(name, "{");
-}
-
-bool mpx_label_next(const char **at, struct mpx_label *out)
-{
-    const char *p = *at;
-    if (*p != '{' && *p != ',')
-        return false;
-    out->name = ++p;
-    p = strchr(p, '=');
-    out->name_length = (size_t)(p - out->name);
-    out->value = p += 2;
-    while (*p != '"')
-        p += *p == '\\' ? 2 : 1;
-    out->value_length = (size_t)(p - out->value);
-    *at = p + 1;
-    return true;
-}
-
-bool mpx_label_is(const struct mpx_label *label, const char *name)
-{
-    return strlen(name) == label->name_length &&
-           memcmp(label->name, name, label->name_length) == 0;
 }
