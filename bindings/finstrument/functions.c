@@ -1,11 +1,13 @@
 // Counting the functions of programs built with -finstrument-functions: the compiler calls
 // __cyg_profile_func_enter() at each entry, which costs one look-up in a table without locks
 // and one addition. Time is not taken: it would cost more than most functions do.
+//
+// Counters of doubles, so that the older client API, which knows no others, shares them.
+#include "finstrument/functions.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
-
-#include <mproxy/client.h>
 
 #include "finstrument/symbols.h"
 
@@ -13,7 +15,7 @@
 
 struct entry {
     _Atomic(void *) function;
-    _Atomic(mproxy_counter *) counter;
+    _Atomic(mproxy_fcounter *) counter;
 };
 
 // 16,384 is what a segment can hold; twice that keeps probes short. In .bss: only pages of
@@ -27,20 +29,20 @@ static uint32_t home_of(const void *function)
            ENTRIES;
 }
 
-__attribute__((cold, noinline)) static mproxy_counter *declare(struct entry *e,
-                                                               void *function)
+__attribute__((cold, noinline)) static mproxy_fcounter *declare(struct entry *e,
+                                                                void *function)
 {
     char name[MPROXY_NAME_MAX];
     int length = snprintf(name, sizeof name, "func__");
     mpx_symbol_name(function, name + length, sizeof name - (size_t)length - 1);
-    mproxy_counter *counter =
-        mproxy_counter_get(name, "Number of calls of a function", NULL);
+    mproxy_fcounter *counter =
+        mproxy_fcounter_get(name, "Number of calls of a function", NULL);
     atomic_store_explicit(&e->counter, counter, memory_order_release);
     return counter;
 }
 
 // The counter of a function, or NULL when the table is full or another thread is at it.
-__attribute__((cold, noinline)) static mproxy_counter *find_slowly(void *function)
+__attribute__((cold, noinline)) static mproxy_fcounter *find_slowly(void *function)
 {
     uint32_t at = home_of(function);
     for (int i = 0; i < ENTRIES; i++, at = (at + 1) % ENTRIES) {
@@ -50,12 +52,22 @@ __attribute__((cold, noinline)) static mproxy_counter *find_slowly(void *functio
             return declare(e, function);
         if (there != function)
             continue;
-        mproxy_counter *counter = atomic_load_explicit(&e->counter, memory_order_acquire);
+        mproxy_fcounter *counter =
+            atomic_load_explicit(&e->counter, memory_order_acquire);
         // Taken but without a counter: another thread declares it right now, or we came
         // back here from within. Both find the same counter by its name.
         return counter ? counter : declare(e, function);
     }
     return NULL;
+}
+
+mproxy_fcounter *mpx_function_counter(void *function)
+{
+    struct entry *e = &table[home_of(function)];
+    mproxy_fcounter *counter = NULL;
+    if (atomic_load_explicit(&e->function, memory_order_relaxed) == function)
+        counter = atomic_load_explicit(&e->counter, memory_order_acquire);
+    return __builtin_expect(counter != NULL, 1) ? counter : find_slowly(function);
 }
 
 EXPORT void __cyg_profile_func_enter(void *function, void *call_site);
@@ -64,13 +76,9 @@ EXPORT void __cyg_profile_func_exit(void *function, void *call_site);
 EXPORT void __cyg_profile_func_enter(void *function, void *call_site)
 {
     (void)call_site;
-    struct entry *e = &table[home_of(function)];
-    mproxy_counter *counter = NULL;
-    if (atomic_load_explicit(&e->function, memory_order_relaxed) == function)
-        counter = atomic_load_explicit(&e->counter, memory_order_acquire);
-    if (__builtin_expect(!counter, 0) && !(counter = find_slowly(function)))
-        return;
-    mproxy_counter_add(counter, 1);
+    mproxy_fcounter *counter = mpx_function_counter(function);
+    if (counter)
+        mproxy_fcounter_add(counter, 1);
 }
 
 EXPORT void __cyg_profile_func_exit(void *function, void *call_site)
