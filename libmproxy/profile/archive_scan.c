@@ -199,7 +199,8 @@ static bool is_leftover(const struct scan *s, size_t i, size_t from, size_t to)
 // before the older file was removed.
 static void drop_superseded(struct scan *s, bool is_locked)
 {
-    qsort(s->entries, s->count, sizeof *s->entries, by_job);
+    if (s->count > 0)
+        qsort(s->entries, s->count, sizeof *s->entries, by_job);
     for (size_t from = 0, to; from < s->count; from = to) {
         const char *jobid = s->entries[from]->body->desc.jobid;
         for (to = from + 1; to < s->count; to++)
