@@ -177,7 +177,6 @@ mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
     s->boot_ms = boot_ms;
     s->wall_us = wall_us;
     s->warned = 0;
-    s->missed = false;
     mproxy_status status = mpx_segments_scan(s, err);
     mpx_segments_forget_unseen(s);
     if (read_units(s) && status == MPROXY_OK)
@@ -233,8 +232,8 @@ bool mpx_segments_lost(const struct mpx_segments *s)
 mproxy_status mpx_segments_move(struct mpx_segments *s, int dir_fd, int state_fd,
                                 mproxy_error *err)
 {
-    int fd;
-    DIR *dir;
+    int fd = -1;
+    DIR *dir = NULL;
     mproxy_status status = open_directory(dir_fd, &fd, &dir, err);
     if (status != MPROXY_OK)
         return status;
@@ -245,6 +244,7 @@ mproxy_status mpx_segments_move(struct mpx_segments *s, int dir_fd, int state_fd
     close(s->dir_fd);
     s->dir = dir;
     s->dir_fd = fd;
+    s->scanned_ns = 0;
     mpx_readers_set_directory(s->readers, fd);
     return MPROXY_OK;
 }

@@ -79,11 +79,14 @@ struct mpx_segments {
     struct mpx_readers *readers;
     struct mpx_vectors *vectors;
     const mproxy_layout *process_layout;
-    uint64_t round;
+    uint64_t round, read_round; // the latter: when the directory was read
     int64_t boot_ms;
     uint64_t wall_us;
     uint64_t next_key;
     bool missed; // a file could not be opened for want of descriptors or memory
+    bool watch;  // a file is there that may change without a change of the directory
+    int64_t scanned_ns, dir_mtime_ns; // when the directory was read; its time before that
+    unsigned skipped;                 // looks at the directory since
     struct mpx_segment *names[MPX_SEGMENT_BUCKETS];
     size_t name_count;
     struct mpx_unit *identities[MPX_SEGMENT_BUCKETS];
@@ -97,7 +100,7 @@ void mpx_segments_warn(struct mpx_segments *s, const char *format, ...)
 
 // segments_scan.c
 
-// Look at all names; adopt the segments that are new.
+// Look at all names, if there can be news; adopt the segments that are new.
 mproxy_status mpx_segments_scan(struct mpx_segments *s, mproxy_error *err);
 // Forget refused files and links that the directory no longer shows.
 void mpx_segments_forget_unseen(struct mpx_segments *s);

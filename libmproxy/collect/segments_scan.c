@@ -9,12 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 
 enum {
     NEW_AGE_MAX_S = 60,
     LIMIT_RETRY_ROUNDS = 8,
     NOTE_MAX = 600, // bytes of a link's target
+    TICK_MAX_NS = 50 * 1000 * 1000,
+    SKIPS_MAX = 8,
 };
 
 static uint64_t hash_name(const char *name)
@@ -96,6 +99,7 @@ static void refuse(struct mpx_segments *s, struct mpx_segment *seg, mproxy_statu
                    const mproxy_error *why)
 {
     struct stat st;
+    s->watch = true;
     if (seg->bad != status)
         mpx_segments_warn(s, "%s", why->text);
     seg->bad = status;
@@ -146,7 +150,8 @@ static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode
     seg->seen = s->round;
     if (seg->reader)
         seg->inode = inode;
-    else if (is_worth_retry(s, seg))
+    s->watch |= !seg->reader;
+    if (!seg->reader && is_worth_retry(s, seg))
         open_segment(s, seg);
 }
 
@@ -191,6 +196,7 @@ static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
 static void see_new(struct mpx_segments *s, const char *name)
 {
     struct stat st;
+    s->watch = true;
     if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
         st.st_mtim.tv_sec + NEW_AGE_MAX_S > (int64_t)(s->wall_us / 1000000))
         return;
@@ -234,8 +240,32 @@ static void see(struct mpx_segments *s, const struct dirent *entry)
         see_segment(s, name, entry->d_ino);
 }
 
+// Whether the directory has not changed since it was read. A change that came within the
+// clock's tick of the one before bears the same time: trust only what was old then.
+static bool is_unchanged(struct mpx_segments *s)
+{
+    struct stat st;
+    int64_t now_ns = mpx_clock_ns(CLOCK_REALTIME);
+    if (fstat(s->dir_fd, &st) != 0)
+        return false;
+    bool unchanged = mtime_ns(&st) == s->dir_mtime_ns && !s->watch && !s->missed &&
+                     s->scanned_ns - s->dir_mtime_ns > TICK_MAX_NS &&
+                     ++s->skipped < SKIPS_MAX;
+    if (unchanged)
+        return true;
+    s->skipped = 0;
+    s->scanned_ns = now_ns;
+    s->dir_mtime_ns = mtime_ns(&st);
+    return false;
+}
+
 mproxy_status mpx_segments_scan(struct mpx_segments *s, mproxy_error *err)
 {
+    if (is_unchanged(s))
+        return MPROXY_OK;
+    s->watch = false;
+    s->missed = false;
+    s->read_round = s->round;
     rewinddir(s->dir);
     for (;;) {
         errno = 0;
@@ -251,6 +281,8 @@ mproxy_status mpx_segments_scan(struct mpx_segments *s, mproxy_error *err)
 
 void mpx_segments_forget_unseen(struct mpx_segments *s)
 {
+    if (s->read_round != s->round)
+        return;
     for (size_t i = 0; i < MPX_SEGMENT_BUCKETS; i++) {
         for (struct mpx_segment *seg = s->names[i], *next; seg; seg = next) {
             next = seg->next;

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "segment/reader_guard.h"
 #include "segment/reader_private.h"
+#include "segment/reader_sum.h"
 #include "segment/reader_table.h"
 
 enum { DESCRIPTORS_FOR_OTHERS = 256 };
@@ -36,8 +37,9 @@ mproxy_status mpx_readers_open(const struct mpx_readers_options *o,
     rs->dir_fd = -1;
     rs->tables = mpx_table_cache_new(o->free_user);
     rs->sum = calloc(MPX_SEG_SLOTS_MAX, sizeof *rs->sum);
+    rs->columns = calloc(MPX_SEG_SLOTS_MAX, sizeof *rs->columns);
     mproxy_status status = MPROXY_E_NOMEM;
-    if (rs->tables && rs->sum)
+    if (rs->tables && rs->sum && rs->columns)
         status = mpx_guard_install(err);
     else
         mpx_fail(err, status, "no memory for the segments");
@@ -59,6 +61,7 @@ void mpx_readers_close(struct mpx_readers *rs)
     mpx_buf_free(&rs->metrics);
     free(rs->owners);
     free(rs->sum);
+    free(rs->columns);
     free(rs);
 }
 
@@ -210,7 +213,6 @@ void mpx_reader_close(struct mpx_reader *r)
     mpx_table_unref(r->rs->tables, r->table);
     mpx_log_free(&r->log);
     free(r->sum);
-    free(r->columns);
     free(r->name);
     free(r);
 }
@@ -247,7 +249,10 @@ struct mpx_def_table *mpx_reader_table(const struct mpx_reader *r)
 
 const double *mpx_reader_columns(const struct mpx_reader *r)
 {
-    return r->columns;
+    const uint32_t *doubles;
+    uint32_t count = mpx_table_doubles(r->table, &doubles);
+    mpx_sum_to_doubles(r->sum, r->table->slot_end, doubles, count, r->rs->columns);
+    return r->rs->columns;
 }
 
 const struct mpx_reader_state *mpx_reader_state(const struct mpx_reader *r)

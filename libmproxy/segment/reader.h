@@ -1,6 +1,6 @@
 // Checked reading of a segment that may be hostile: truncated, growing, shrinking or
-// scribbled over while we look. Every offset is checked against the file's size at each
-// round, strings are validated, and a SIGBUS inside a mapping turns into a bad segment.
+// scribbled over while we look. Every offset is checked against the file's size before it is
+// used, strings are validated, and a SIGBUS inside a mapping turns into a bad segment.
 #ifndef MPX_SEGMENT_READER_H
 #define MPX_SEGMENT_READER_H
 
@@ -77,7 +77,8 @@ bool mpx_reader_is_final(struct mpx_reader *r);
 mproxy_status mpx_reader_sample(struct mpx_reader *r, bool *changed, mproxy_error *err);
 
 struct mpx_def_table *mpx_reader_table(const struct mpx_reader *r); // write `user` only
-const double *mpx_reader_columns(const struct mpx_reader *r); // table->slot_end of them
+// table->slot_end of them, valid until the next call for any segment of the same readers.
+const double *mpx_reader_columns(const struct mpx_reader *r);
 
 // The changing header fields as of the last sample. `flags` says MPX_OFF_LIMIT also when the
 // owner's bytes are used up and the segment's growth could not be followed.

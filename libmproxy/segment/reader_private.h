@@ -23,6 +23,7 @@ struct mpx_readers {
     uint64_t bytes;
     struct mpx_buf metrics; // of the log that is being read
     uint64_t *sum;          // of the segment that is being read
+    double *columns;        // as mpx_reader_columns() gave them last
 };
 
 struct mpx_reader {
@@ -45,8 +46,8 @@ struct mpx_reader {
     struct mpx_log log;
     struct mpx_def_table *table;
     uint64_t *sum; // of the last sample
-    double *columns;
     bool sampled;
+    uint32_t trusted; // samples since the size was looked at
 };
 
 // reader_file.c

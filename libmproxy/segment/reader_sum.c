@@ -24,6 +24,23 @@ static void add_words(uint64_t *sum, const uint64_t *row, uint32_t count)
         sum[i] += row[i];
 }
 
+static uint32_t bounded(const struct mpx_extent *e, uint32_t slot_end)
+{
+    uint32_t left = slot_end - e->first;
+    return e->count < left ? e->count : left;
+}
+
+// The sums begin as row 0, which covers every slot that a good writer has defined.
+static void copy_row0(const struct mpx_log *log, const unsigned char *base,
+                      uint32_t slot_end, uint64_t *sum)
+{
+    for (uint32_t i = 0; i < log->extent_count; i++) {
+        const struct mpx_extent *e = &log->extents[i];
+        if (e->row == 0 && e->first < slot_end)
+            memcpy(sum + e->first, base + e->offset, bounded(e, slot_end) * sizeof *sum);
+    }
+}
+
 static uint32_t first_from(const uint32_t *slots, uint32_t count, uint32_t slot)
 {
     uint32_t low = 0;
@@ -54,14 +71,14 @@ static void add_reals(const struct mpx_extent *e, const unsigned char *base,
 void mpx_sum_rows(const struct mpx_log *log, const unsigned char *base, uint32_t slot_end,
                   const uint32_t *doubles, uint32_t double_count, uint64_t *sum)
 {
-    memset(sum, 0, slot_end * sizeof *sum);
+    uint32_t covered = log->row_end[0] < slot_end ? log->row_end[0] : slot_end;
+    memset(sum + covered, 0, (slot_end - covered) * sizeof *sum);
+    copy_row0(log, base, slot_end, sum);
     for (uint32_t i = 0; i < log->extent_count; i++) {
         const struct mpx_extent *e = &log->extents[i];
-        if (e->first >= slot_end)
-            continue;
-        uint32_t left = slot_end - e->first;
-        add_words(sum + e->first, (const uint64_t *)(const void *)(base + e->offset),
-                  e->count < left ? e->count : left);
+        if (e->row != 0 && e->first < slot_end)
+            add_words(sum + e->first, (const uint64_t *)(const void *)(base + e->offset),
+                      bounded(e, slot_end));
     }
     // The columns of doubles were added up as if they were integers: once more, rightly.
     for (uint32_t i = 0; i < double_count; i++)
