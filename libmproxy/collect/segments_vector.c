@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "collect/procfs.h"
+#include "collect/segments_derived.h"
 
 enum { LAYOUT_ENTRIES_MAX = 16 << 20 }; // of all layouts: they are never freed
 
@@ -31,6 +32,7 @@ struct mpx_vector_map {
     uint32_t op_count;
     struct op *ops;
     double *scales; // per value
+    struct mpx_derived derived;
 };
 
 enum { BUCKETS = 512 };
@@ -226,6 +228,7 @@ void mpx_vector_map_free(void *user)
         return;
     free(map->ops);
     free(map->scales);
+    mpx_derived_free(&map->derived);
     free(map);
 }
 
@@ -350,6 +353,57 @@ static size_t values_of(const struct mpx_def_table *table)
     return values;
 }
 
+struct derivation {
+    struct mpx_vectors *vs;
+    struct mpx_derived *derived;
+    bool failed;
+};
+
+enum { DERIVED_MAX = 4096 }; // of one vector; a place is found by looking at them in turn
+
+static bool has_room(struct derivation *at)
+{
+    struct mpx_vectors *vs = at->vs;
+    if (vs->count < vs->room)
+        return true;
+    const mproxy_metric **grown = realloc(vs->metrics, (vs->room + 64) * sizeof *grown);
+    at->failed = !grown;
+    if (!grown)
+        return false;
+    vs->metrics = grown;
+    vs->room += 64;
+    return true;
+}
+
+// A name that the program counts itself is its own: nothing is derived for it.
+static int64_t place_derived(void *arg, const char *name, const char *doc)
+{
+    struct derivation *at = arg;
+    struct mpx_vectors *vs = at->vs;
+    for (size_t i = at->derived->first; i < vs->count; i++)
+        if (strcmp(vs->metrics[i]->name, name) == 0)
+            return (int64_t)i;
+    if (vs->count - at->derived->first >= DERIVED_MAX || !has_room(at) ||
+        !take_metric(vs, name, MPROXY_COUNTER, doc, NULL))
+        return -1;
+    return (int64_t)vs->count - 1;
+}
+
+// What is derived stands behind what is counted.
+static bool derive(struct mpx_vectors *vs, struct mpx_derived *derived)
+{
+    struct derivation at = {.vs = vs, .derived = derived};
+    derived->first = (uint32_t)vs->count;
+    for (uint32_t i = 0; i < derived->first; i++) {
+        const mproxy_metric *metric = vs->metrics[i];
+        if (metric->type == MPROXY_COUNTER &&
+            (!mpx_derived_add(derived, metric->name, i, place_derived, &at) || at.failed))
+            return false;
+    }
+    derived->end = (uint32_t)vs->count;
+    return true;
+}
+
 static mproxy_status make_map(struct mpx_vectors *vs, const struct mpx_def_table *table,
                               struct mpx_vector_map **out, mproxy_error *refusal,
                               mproxy_error *err)
@@ -371,6 +425,10 @@ static mproxy_status make_map(struct mpx_vectors *vs, const struct mpx_def_table
             add_op(map, &table->defs[i], (uint32_t)before,
                    (uint32_t)(vs->count - before));
     }
+    if (!derive(vs, &map->derived)) {
+        status = mpx_fail(err, MPROXY_E_NOMEM, "no memory for derived metrics");
+        goto fail;
+    }
     status = vs->count > 0 ? intern_layout(vs, &map->layout, err) : MPROXY_OK;
     if (status != MPROXY_OK)
         goto fail;
@@ -387,7 +445,7 @@ mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_def_table *table
                              mproxy_error *err)
 {
     if (!table->user) {
-        struct mpx_vector_map *map;
+        struct mpx_vector_map *map = NULL;
         mproxy_status status = make_map(vs, table, &map, refusal, err);
         if (status != MPROXY_OK)
             return status;
@@ -450,6 +508,7 @@ void mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *tab
         else
             compute_real(vs, op, columns, values);
     }
+    mpx_derived_compute(&map->derived, values);
 }
 
 void mpx_vectors_allow_negative(struct mpx_vectors *vs, bool allow)

@@ -39,6 +39,25 @@ def check_counter(name, per_rank, entry, faults):
         faults.append(f"{name}: {seen['n']} ranks")
 
 
+def check_totals(counters, faults):
+    """What is derived: sizes of a function, and totals over all of them."""
+    def total(prefix):
+        return sum(e["ctype"]["Counter"]["value"] for name, e in counters.items()
+                   if name.startswith(prefix))
+
+    wanted = {"total___mpi___hits___total": total("mpi___hits___"),
+              "total___mpi___size___total_in": total("mpi___size_in___"),
+              "total___mpi___size___total_out": total("mpi___size_out___"),
+              "total___mpi___size_total": total("mpi___size___")}
+    for name, value in wanted.items():
+        got = counters[name]["ctype"]["Counter"]["value"] if name in counters else 0
+        if got != value:
+            faults.append(f"{name}: {got}, not {value}")
+    moved = total("mpi___size_in___") + total("mpi___size_out___")
+    if total("mpi___size___") != moved:
+        faults.append("mpi___size___FN are not the sums of in and out")
+
+
 def main():
     profile = json.load(open(sys.argv[1]))
     ranks = expectations(sys.argv[2])
@@ -55,6 +74,7 @@ def main():
                 continue
             check_counter(name, per_rank, counters[name], faults)
             checked += 1
+    check_totals(counters, faults)
     if profile["desc"]["size"] != len(ranks):
         faults.append(f"size {profile['desc']['size']}, {len(ranks)} ranks")
     if profile["partial"] or profile["unheard"]:
