@@ -257,7 +257,8 @@ void mpx_share_sum(struct mpx_share *s, const mproxy_metric *const reasons[32],
 {
     if (s->walltime_slot != MPX_NO_SLOT)
         s->vector.folded[s->walltime_slot].total = (double)s->walltime_ms / 1000;
-    memcpy(next, s->vector.folded, s->vector.count * sizeof *next);
+    if (s->vector.count > 0)
+        memcpy(next, s->vector.folded, s->vector.count * sizeof *next);
     for (struct mpx_layout *layout = gather(s), *after; layout; layout = after) {
         after = layout->next;
         add_layout(s, layout, next);
