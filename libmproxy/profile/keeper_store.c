@@ -6,6 +6,8 @@
 
 #include "base/err.h"
 
+#define SIZE_SANE_MAX (UINT64_C(1) << 53) // what JSON readers take as a whole number
+
 static bool holds_stored(const struct mpx_plan *plan, const struct mpx_archive_body *body)
 {
     for (size_t i = 0; i < plan->stored_count; i++)
@@ -59,7 +61,7 @@ static bool take_desc(mproxy_profile *p, const mproxy_job *desc, int64_t start_m
         p->desc = copy;
         *first_ms = start_ms;
     }
-    p->desc.size = size;
+    p->desc.size = size <= SIZE_SANE_MAX ? size : 0;
     return true;
 }
 

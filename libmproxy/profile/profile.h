@@ -7,6 +7,8 @@
 #include <mproxy/profile.h>
 
 enum { MPX_PROFILE_VERSION = 1 };
+// The year 5138: greater times are none, and one above a thousandth of it is in milliseconds.
+#define MPX_PROFILE_MS_MAX INT64_C(100000000000000)
 #define MPX_PROFILE_BYTES_MAX ((size_t)256 << 20)
 
 // A metric over several shares; strings are those of the first share that has it.

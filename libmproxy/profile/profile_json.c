@@ -72,15 +72,6 @@ static bool get_u32(const json_t *value, uint32_t *out)
     return true;
 }
 
-static bool get_i64(const json_t *value, int64_t *out)
-{
-    double number;
-    if (!get_whole(value, -WHOLE_MAX, WHOLE_MAX, &number))
-        return false;
-    *out = (int64_t)number;
-    return true;
-}
-
 static mproxy_status copy_string(const json_t *value, size_t max, const char *where,
                                  char **out, mproxy_error *err)
 {
@@ -92,12 +83,21 @@ static mproxy_status copy_string(const json_t *value, size_t max, const char *wh
     return *out ? MPROXY_OK : no_memory(err);
 }
 
+static bool get_ms(const json_t *value, int64_t *out)
+{
+    double number;
+    if (!get_whole(value, 0, MPX_PROFILE_MS_MAX, &number))
+        return false;
+    *out = (int64_t)number;
+    return true;
+}
+
 // Times of other makers may be in milliseconds, told by their magnitude.
 static bool get_time(const json_t *value, int64_t *out)
 {
-    if (!get_i64(value, out))
+    if (!get_ms(value, out))
         return false;
-    if (*out > INT64_C(100000000000))
+    if (*out > MPX_PROFILE_MS_MAX / 1000)
         *out /= 1000;
     return true;
 }
@@ -261,8 +261,8 @@ static mproxy_status parse_share(const json_t *object, mproxy_profile_share *s,
     if (!get_u64(json_object_get(object, "number"), &s->number) ||
         !get_u64(json_object_get(object, "epoch"), &s->epoch) ||
         !get_u64(json_object_get(object, "sequence"), &s->sequence) ||
-        !get_i64(json_object_get(object, "start_ms"), &s->start_ms) ||
-        !get_i64(json_object_get(object, "end_ms"), &s->end_ms) ||
+        !get_ms(json_object_get(object, "start_ms"), &s->start_ms) ||
+        !get_ms(json_object_get(object, "end_ms"), &s->end_ms) ||
         !json_is_boolean(json_object_get(object, "sealed")))
         return bad(err, "share", "a key is missing or of the wrong type");
     s->sealed = json_is_true(json_object_get(object, "sealed"));

@@ -354,6 +354,22 @@ START_TEST(ids_that_may_not_name_a_job_are_passed_over)
 }
 END_TEST
 
+START_TEST(values_out_of_all_range_still_make_a_profile_that_can_be_read)
+{
+    struct share *s =
+        add_share(0, UINT64_MAX - 1, "j", "./a", INT64_MIN, INT64_MAX, 1e300);
+    s->job.size = UINT64_MAX;
+    s->source.epoch = s->source.sequence = UINT64_MAX;
+    s->value.ts_us = UINT64_MAX;
+
+    run_round();
+    close_keeper();
+    open_keeper();
+
+    ck_assert_double_eq(loaded("j"), 1e300);
+}
+END_TEST
+
 START_TEST(what_cannot_be_stored_is_tried_again_with_pauses)
 {
     char command[256], text[244] = "";
@@ -612,6 +628,7 @@ int main(void)
     tcase_add_test(c, a_late_share_bridges_two_profiles);
     tcase_add_test(c, two_users_with_one_id_have_a_profile_each);
     tcase_add_test(c, ids_that_may_not_name_a_job_are_passed_over);
+    tcase_add_test(c, values_out_of_all_range_still_make_a_profile_that_can_be_read);
     tcase_add_test(c, what_cannot_be_stored_is_tried_again_with_pauses);
     tcase_add_test(c, releases_come_from_the_archive_after_a_restart);
     tcase_add_test(c, a_crash_anywhere_in_a_store_leaves_one_exact_profile);
