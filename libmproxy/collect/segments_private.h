@@ -36,7 +36,7 @@ struct mpx_segment {
     bool unlinked;               // to be forgotten
     const mproxy_layout *layout; // of values; NULL: none
     double *values;
-    size_t room;
+    bool stale; // values are to be computed again
 };
 
 struct mpx_unit {

@@ -220,20 +220,21 @@ void mpx_unit_remove(struct mpx_segments *s, struct mpx_segment *seg)
 
 // ---- reading
 
-// The values follow the layout; what was known of a shorter one stays in front, since the
-// definitions of a segment are only ever added to.
+// The values follow the layout. Metrics keep their order when others come, so that what was
+// known of each is found by going along both once.
 static bool follow_layout(struct mpx_segment *seg, const mproxy_layout *layout)
 {
-    size_t before = seg->layout ? seg->layout->count : 0;
-    if (layout->count > seg->room) {
-        double *grown = realloc(seg->values, layout->count * sizeof *grown);
-        if (!grown)
-            return false;
-        seg->values = grown;
-        seg->room = layout->count;
+    const mproxy_layout *old = seg->layout;
+    double *values = malloc(layout->count * sizeof *values);
+    if (!values)
+        return false;
+    size_t j = 0;
+    for (size_t i = 0; i < layout->count; i++) {
+        bool known = old && j < old->count && layout->metrics[i] == old->metrics[j];
+        values[i] = known ? seg->values[j++] : 0;
     }
-    for (size_t i = before; i < layout->count; i++)
-        seg->values[i] = 0;
+    free(seg->values);
+    seg->values = values;
     seg->layout = layout;
     return true;
 }
@@ -245,7 +246,8 @@ static bool is_our_own(const struct mpx_segment *seg)
            mpx_reader_owner(seg->reader) == geteuid();
 }
 
-static void compute(struct mpx_segments *s, struct mpx_segment *seg)
+// False: for want of memory it is to be done again.
+static bool compute(struct mpx_segments *s, struct mpx_segment *seg)
 {
     struct mpx_def_table *table = mpx_reader_table(seg->reader);
     const mproxy_layout *layout;
@@ -256,13 +258,12 @@ static void compute(struct mpx_segments *s, struct mpx_segment *seg)
     if (status != MPROXY_OK)
         mpx_segments_warn(s, "segment '%s': %s", seg->name, err.text);
     if (status != MPROXY_OK || !layout)
-        return;
-    if (layout != seg->layout && !follow_layout(seg, layout)) {
-        mpx_segments_warn(s, "segment '%s': no memory", seg->name);
-        return;
-    }
+        return status != MPROXY_E_NOMEM;
+    if (layout != seg->layout && !follow_layout(seg, layout))
+        return false;
     mpx_vectors_allow_negative(s->vectors, is_our_own(seg));
     mpx_vectors_compute(s->vectors, table, mpx_reader_columns(seg->reader), seg->values);
+    return true;
 }
 
 static void take_state(struct mpx_unit *u, const struct mpx_segment *seg)
@@ -294,12 +295,12 @@ static void read_segment(struct mpx_segments *s, struct mpx_unit *u,
     } else if (status != MPROXY_OK) {
         return; // the next round reads it, and folds it no sooner
     }
-    if (changed) {
-        compute(s, seg);
+    if (changed || seg->stale) {
+        seg->stale = !compute(s, seg);
         take_state(u, seg);
         u->changed = true;
     }
-    seg->final = final;
+    seg->final = final && !seg->stale;
 }
 
 void mpx_unit_read(struct mpx_segments *s, struct mpx_unit *u)

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -515,6 +516,73 @@ START_TEST(segments_warn_once_of_a_file_they_refuse)
 }
 END_TEST
 
+// All descriptors of this process but `left`.
+static int take_descriptors(int *taken, int room, int left)
+{
+    int count = 0;
+    while (count < room && (taken[count] = dup(dir)) >= 0)
+        count++;
+    ck_assert_int_lt(count, room);
+    for (; left > 0; left--)
+        close(taken[--count]);
+    return count;
+}
+
+START_TEST(segments_are_not_lost_when_descriptors_are)
+{
+    struct rlimit limit = {100, 100};
+    struct program p[10];
+    int taken[100];
+    for (int i = 0; i < 10; i++) {
+        p[i] = start();
+        tell(&p[i], "oc");
+    }
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    int count = take_descriptors(taken, 100, 4);
+
+    mproxy_ledger_round_begin(ledger, boot_ms, 1);
+    ck_assert_int_eq(mpx_segments_round(segments, boot_ms, 1, NULL), MPROXY_OK);
+
+    ck_assert_uint_lt(stats().segments, 10);
+    ck_assert_uint_eq(stats().segments + stats().bad_system, 10);
+    while (count > 0)
+        close(taken[--count]);
+    ck_assert_int_eq(mproxy_ledger_round_end(ledger, NULL), MPROXY_OK);
+    for (int i = 0; i < 10; i++) {
+        tell(&p[i], "c");
+        end(&p[i], SIGKILL);
+    }
+    play_round();
+    ck_assert_double_eq(shown("job-1", "calls_total"), 20000);
+    ck_assert_uint_eq(files(".seg"), 0);
+}
+END_TEST
+
+START_TEST(segments_keep_refused_values_apart_when_definitions_come)
+{
+    struct image m = image_new(77, "job-1");
+    image_metric(&m, MPX_DEF_FCOUNTER, 0, "a_total", NULL, 0);
+    image_metric(&m, MPX_DEF_FCOUNTER, 1, "b_total", NULL, 0);
+    double values[] = {1, 2, 3};
+    memcpy(image_row0(&m), values, 16);
+    int fd = image_write(&m, dir, "a.seg", m.size);
+    ck_assert_int_eq(image_lock(fd, F_WRLCK), 0);
+    play_round();
+    image_metric(&m, MPX_DEF_FCOUNTER, 2, "c_total", NULL, 0);
+    values[0] = NAN; // keeps its 1
+    memcpy(image_row0(&m), values, 24);
+    ck_assert_int_eq(pwrite(fd, m.bytes, m.size, 0), (ssize_t)m.size);
+
+    play_round();
+
+    ck_assert_double_eq(shown("job-1", "a_total"), 1);
+    ck_assert_double_eq(shown("job-1", "b_total"), 2);
+    ck_assert_double_eq(shown("job-1", "c_total"), 3);
+    close(fd);
+    image_free(&m);
+}
+END_TEST
+
 START_TEST(segments_bound_their_warnings)
 {
     for (int i = 0; i < 200; i++) {
@@ -712,6 +780,8 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, segments_of_another_pid_namespace_are_looked_at_twice);
     tcase_add_test(tc, segments_of_one_identity_and_two_users_stay_apart);
     tcase_add_test(tc, segments_warn_once_of_a_file_they_refuse);
+    tcase_add_test(tc, segments_are_not_lost_when_descriptors_are);
+    tcase_add_test(tc, segments_keep_refused_values_apart_when_definitions_come);
     tcase_add_test(tc, segments_bound_their_warnings);
     tcase_add_test(tc, segments_refuse_names_and_types_one_by_one);
     tcase_add_test(tc, segments_take_ten_thousand_names);
