@@ -301,10 +301,12 @@ static bool look_at_job(struct mpx_keeper *k, const struct mpx_round *round,
         return false;
     add_stored(index, sources[0], known);
     for (size_t i = 0; i < count; i++)
-        known[stored + i] = (struct mpx_known){.source = sources[i],
-                                               .start_ms = sources[i]->start_ms,
-                                               .end_ms = sources[i]->end_ms,
-                                               .command = sources[i]->job->command};
+        known[stored + i] = (struct mpx_known){
+            .source = sources[i],
+            .start_ms = mpx_profile_clamp_ms(sources[i]->start_ms),
+            .end_ms = mpx_profile_clamp_ms(sources[i]->end_ms),
+            .command = sources[i]->job->command,
+        };
     size_t total = count + stored, next;
     const mproxy_source *job = sources[0];
     bool ok = release_stored(k, known, total) &&

@@ -114,15 +114,6 @@ static bool copy_values(mproxy_profile_share *share, const mproxy_metric *const 
     return true;
 }
 
-// Clocks of other hosts come in through segments: a time that is none would make a profile
-// that can't be read.
-static int64_t clamp_ms(int64_t ms)
-{
-    if (ms < 0)
-        return 0;
-    return ms < MPX_PROFILE_MS_MAX ? ms : MPX_PROFILE_MS_MAX;
-}
-
 static bool copy_source(const mproxy_source *source, mproxy_profile_share *share)
 {
     struct mpx_share_id id = mpx_source_id(source);
@@ -132,8 +123,8 @@ static bool copy_source(const mproxy_source *source, mproxy_profile_share *share
         .sequence = source->sequence,
         .sealed = source->sealed != 0,
         .incomplete = source->incomplete != 0,
-        .start_ms = clamp_ms(source->start_ms),
-        .end_ms = clamp_ms(source->end_ms),
+        .start_ms = mpx_profile_clamp_ms(source->start_ms),
+        .end_ms = mpx_profile_clamp_ms(source->end_ms),
     };
     memcpy(share->directory, id.directory, sizeof share->directory);
     share->node = strdup(source->host);

@@ -11,6 +11,15 @@ enum { MPX_PROFILE_VERSION = 1 };
 #define MPX_PROFILE_MS_MAX INT64_C(100000000000000)
 #define MPX_PROFILE_BYTES_MAX ((size_t)256 << 20)
 
+// Clocks of other hosts come in through segments: a time that is none would make a profile
+// that can't be read.
+static inline int64_t mpx_profile_clamp_ms(int64_t ms)
+{
+    if (ms < 0)
+        return 0;
+    return ms < MPX_PROFILE_MS_MAX ? ms : MPX_PROFILE_MS_MAX;
+}
+
 // A metric over several shares; strings are those of the first share that has it.
 struct mpx_merged {
     const mproxy_profile_entry *entry;
