@@ -61,18 +61,21 @@ static struct mpx_handle *declare_locked(const struct mpx_handle *wish, const ch
     struct mpx_handle *known = mpx_names_find(wish->name, wish->hash);
     if (known)
         return check_same(known, wish, err);
-    struct mpx_handle handle = *wish;
+    struct mpx_handle *made = mpx_names_make(wish);
+    if (!made) {
+        mpx_fail(err, MPROXY_E_LIMIT, "metric '%.120s': no memory", wish->name);
+        return NULL;
+    }
     mproxy_error why = {0};
     if (mpx_writer_define(mpx_client.writer, wish->kind, wish->name, doc, wish->scale,
-                          wish->bounds, wish->bound_count, &handle.slot,
+                          wish->bounds, wish->bound_count, &made->slot,
                           &why) != MPROXY_OK) {
+        mpx_names_discard(made);
         mpx_fail(err, MPROXY_E_LIMIT, "metric '%.80s': %s", wish->name, why.text);
         return NULL;
     }
-    struct mpx_handle *added = mpx_names_add(&handle);
-    if (!added)
-        mpx_fail(err, MPROXY_E_LIMIT, "metric '%.120s': no memory", wish->name);
-    return added;
+    mpx_names_publish(made);
+    return made;
 }
 
 // NULL, and err says why, when there is no handle to be had.

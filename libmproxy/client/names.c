@@ -33,6 +33,9 @@ static void *take_memory(size_t size)
         if (size > length)
             return map_memory(size);
         char *fresh = map_memory(length);
+        // Locked memory may be short.
+        if (!fresh && size <= FIRST_CHUNK)
+            fresh = map_memory(length = FIRST_CHUNK);
         if (!fresh)
             return NULL;
         chunk = fresh;
@@ -91,12 +94,10 @@ static struct table *grow(struct table *old)
     return t;
 }
 
-struct mpx_handle *mpx_names_add(const struct mpx_handle *handle)
+struct mpx_handle *mpx_names_make(const struct mpx_handle *handle)
 {
     struct table *t = atomic_load_explicit(&current, memory_order_relaxed);
-    if (!t || t->used >= (t->mask + 1) / 4 * 3)
-        t = grow(t);
-    if (!t)
+    if ((!t || t->used >= (t->mask + 1) / 4 * 3) && !grow(t))
         return NULL;
     size_t bounds_size = handle->bound_count * sizeof(double);
     size_t name_size = strlen(handle->name) + 1;
@@ -109,6 +110,19 @@ struct mpx_handle *mpx_names_add(const struct mpx_handle *handle)
         memcpy(bounds, handle->bounds, bounds_size);
     copy->bounds = bounds;
     copy->name = memcpy((char *)bounds + bounds_size, handle->name, name_size);
-    insert(t, copy);
     return copy;
+}
+
+void mpx_names_publish(struct mpx_handle *made)
+{
+    insert(atomic_load_explicit(&current, memory_order_relaxed), made);
+}
+
+// It is the last that was taken: a program that asks again and again for what cannot be had
+// must not grow.
+void mpx_names_discard(struct mpx_handle *made)
+{
+    size_t size = (size_t)(chunk - (char *)made);
+    chunk = memset(made, 0, size); // a table is zero when it begins
+    chunk_left += size;
 }

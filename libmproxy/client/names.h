@@ -10,8 +10,10 @@ uint64_t mpx_names_hash(const char *name);
 // Any thread, without the lock. NULL when there is none (or none yet).
 struct mpx_handle *mpx_names_find(const char *name, uint64_t hash);
 
-// A copy of the handle with its name and bounds copied, findable from now on. With the
-// lock held. NULL when there is no memory.
-struct mpx_handle *mpx_names_add(const struct mpx_handle *handle);
+// With the lock held: a copy of the handle, its name and bounds; NULL when there is no
+// memory. Then either publish it, and it is found from now on, or discard it at once.
+struct mpx_handle *mpx_names_make(const struct mpx_handle *handle);
+void mpx_names_publish(struct mpx_handle *made);
+void mpx_names_discard(struct mpx_handle *made);
 
 #endif

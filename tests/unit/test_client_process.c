@@ -15,6 +15,8 @@
 #define PLAIN_PROCESSES 1
 #endif
 
+enum { FORKS = 120 };
+
 static struct probe_total of(pid_t pid, const char *name)
 {
     return probe_directory(program_dir, pid, name);
@@ -157,7 +159,7 @@ static void fork_among_threads(void)
     counter = mproxy_counter_get("c_total", NULL, NULL);
     for (int i = 0; i < 4; i++)
         pthread_create(&threads[i], NULL, count_and_declare, &times);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < FORKS; i++) {
         pid_t pid = fork();
         if (pid == 0) {
             count(counter, 100);
@@ -177,9 +179,9 @@ START_TEST(fork_among_busy_threads_is_exact)
     pid_t pid = program_run(fork_among_threads);
 
     ck_assert_int_eq(of(pid, "c_total").value, 4 * 3000);
-    ck_assert_int_eq(of(0, "c_total").value, 4 * 3000 + 200 * 100);
-    ck_assert_int_eq(of(0, "child_total").value, 200);
-    ck_assert_int_eq(of(0, NULL).segments, 201);
+    ck_assert_int_eq(of(0, "c_total").value, 4 * 3000 + FORKS * 100);
+    ck_assert_int_eq(of(0, "child_total").value, FORKS);
+    ck_assert_int_eq(of(0, NULL).segments, FORKS + 1);
 }
 END_TEST
 
@@ -266,7 +268,7 @@ static long start_by_clone(void)
 static void fork_in_handler(int signal_number)
 {
     (void)signal_number;
-    if (forks < 0 || forks >= 300)
+    if (forks < 0 || forks >= FORKS)
         return;
     long pid = start_child();
     if (pid == 0) {
@@ -285,7 +287,7 @@ static void fork_under_alarms(void)
     counter = mproxy_counter_get("c_total", NULL, NULL);
     mproxy_counter_add(counter, 1000000);
     start_alarm(fork_in_handler, 100);
-    while (forks >= 0 && forks < 300) {
+    while (forks >= 0 && forks < FORKS) {
         mproxy_counter_add(counter, 1);
         mine++;
     }
@@ -307,7 +309,7 @@ START_TEST(a_child_forked_in_a_handler_starts_from_zero)
 
     program_run(fork_under_alarms);
 
-    ck_assert_int_eq(of(0, NULL).segments, 301);
+    ck_assert_int_eq(of(0, NULL).segments, FORKS + 1);
 }
 END_TEST
 
@@ -377,7 +379,7 @@ static void clone_among_threads(void)
     counter = mproxy_counter_get("c_total", NULL, NULL);
     for (int i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, count_and_declare, &times);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < FORKS; i++) {
         long pid = start_by_clone();
         if (pid == 0) {
             count(counter, 100);
@@ -398,7 +400,7 @@ START_TEST(a_raw_clone_among_threads_counts_or_does_not)
     pid_t pid = program_run(clone_among_threads);
 
     ck_assert_int_eq(of(pid, "c_total").value, 2 * 2000);
-    ck_assert_int_le(of(0, "c_total").value, 2 * 2000 + 200 * 101);
+    ck_assert_int_le(of(0, "c_total").value, 2 * 2000 + FORKS * 101);
     ck_assert_int_ge(of(0, "c_total").value, 2 * 2000 + 100);
 }
 END_TEST
