@@ -158,8 +158,7 @@ static struct argp_option argp_row(const struct tool *tool, size_t i, int group)
     return out;
 }
 
-// Rows, a heading where the group changes, help and version, and the end. The texts made
-// here live as long as the process.
+// Rows, a heading where the group changes, help and version, and the end.
 static struct argp_option *make_rows(const struct tool *tool)
 {
     struct argp_option *rows = calloc(2 * tool->option_count + 3, sizeof *rows);
@@ -183,6 +182,15 @@ static struct argp_option *make_rows(const struct tool *tool)
     return rows;
 }
 
+// Of an option that is no alias the text was made by doc_of().
+static void free_rows(struct argp_option *rows)
+{
+    for (struct argp_option *row = rows; row && (row->key || row->doc); row++)
+        if (row->key && row->group > 0 && !(row->flags & OPTION_ALIAS))
+            free((char *)row->doc);
+    free(rows);
+}
+
 int tool_parse(const struct tool *tool, int argc, char **argv, tool_take *take,
                void *user, int *status)
 {
@@ -190,7 +198,7 @@ int tool_parse(const struct tool *tool, int argc, char **argv, tool_take *take,
     struct argp_option *rows = make_rows(tool);
     char *doc = NULL;
     if (!rows || asprintf(&doc, "%s - %s", tool->name, tool->summary) < 0) {
-        free(rows);
+        free_rows(rows);
         tool_complain(tool, NULL, "no memory");
         *status = TOOL_FAILED;
         return -1;
@@ -202,7 +210,7 @@ int tool_parse(const struct tool *tool, int argc, char **argv, tool_take *take,
     error_t error = argp_parse(&argp, argc, argv,
                                ARGP_IN_ORDER | ARGP_NO_HELP | ARGP_NO_EXIT, NULL, &p);
     free(doc);
-    free(rows);
+    free_rows(rows);
     if (error == 0 && !p.stop)
         return p.first;
     *status = p.stop ? p.status : hint_at_help(tool);
