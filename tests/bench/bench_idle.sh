@@ -20,6 +20,7 @@ ticks() { sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'; }
 kib() { awk -v field="$2:" '$1 == field { print $2 }' "/proc/$1/status"; }
 url_of() { sed -n 's/^Proxy webserver listening on //p' "$tmp/log"; }
 
+: >"$tmp/log"
 "$build/bin/proxy-v2" -p 0 --listen 127.0.0.1 -u "$tmp/socket" -t "$tmp/prefix" \
     2>"$tmp/log" &
 proxy=$!
