@@ -41,7 +41,7 @@ add_executable(daemon $source_dir/docs/examples/daemon.c)
 target_link_libraries(daemon mproxy::mproxy)
 TXT
 {
-    cmake -S "$scratch/project" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$prefix" &&
+    cmake -G Ninja -S "$scratch/project" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$prefix" &&
         cmake --build "$scratch/cmake"
 } >"$scratch/cmake.log" 2>&1 || { cat "$scratch/cmake.log"; complain "find_package(mproxy)"; }
 
