@@ -55,12 +55,13 @@ mproxy_status mpx_archive_open_dir(mproxy_archive *a, bool make, mproxy_error *e
         mpx_fail_errno(err, "%s", a->dir);
         return saved == ENOENT && !make ? MPROXY_E_NOTFOUND : MPROXY_E_SYSTEM;
     }
-    pthread_mutex_lock(&a->lock);
-    int old = a->dir_fd;
-    a->dir_fd = fd;
-    pthread_mutex_unlock(&a->lock);
-    if (old >= 0)
-        close(old);
+    // Readers may be using the number just now: it stays, and means the new directory.
+    if (a->dir_fd < 0) {
+        a->dir_fd = fd;
+    } else {
+        dup3(fd, a->dir_fd, O_CLOEXEC);
+        close(fd);
+    }
     a->seen = (struct mpx_stamp){0};
     return MPROXY_OK;
 }
@@ -172,11 +173,8 @@ static mproxy_status open_key(mproxy_archive *a, const char *key, int *fd,
     for (int tries = 0;; tries++) {
         struct mpx_archive_index *index = mpx_archive_take_index(a);
         const struct mpx_archive_entry *e = mpx_archive_index_find(index, key);
-        if (e) {
-            pthread_mutex_lock(&a->lock);
+        if (e)
             *fd = openat(a->dir_fd, e->file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-            pthread_mutex_unlock(&a->lock);
-        }
         int saved = errno;
         mpx_archive_index_unref(index);
         if (!e)

@@ -17,9 +17,9 @@ struct mpx_damaged {
 
 struct mproxy_archive {
     char *dir;
-    pthread_mutex_t lock;            // guards the two below
+    pthread_mutex_t lock;            // guards the next
     struct mpx_archive_index *index; // never NULL
-    int dir_fd;                      // -1: not there yet
+    atomic_int dir_fd;               // -1: not there yet; then the number stays
     void (*on_damaged)(void *arg, const char *path, const mproxy_error *why);
     void *arg;
     struct mpx_damaged *damaged;
