@@ -2,6 +2,7 @@
 
 #include "reduce/ledger.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,8 @@ static bool absorb_share(struct absorption *a, const struct mpx_share *s)
         uint32_t slot = mpx_vector_slot(&a->base, s->vector.metrics[i]);
         if (slot == MPX_NO_SLOT)
             return false;
+        if (!isfinite(a->base.folded[slot].total + s->vector.folded[i].total))
+            continue;
         a->base.folded[slot].total += s->vector.folded[i].total;
         a->base.shown[slot].total += s->vector.shown[i].total;
         if (a->base.shown[slot].ts_us < s->vector.shown[i].ts_us)

@@ -135,7 +135,8 @@ static void merge_gauges(const struct mpx_layout *layout, const uint32_t *map,
 {
     for (uint32_t g = 0; g < layout->gauge_count; g++) {
         uint32_t column = layout->gauges[g];
-        if (map[column] == MPX_NO_SLOT || !isfinite(values[column]))
+        if (map[column] == MPX_NO_SLOT ||
+            !isfinite(into[map[column]].total + values[column]))
             continue;
         mproxy_value one = mproxy_value_gauge(values[column], 0);
         mproxy_value_merge(MPROXY_GAUGE, &into[map[column]], &one);
@@ -148,7 +149,7 @@ static void fold_part(struct mpx_share *s, const struct mpx_layout *layout,
     const uint32_t *map = s->maps[layout->id];
     for (size_t i = 0; i < layout->key->count; i++) {
         if (map[i] == MPX_NO_SLOT || layout->key->metrics[i]->type == MPROXY_GAUGE ||
-            !isfinite(values[i]))
+            !isfinite(s->vector.folded[map[i]].total + values[i]))
             continue;
         s->vector.folded[map[i]].total += values[i];
         if (row)
@@ -241,7 +242,8 @@ static void show(struct mpx_share *s, mproxy_value *next, uint64_t wall_us)
     for (uint32_t i = 0; i < s->vector.count; i++) {
         mproxy_type type = s->vector.metrics[i]->type;
         mproxy_value *shown = &s->vector.shown[i];
-        if (type == MPROXY_COUNTER && is_rounding(shown->total, next[i].total))
+        if (type == MPROXY_COUNTER &&
+            (is_rounding(shown->total, next[i].total) || !isfinite(next[i].total)))
             next[i].total = shown->total;
         next[i].ts_us = shown->ts_us;
         if (!differs(type, &next[i], shown))

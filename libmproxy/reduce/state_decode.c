@@ -13,7 +13,8 @@
 #include "base/err.h"
 #include "reduce/numbers.h"
 
-enum { NAME_MAX_BYTES = 255, DOC_MAX_BYTES = 65536 };
+// What is written was in bounds of its own; these only keep a reader from being led astray.
+enum { NAME_MAX_BYTES = 255, TEXT_MAX_BYTES = 1 << 20 };
 
 struct file_metric {
     const mproxy_metric *metric; // NULL: refused, its values are skipped
@@ -72,13 +73,11 @@ static char *get_string(struct decoder *d, size_t max)
     return text;
 }
 
+// A sum that overflowed must not make a node's whole state unreadable.
 static double get_finite(struct decoder *d)
 {
     double value = mpx_get_double(&d->c);
-    if (isfinite(value))
-        return value;
-    fail(d);
-    return 0;
+    return isfinite(value) ? value : 0;
 }
 
 static void refuse(struct decoder *d, struct file_metric *m)
@@ -90,8 +89,8 @@ static void refuse(struct decoder *d, struct file_metric *m)
 static bool get_metric(struct decoder *d, size_t position)
 {
     uint64_t type = mpx_get_u64(&d->c);
-    char *name = get_string(d, 4096);
-    char *doc = get_string(d, DOC_MAX_BYTES);
+    char *name = get_string(d, TEXT_MAX_BYTES);
+    char *doc = get_string(d, TEXT_MAX_BYTES);
     if (!name || !doc || (type != MPROXY_COUNTER && type != MPROXY_GAUGE))
         fail(d);
     if (!d->c.bad) {
@@ -99,7 +98,7 @@ static bool get_metric(struct decoder *d, size_t position)
         m->type = (mproxy_type)type;
         mproxy_status status =
             mproxy_store_metric(d->l->store, name, m->type, doc, &m->metric, NULL);
-        if (status == MPROXY_E_TYPE)
+        if (status == MPROXY_E_TYPE || status == MPROXY_E_INVALID)
             refuse(d, m);
         else if (status == MPROXY_E_NOMEM || status == MPROXY_E_LIMIT)
             fail_memory(d);
@@ -132,8 +131,8 @@ static bool get_pending(struct decoder *d)
         return fail_memory(d);
     for (size_t i = 0; i < count && !d->c.bad; i++) {
         char *name = get_string(d, NAME_MAX_BYTES);
-        // Names are unlinked: one with a slash in it is none of ours.
-        if (name && (name[0] == '\0' || name[0] == '.' || strchr(name, '/'))) {
+        // Names are unlinked: one that leads elsewhere is none of ours.
+        if (name && (name[0] == '\0' || strcmp(name, "..") == 0 || strchr(name, '/'))) {
             free(name);
             return fail(d);
         }
@@ -321,17 +320,25 @@ static bool get_ranks(struct decoder *d, struct mpx_share *s, size_t vector_coun
 
 static bool get_job(struct decoder *d, mproxy_job *job)
 {
-    job->jobid = get_string(d, MPROXY_JOB_ID_MAX);
-    job->command = get_string(d, MPROXY_JOB_COMMAND_MAX);
-    job->nodelist = get_string(d, MPROXY_JOB_FIELD_MAX);
-    job->partition = get_string(d, MPROXY_JOB_FIELD_MAX);
-    job->cluster = get_string(d, MPROXY_JOB_FIELD_MAX);
-    job->run_dir = get_string(d, MPROXY_JOB_FIELD_MAX);
+    job->jobid = get_string(d, TEXT_MAX_BYTES);
+    job->command = get_string(d, TEXT_MAX_BYTES);
+    job->nodelist = get_string(d, TEXT_MAX_BYTES);
+    job->partition = get_string(d, TEXT_MAX_BYTES);
+    job->cluster = get_string(d, TEXT_MAX_BYTES);
+    job->run_dir = get_string(d, TEXT_MAX_BYTES);
     job->size = mpx_get_u64(&d->c);
     job->start_time = mpx_get_i64(&d->c);
     if (!d->c.bad && mproxy_job_check_id(job->jobid, NULL) != MPROXY_OK)
         fail(d);
     return !d->c.bad;
+}
+
+// Milliseconds that no sum of a few overflows, whatever a clock has said.
+static int64_t get_time(struct decoder *d)
+{
+    const int64_t most = INT64_MAX / 1024;
+    int64_t ms = mpx_get_i64(&d->c);
+    return ms < -most ? -most : ms > most ? most : ms;
 }
 
 static bool get_share_body(struct decoder *d, struct mpx_share *s)
@@ -346,18 +353,12 @@ static bool get_share_body(struct decoder *d, struct mpx_share *s)
     s->incomplete = flags & 2;
     s->expired = flags & 4;
     s->durable = true;
-    s->start_boot_ms = mpx_get_i64(&d->c);
-    s->end_boot_ms = mpx_get_i64(&d->c);
-    s->start_ms = mpx_get_i64(&d->c);
-    s->end_ms = mpx_get_i64(&d->c);
-    s->walltime_ms = mpx_get_i64(&d->c);
-    s->covered_boot_ms = mpx_get_i64(&d->c);
-    // Times that cannot be are kept from overflowing sums that are made of them.
-    const int64_t times[] = {s->start_boot_ms, s->end_boot_ms, s->start_ms,
-                             s->end_ms,        s->walltime_ms, s->covered_boot_ms};
-    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
-        if (times[i] < 0 || times[i] > INT64_MAX / 1024)
-            return fail(d);
+    s->start_boot_ms = get_time(d);
+    s->end_boot_ms = get_time(d);
+    s->start_ms = get_time(d);
+    s->end_ms = get_time(d);
+    s->walltime_ms = get_time(d);
+    s->covered_boot_ms = get_time(d);
     size_t count;
     bool ok = get_vector(d, &s->vector, &count) && get_ranks(d, s, count) &&
               get_node(d, &s->node);

@@ -99,6 +99,49 @@ START_TEST(a_state_reads_back_as_it_was_written)
 }
 END_TEST
 
+START_TEST(the_name_of_a_note_reads_back_as_pending)
+{
+    struct person a;
+    person_init(&f, &a, 1, "j");
+    a.process.part_count = 0;
+    a.process.uncounted = 1;
+    a.names[0] = ".off-12-7-1";
+    person_end(&f, &a);
+    ROUND(&f, &a);
+
+    fixture_restart(&f);
+
+    ck_assert_int_eq(mproxy_ledger_is_pending(f.ledger, ".off-12-7-1"), 1);
+}
+END_TEST
+
+START_TEST(sums_that_overflow_leave_a_state_that_reads_back)
+{
+    struct person a[3];
+    for (int i = 0; i < 3; i++) {
+        person_init(&f, &a[i], 1 + (uint64_t)i, i == 2 ? "" : "j");
+        person_count(&a[i], HITS, 1.7e308);
+        person_set(&a[i], 1.7e308);
+        person_count(&a[i], BYTES, 2);
+        a[i].process.start_boot_ms = -5;
+        a[i].process.start_wall_ms = -7;
+    }
+    ROUND(&f, &a[0], &a[1], &a[2]);
+    for (int i = 0; i < 3; i++)
+        person_end(&f, &a[i]);
+    ROUND(&f, &a[0], &a[1], &a[2]);
+    idle_rounds(&f, 3);
+    round_begin(&f);
+    mproxy_ledger_release(f.ledger, 1);
+    mproxy_ledger_round_end(f.ledger, NULL);
+
+    fixture_restart(&f);
+    idle_rounds(&f, 1);
+
+    ck_assert_double_eq(total_of(source_of(&f, MPROXY_SHARE_BASE), "bytes_total"), 6);
+}
+END_TEST
+
 START_TEST(nothing_is_written_while_nothing_durable_changes)
 {
     struct person a;
@@ -414,6 +457,8 @@ static Suite *suite(void)
     TCase *c = tcase_create("file");
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, a_state_reads_back_as_it_was_written);
+    tcase_add_test(c, the_name_of_a_note_reads_back_as_pending);
+    tcase_add_test(c, sums_that_overflow_leave_a_state_that_reads_back);
     tcase_add_test(c, nothing_is_written_while_nothing_durable_changes);
     tcase_add_test(c, a_state_cut_short_anywhere_is_refused);
     tcase_add_test(c, a_state_with_a_flipped_bit_is_refused);
