@@ -100,6 +100,7 @@ static int scratch_take(struct scratch *s, int n, struct mpx_request **few,
                         MPI_Status *few_st)
 {
     s->pages = NULL;
+    s->size = 0;
     s->followed = few;
     s->statuses = few_st;
     if (n <= FEW)

@@ -171,7 +171,8 @@ static struct argp_option *make_rows(const struct tool *tool)
         const struct tool_option *row = &tool->options[i];
         if (!row->is_alias && strcmp(row->group, heading) != 0) {
             heading = row->group;
-            rows[used++] = (struct argp_option){.doc = heading, .group = ++group};
+            group++;
+            rows[used++] = (struct argp_option){.doc = heading, .group = group};
         }
         rows[used++] = argp_row(tool, i, group);
     }
