@@ -129,6 +129,7 @@ void mpx_segments_close(struct mpx_segments *s)
     if (s->dir_fd >= 0)
         close(s->dir_fd);
     free(s->dir_path);
+    free(s->gauge_marks);
     free(s);
 }
 

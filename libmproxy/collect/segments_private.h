@@ -90,7 +90,10 @@ struct mpx_segments {
     struct mpx_segment *names[MPX_SEGMENT_BUCKETS];
     size_t name_count;
     struct mpx_unit *identities[MPX_SEGMENT_BUCKETS];
-    struct mpx_unit *units;          // all
+    struct mpx_unit *units; // all
+    uint64_t *gauge_marks;  // by metric id; scratch of segments_gauges.c
+    size_t gauge_room;
+    uint64_t gauge_mark;
     struct mpx_segments_stats stats; // what is raised since open
 };
 
@@ -116,6 +119,8 @@ bool mpx_unit_adopt_note(struct mpx_segments *s, struct mpx_segment *seg, uint32
                          uint32_t reasons, const char *jobid, int64_t start_boot_ms);
 void mpx_unit_remove(struct mpx_segments *s, struct mpx_segment *seg);
 void mpx_unit_free(struct mpx_segments *s, struct mpx_unit *u);
+// Order its images by birth; what launchers say comes behind them.
+void mpx_unit_sort(struct mpx_unit *u);
 
 // Test locks, then read values, of segments that may have changed.
 void mpx_unit_read(struct mpx_segments *s, struct mpx_unit *u);
@@ -126,5 +131,10 @@ void mpx_unit_sample(struct mpx_segments *s, struct mpx_unit *u);
 // Hand it to the ledger, unless that has it.
 mproxy_status mpx_unit_submit(struct mpx_segments *s, struct mpx_unit *u,
                               mproxy_error *err);
+
+// segments_gauges.c
+
+// Of what its images have set a gauge to, keep the last. False: no memory.
+bool mpx_unit_keep_last_gauges(struct mpx_segments *s, struct mpx_unit *u);
 
 #endif

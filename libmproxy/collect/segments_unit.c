@@ -144,6 +144,18 @@ static void choose_first(struct mpx_unit *u)
     u->jobid = mpx_reader_job(u->segments[0]->reader)->jobid;
 }
 
+static int compare_births(const void *a, const void *b)
+{
+    const struct mpx_segment *x = *(struct mpx_segment *const *)a;
+    const struct mpx_segment *y = *(struct mpx_segment *const *)b;
+    return tells_more(y, x) - tells_more(x, y);
+}
+
+void mpx_unit_sort(struct mpx_unit *u)
+{
+    qsort(u->segments, u->count, sizeof(*u->segments), compare_births);
+}
+
 bool mpx_unit_adopt(struct mpx_segments *s, struct mpx_segment *seg)
 {
     const struct mpx_seg_header *h = header_of(seg);
@@ -446,6 +458,9 @@ mproxy_status mpx_unit_submit(struct mpx_segments *s, struct mpx_unit *u,
         return MPROXY_OK;
     }
     if (u->changed || u->process.version == 0) {
+        if (!mpx_unit_keep_last_gauges(s, u))
+            return mpx_fail(err, MPROXY_E_NOMEM, "segment '%s': no memory",
+                            u->segments[0]->name);
         u->process.version++;
         u->changed = false;
     }
