@@ -141,6 +141,7 @@ static bool read_units(struct mpx_segments *s)
         if (u->folded)
             continue;
         mpx_unit_read(s, u);
+        mpx_unit_split(s, u);
         news |= mpx_unit_check_life(s, u);
     }
     return news;

@@ -126,6 +126,9 @@ void mpx_unit_sort(struct mpx_unit *u);
 void mpx_unit_read(struct mpx_segments *s, struct mpx_unit *u);
 // With all locks free: whether the process has ended. True when that is news.
 bool mpx_unit_check_life(struct mpx_segments *s, struct mpx_unit *u);
+// A process that execs in a loop: hand over images in its middle, which are over, as
+// processes of their own, so that their number stays bounded.
+void mpx_unit_split(struct mpx_segments *s, struct mpx_unit *u);
 // Read /proc/PID if it is time to.
 void mpx_unit_sample(struct mpx_segments *s, struct mpx_unit *u);
 // Hand it to the ledger, unless that has it.

@@ -9,7 +9,12 @@
 
 #include "base/err.h"
 
-enum { SAMPLE_FIRST_MS = 1000, SAMPLE_PERIOD_MS = 5000 };
+enum {
+    SAMPLE_FIRST_MS = 1000,
+    SAMPLE_PERIOD_MS = 5000,
+    IMAGES_MAX = 64,   // of a unit
+    IMAGES_FIRST = 16, // stay: the client looks there whether the process has started
+};
 
 static const struct mpx_seg_header *header_of(const struct mpx_segment *seg)
 {
@@ -350,6 +355,48 @@ bool mpx_unit_check_life(struct mpx_segments *s, struct mpx_unit *u)
         life = mpx_procfs_life(s->procfs, u->pid, u->start_ticks);
     u->gone = life == MPX_LIFE_GONE || (life == MPX_LIFE_UNKNOWN && u->final_rounds > 1);
     return u->gone && !u->solo;
+}
+
+static bool sets_gauge(const struct mpx_segment *seg)
+{
+    for (size_t i = 0; seg->layout && i < seg->layout->count; i++)
+        if (seg->layout->metrics[i]->type == MPROXY_GAUGE && !isnan(seg->values[i]))
+            return true;
+    return false;
+}
+
+// Whether all that an image adds are its counters: a process counts once in a gauge.
+static bool is_plain(const struct mpx_segment *seg)
+{
+    const struct mpx_reader_state *state = mpx_reader_state(seg->reader);
+    return seg->final && !sets_gauge(seg) && header_of(seg)->image >= IMAGES_FIRST &&
+           !is_launch(seg) && !state->started && !state->finished && !state->final_set;
+}
+
+void mpx_unit_split(struct mpx_segments *s, struct mpx_unit *u)
+{
+    if (u->solo || u->count <= IMAGES_MAX)
+        return;
+    struct mpx_unit like = {.solo = true, .uid = u->uid, .jobid = u->jobid};
+    struct mpx_unit *apart = add_unit(s, &like);
+    if (!apart)
+        return;
+    for (size_t i = u->count; i-- > 1;) {
+        struct mpx_segment *seg = u->segments[i];
+        if (!is_plain(seg))
+            continue;
+        if (!reserve(apart))
+            break;
+        u->segments[i] = u->segments[--u->count];
+        apart->segments[apart->count++] = seg;
+        seg->unit = apart;
+    }
+    if (apart->count == 0) {
+        mpx_unit_free(s, apart);
+        return;
+    }
+    choose_first(apart);
+    u->changed = true;
 }
 
 // A process that changed its job by exec has two units; only the one that counts now, or

@@ -49,6 +49,7 @@ struct mpx_vectors {
     uint32_t *stamps; // by metric id: the number of the vector that has it
     size_t stamp_room;
     uint32_t stamp;
+    bool starved; // memory was missing for a metric of it
 };
 
 struct mpx_vectors *mpx_vectors_new(mproxy_store *store)
@@ -126,6 +127,7 @@ static bool begin_layout(struct mpx_vectors *vs, size_t room)
 {
     vs->count = 0;
     vs->stamp++;
+    vs->starved = false;
     if (room <= vs->room)
         return true;
     const mproxy_metric **grown = realloc(vs->metrics, room * sizeof *grown);
@@ -142,6 +144,7 @@ static bool is_first(struct mpx_vectors *vs, const mproxy_metric *metric)
     if (metric->id >= vs->stamp_room) {
         size_t room = (size_t)metric->id * 2 + 1024;
         uint32_t *grown = realloc(vs->stamps, room * sizeof *grown);
+        vs->starved |= !grown;
         if (!grown)
             return false;
         memset(grown + vs->stamp_room, 0, (room - vs->stamp_room) * sizeof *grown);
@@ -238,12 +241,15 @@ static bool take_metric(struct mpx_vectors *vs, const char *name, mproxy_type ty
     const mproxy_metric *metric = NULL;
     mproxy_error why;
     mproxy_status status = mproxy_store_metric(vs->store, name, type, doc, &metric, &why);
+    vs->starved |= status == MPROXY_E_NOMEM;
     if (status == MPROXY_OK && !is_first(vs, metric))
         status = mpx_fail(&why, MPROXY_E_EXISTS, "metric '%.100s': defined twice", name);
     if (status == MPROXY_OK) {
         vs->metrics[vs->count++] = metric;
         return true;
     }
+    if (vs->starved)
+        return false;
     if (status == MPROXY_E_TYPE)
         vs->stats.refused_types++;
     else
@@ -425,8 +431,8 @@ static mproxy_status make_map(struct mpx_vectors *vs, const struct mpx_def_table
             add_op(map, &table->defs[i], (uint32_t)before,
                    (uint32_t)(vs->count - before));
     }
-    if (!derive(vs, &map->derived)) {
-        status = mpx_fail(err, MPROXY_E_NOMEM, "no memory for derived metrics");
+    if (!derive(vs, &map->derived) || vs->starved) {
+        status = mpx_fail(err, MPROXY_E_NOMEM, "no memory for metrics");
         goto fail;
     }
     status = vs->count > 0 ? intern_layout(vs, &map->layout, err) : MPROXY_OK;

@@ -173,12 +173,13 @@ static inline void act(struct acting *a, char what)
     unsigned reasons;
     switch (what) {
     case 'o': // another image
+    case 'i': // that says no start
     case 'l':
         mpx_writer_close(a->w);
         a->defined = false;
         if (mpx_writer_open(&birth, &a->w, &reasons, NULL) != MPROXY_OK)
             _exit(3);
-        mpx_writer_header(a->w)->started = 1;
+        mpx_writer_header(a->w)->started = what != 'i';
         break;
     case 'j': // of another job
         strcpy(a->jobid, "job-2");

@@ -63,6 +63,29 @@ START_TEST(segments_put_the_images_of_a_process_together)
 }
 END_TEST
 
+START_TEST(segments_bound_the_images_of_a_process)
+{
+    struct program p = start();
+    tell(&p, "oc");
+    for (int i = 0; i < 200; i++)
+        tell(&p, "ic");
+
+    for (int i = 0; i < 3; i++)
+        play_round();
+
+    ck_assert_uint_le(stats().segments, 64);
+    ck_assert_uint_le(files(".seg"), 64);
+    ck_assert_double_eq(shown("job-1", "calls_total"), 201000);
+    tell(&p, "cf");
+    end(&p, 0);
+    play_round();
+    ck_assert_double_eq(shown("job-1", "calls_total"), 202000);
+    ck_assert_double_eq(shown("job-1", "has_started"), 1);
+    ck_assert_double_eq(shown("job-1", "has_finished"), 1);
+    ck_assert_uint_eq(files(".seg"), 0);
+}
+END_TEST
+
 START_TEST(segments_of_a_process_that_execs_away_wait_for_its_end)
 {
     struct program p = start();
@@ -305,6 +328,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, segments_count_a_killed_process_exactly);
     tcase_add_test(tc, segments_count_processes_that_no_round_saw_alive);
     tcase_add_test(tc, segments_put_the_images_of_a_process_together);
+    tcase_add_test(tc, segments_bound_the_images_of_a_process);
     tcase_add_test(tc, segments_of_a_process_that_execs_away_wait_for_its_end);
     tcase_add_test(tc, segments_take_a_zombie_for_ended);
     tcase_add_test(tc, segments_of_a_launcher_say_no_start);
