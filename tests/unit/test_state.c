@@ -375,6 +375,8 @@ START_TEST(a_full_file_system_does_not_stop_the_next_state)
         return;
     }
     mproxy_ledger_close(f.ledger);
+    unlinkat(f.fd, "ledger", 0);
+    unlinkat(f.fd, "spare", 0);
     close(f.fd);
     ck_assert_int_eq(mount("t", f.path, "tmpfs", 0, "size=1m"), 0);
     f.fd = open(f.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
