@@ -38,6 +38,11 @@ void mpx_gateway_dispatch(struct mpx_gateway *gw);
 // Once a round: bind again if the socket file has vanished, try again what had no room.
 void mpx_gateway_round(struct mpx_gateway *gw);
 
+// Right after the segments were read.
+void mpx_gateway_seen(struct mpx_gateway *gw);
+// The rendezvous directory was removed and made again at the same path.
+void mpx_gateway_move(struct mpx_gateway *gw);
+
 // What was refused, by reason; names in mpx_gateway_refusal_name().
 enum mpx_gateway_refusal {
     MPX_GATEWAY_NOT_JSON = 0,

@@ -132,6 +132,12 @@ void mpx_direct_mark(struct mpx_direct *d)
     }
 }
 
+void mpx_direct_move(struct mpx_direct *d)
+{
+    for (struct page *page = d->pages; page; page = page->next)
+        mpx_scribe_move(page->scribe);
+}
+
 void mpx_direct_end(struct mpx_direct *d,
                     bool (*is_over)(void *arg, const char *jobid, uint32_t uid),
                     void *arg)

@@ -38,6 +38,8 @@ mproxy_status mpx_direct_set(struct mpx_direct *d, const struct mpx_direct_key *
 
 // Right after the segments were read: what is in them now makes up the next totals.
 void mpx_direct_mark(struct mpx_direct *d);
+// The rendezvous directory was removed and made again at the same path.
+void mpx_direct_move(struct mpx_direct *d);
 // End the segments of jobs for which `is_over` says so.
 void mpx_direct_end(struct mpx_direct *d,
                     bool (*is_over)(void *arg, const char *jobid, uint32_t uid),

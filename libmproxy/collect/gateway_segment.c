@@ -25,6 +25,7 @@ struct mpx_scribe {
     mproxy_job job;
     uint32_t uid;
     bool begun;
+    bool seen;    // the segment there is now was read
     bool no_room; // do not try again before the next round
     struct item *items;
     size_t count, room;
@@ -144,6 +145,7 @@ static mproxy_status open_segment(struct mpx_scribe *s, mproxy_error *err)
         return mpx_fail(err, MPROXY_E_SYSTEM, "no room for a segment");
     mproxy_status status = mpx_writer_open(&birth, &s->writer, &reasons, err);
     s->no_room = status != MPROXY_OK;
+    s->seen = false;
     // Counted for the user it was done for, though it is our file.
     if (status == MPROXY_OK)
         mpx_writer_header(s->writer)->uid = s->uid;
@@ -275,9 +277,39 @@ mproxy_status mpx_scribe_adjust(struct mpx_scribe *s, const char *name, const ch
     return status;
 }
 
+void mpx_scribe_seen(struct mpx_scribe *s)
+{
+    s->seen = s->writer != NULL;
+}
+
 void mpx_scribe_mark(struct mpx_scribe *s)
 {
+    mpx_scribe_seen(s);
     for (size_t i = 0; i < s->count; i++)
         if (s->items[i].defined)
             s->items[i].marked = read_slot(s, &s->items[i]);
+}
+
+void mpx_scribe_move(struct mpx_scribe *s)
+{
+    struct mpx_writer *old = s->writer;
+    if (!old || s->seen)
+        return;
+    s->writer = NULL;
+    if (open_segment(s, NULL) != MPROXY_OK) {
+        s->writer = old;
+        return;
+    }
+    const struct mpx_row row = mpx_writer_row(old, 0);
+    for (size_t i = 0; i < s->count; i++) {
+        struct item *item = &s->items[i];
+        uint32_t slot = item->slot;
+        double marked = item->marked;
+        if (!item->defined || define_once(s, item, NULL) != MPROXY_OK)
+            continue;
+        item->marked = marked;
+        for (uint32_t k = 0; k < (item->type == MPROXY_GAUGE ? 2 : 1); k++)
+            atomic_store(slot_of(s, item) + k, atomic_load(row.slots + slot + k));
+    }
+    mpx_writer_close(old);
 }

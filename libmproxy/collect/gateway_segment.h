@@ -42,7 +42,12 @@ mproxy_status mpx_scribe_write(struct mpx_scribe *s, const char *name, mproxy_ty
 // becomes `value`.
 mproxy_status mpx_scribe_adjust(struct mpx_scribe *s, const char *name, const char *doc,
                                 double value, double shown, mproxy_error *err);
-// The values as they are now are what the next total is made of.
+// The segments have just been read: whoever reads them keeps ours, even if it is removed.
+void mpx_scribe_seen(struct mpx_scribe *s);
+// As seen, and the values as they are now are what the next total is made of.
 void mpx_scribe_mark(struct mpx_scribe *s);
+// The directory was removed and made again: a segment that nobody had read yet goes on, with
+// its values, in a new one.
+void mpx_scribe_move(struct mpx_scribe *s);
 
 #endif

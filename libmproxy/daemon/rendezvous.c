@@ -84,5 +84,9 @@ mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error
     }
     keep(d, &o);
     close_opened(&old);
+    if (d->gateway)
+        mpx_gateway_move(d->gateway);
+    if (d->direct)
+        mpx_direct_move(d->direct);
     return MPROXY_OK;
 }

@@ -43,6 +43,8 @@ static void read_inputs(struct mproxy_daemon *d, int64_t boot_ms, uint64_t wall_
     mproxy_error err;
     if (mpx_segments_round(d->segments, boot_ms, wall_us, &err) != MPROXY_OK)
         note(d, "segments can't be read", &err);
+    if (d->gateway)
+        mpx_gateway_seen(d->gateway);
     if (d->direct)
         mpx_direct_mark(d->direct);
     // The previous values stand in for ones that there was no memory for.

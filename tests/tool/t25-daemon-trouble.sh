@@ -31,12 +31,17 @@ start_proxy -t "$TMP/prefix" --linger 300
 SLEEP=$!
 kill_later $SLEEP
 wait_for "the job" value has_started middle
+get '/accumulate?key=direct_total&value=1' >/dev/null
 before=$(value has_finished)
 rm -rf "$(rendezvous "$SOCKET")"
 wait_for "a new rendezvous" test -d "$(rendezvous "$SOCKET")"
 wait_for "its state" test -e "$(rendezvous "$SOCKET")/state/ledger"
 want "the job is shown on" "$(value has_started middle)" 1
 want "the sums stay" "$(value has_finished)" "$before"
+get '/accumulate?key=direct_total&value=1' >/dev/null
+get '/accumulate?key=new_direct_total&value=1' >/dev/null
+wait_for "a new counter" value new_direct_total
+want "a counter of before" "$(value direct_total)" 2
 grep -q 'was removed and has been made again' "$LOG" || fail "nothing in the log"
 "$BIN/proxy_run" -u "$SOCKET" -j later -- true
 wait_for "a program of later" get '/profiles/get?jobid=later'

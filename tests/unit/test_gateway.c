@@ -437,6 +437,48 @@ START_TEST(direct_counters_are_added_and_set)
 }
 END_TEST
 
+static void remove_directory(void)
+{
+    char command[300];
+    snprintf(command, sizeof command, "rm -rf '%s'; mkdir -m 700 '%s'", dir, dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(what_nobody_has_read_survives_the_removal_of_its_file)
+{
+    struct mpx_direct_key main_key = {.uid = geteuid()};
+    mpx_direct_add(direct, &main_key, "k", "d", 5, NULL);
+    int fd = dial();
+    tell_job(fd, "j1");
+    tell(fd, "{\"Value\":{\"name\":\"g\",\"value\":{\"Gauge\":{\"min\":3,\"max\":3,"
+             "\"hits\":1,\"total\":3}}}}");
+
+    remove_directory();
+    mpx_direct_move(direct);
+    mpx_gateway_move(gw);
+
+    ck_assert_double_eq(look("", "k").value, 5);
+    ck_assert_double_eq(look("j1", "g").value, 3);
+    ck_assert(look("j1", "g").set);
+    mpx_direct_add(direct, &main_key, "k", "d", 1, NULL);
+    ck_assert_double_eq(look("", "k").value, 6);
+    close(fd);
+}
+END_TEST
+
+START_TEST(what_was_read_is_not_written_twice)
+{
+    struct mpx_direct_key main_key = {.uid = geteuid()};
+    mpx_direct_add(direct, &main_key, "k", "d", 5, NULL);
+    mpx_direct_mark(direct);
+
+    remove_directory();
+    mpx_direct_move(direct);
+
+    ck_assert_int_eq(look("", "k").segments, 0);
+}
+END_TEST
+
 static bool is_over(void *arg, const char *jobid, uint32_t uid)
 {
     (void)uid;
@@ -512,6 +554,8 @@ int main(void)
     tcase_add_test(all, another_kind_of_file_at_the_socket_stays);
     tcase_add_test(all, a_socket_that_vanished_is_made_again);
     tcase_add_test(all, direct_counters_are_added_and_set);
+    tcase_add_test(all, what_nobody_has_read_survives_the_removal_of_its_file);
+    tcase_add_test(all, what_was_read_is_not_written_twice);
     tcase_add_test(all, direct_counters_of_a_job_end_with_it);
     tcase_add_test(all, a_refused_name_says_where);
     tcase_add_test(all, many_names_are_kept_apart);
