@@ -46,7 +46,8 @@ typedef struct mproxy_daemon_options {
 
 /**
  * Take over the rendezvous directory, bind socket and port. When this returns the port is
- * bound but nothing is served until mproxy_daemon_run().
+ * bound but nothing is served until mproxy_daemon_run(). The process's soft limit of open
+ * descriptors is raised to its hard limit: each segment of a live program takes one.
  *
  * @return MPROXY_OK, MPROXY_E_BUSY (port or directory is held; the text names the pid),
  *         MPROXY_E_SYSTEM, MPROXY_E_INVALID, MPROXY_E_CORRUPT (state file)
