@@ -212,11 +212,11 @@ static void clones(long each)
     wait_for((pid_t)pid);
 }
 
-static void vforks(long each)
+static pid_t start_image(const char *program)
 {
-    char program[64];
-    snprintf(program, sizeof program, "CHAOS_PROGRAM=count %ld", each);
-    char *variables[64] = {program};
+    char variable[64];
+    snprintf(variable, sizeof variable, "CHAOS_PROGRAM=%s", program);
+    char *variables[64] = {variable};
     size_t n = 1;
     for (char **e = environ; *e && n < 62; e++)
         if (strncmp(*e, "CHAOS_PROGRAM=", 14) != 0)
@@ -227,8 +227,28 @@ static void vforks(long each)
         execle(self, "worker", NULL, variables);
         _exit(98);
     }
+    return pid;
+}
+
+static void vforks(long each)
+{
+    char program[32];
+    snprintf(program, sizeof program, "count %ld", each);
+    pid_t pid = start_image(program);
     count(mine, each);
     wait_for(pid);
+}
+
+// Short processes, some at a time, each an image of its own.
+static void swarm(long n, long at_a_time)
+{
+    for (long i = 0; i < n; i++) {
+        if (i >= at_a_time)
+            wait_for(-1);
+        start_image("count 10;sleep 5");
+    }
+    for (long i = 0; i < n && i < at_a_time; i++)
+        wait_for(-1);
 }
 
 // It goes on with the rest of the program, as another image.
@@ -277,6 +297,8 @@ static void step(char *text, const char *rest)
         clones(a);
     else if (!strcmp(verb, "vfork"))
         vforks(a);
+    else if (!strcmp(verb, "swarm"))
+        swarm(a, b);
     else if (!strcmp(verb, "exec"))
         become_image(rest);
     else if (!strcmp(verb, "signals"))
