@@ -77,8 +77,8 @@ static enum place find_place(struct mpx_thread *t, uint32_t slot, uint32_t end)
     if (!atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed) &&
         !mpx_client_recover())
         return NOWHERE;
-    if (t->busy)
-        return SHARED_ROW; // we are a signal handler's call
+    if (t->busy || t->inside)
+        return SHARED_ROW; // the call of a signal handler, or of a wrapper of ours
     if (end > t->extent && !mpx_rows_prepare(t))
         return SHARED_ROW;
     return OWN_ROW;

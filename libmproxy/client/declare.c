@@ -96,6 +96,11 @@ static struct mpx_handle *declare(struct mpx_handle *wish, const char *doc,
         return check_same(known, wish, err);
     if (check_wish(wish, doc, err) != MPROXY_OK)
         return NULL;
+    if (mpx_thread.inside) {
+        mpx_fail(err, MPROXY_E_BUSY,
+                 "metric '%.120s': asked for while another is declared", wish->name);
+        return NULL;
+    }
     struct mpx_hold h;
     mpx_hold(&h);
     known = declare_locked(wish, doc, err);

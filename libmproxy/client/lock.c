@@ -63,10 +63,13 @@ void mpx_hold(struct mpx_hold *h)
     mpx_quiet_begin(h);
     if (mpx_thread.depth++ == 0)
         acquire();
+    h->was_inside = mpx_thread.inside;
+    mpx_thread.inside = 1;
 }
 
 void mpx_release(const struct mpx_hold *h)
 {
+    mpx_thread.inside = h->was_inside;
     if (mpx_thread.depth > 0 && --mpx_thread.depth == 0)
         give_back();
     mpx_quiet_end(h);
@@ -80,5 +83,6 @@ bool mpx_lock_is_free(void)
 void mpx_lock_reset(void)
 {
     mpx_thread.depth = 0;
+    mpx_thread.inside = 0;
     atomic_store_explicit(&word, 0, memory_order_release);
 }

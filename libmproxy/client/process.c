@@ -71,7 +71,8 @@ static void become_own_client(void)
 bool mpx_client_recover(void)
 {
     struct mpx_client *c = &mpx_client;
-    if (atomic_load(&c->dead) || !atomic_load(&c->armed))
+    // Inside: a wrapper of what we call ourselves while the child is being made a client.
+    if (atomic_load(&c->dead) || !atomic_load(&c->armed) || mpx_thread.inside)
         return false;
     // Inside fork() we hold the lock ourselves: another library's fork handler counts.
     bool inside_fork = mpx_thread.depth > 0;
@@ -95,12 +96,14 @@ static void before_fork(void)
         return;
     struct mpx_hold h;
     mpx_hold(&h);
-    mpx_quiet_end(&h); // the lock stays; handlers of this thread may take it again
+    // The lock stays; handlers of this thread may take it again.
+    mpx_thread.inside = h.was_inside;
+    mpx_quiet_end(&h);
 }
 
 static void after_fork_in_parent(void)
 {
-    struct mpx_hold h;
+    struct mpx_hold h = {0};
     if (mpx_thread.depth == 0)
         return;
     mpx_quiet_begin(&h);
@@ -146,10 +149,13 @@ static mproxy_status find_directory(char dir_path[PATH_MAX])
 static void open_segment(const mproxy_job *job, uint32_t rank)
 {
     struct mpx_client *c = &mpx_client;
+    // As for a client of the gateway: a source of values that is no process of the job.
+    enum mpx_seg_kind kind =
+        atomic_load(&c->observes) ? MPX_SEG_GATEWAY : MPX_SEG_PROGRAM;
     struct mpx_writer_birth birth = {.dir_path = c->dir_path,
                                      .job = job,
                                      .rank = rank,
-                                     .kind = MPX_SEG_PROGRAM,
+                                     .kind = kind,
                                      .proxy_is_live = -1};
     strncpy(c->jobid, job->jobid, sizeof c->jobid - 1);
     mproxy_status status = mpx_writer_open(&birth, &c->writer, &c->reasons, NULL);
@@ -238,6 +244,11 @@ mproxy_status mproxy_client_status(mproxy_error *err)
     if (mpx_client_open() && mpx_client.reasons == 0)
         return MPROXY_OK;
     return mpx_client_fail_off(err);
+}
+
+void mproxy_process_observes(void)
+{
+    atomic_store(&mpx_client.observes, true);
 }
 
 void mproxy_process_started(void)

@@ -37,6 +37,7 @@ struct mpx_thread {
     uint8_t state;   // enum mpx_thread_state
     uint8_t full;    // the row cannot be extended
     uint8_t opening; // inside mpx_client_open()
+    uint8_t inside;  // changing what the lock guards
 };
 _Static_assert(sizeof(struct mpx_thread) <= 64, "fits the static TLS of preloading");
 
@@ -61,6 +62,7 @@ struct mpx_client {
     _Atomic bool dead;     // a child that can never be told from its parent: no counting
     _Atomic bool started;  // mproxy_process_started() was called
     _Atomic bool finished; // mproxy_process_finished() was called
+    _Atomic bool observes; // mproxy_process_observes() was called
     _Atomic int pid;       // whose segment it is
     _Atomic uint64_t *shared;  // row 0
     struct mpx_writer *writer; // guarded by the lock
@@ -76,12 +78,14 @@ struct mpx_hold {
     uint64_t signals;
     int cancel_state;
     int saved_errno;
+    uint8_t was_inside;
 };
 // Block signals and cancellation, and keep errno.
 void mpx_quiet_begin(struct mpx_hold *h);
 void mpx_quiet_end(const struct mpx_hold *h);
-// The same, holding the lock; the thread that holds it may take it again. The guard must
-// have been found intact, or the lock may be one that nobody will ever give back.
+// The same, holding the lock; the thread that holds it may take it again, if it is not
+// `inside` (our open() may be another library's wrapper that counts). The guard must have
+// been found intact, or the lock may be one that nobody will ever give back.
 void mpx_hold(struct mpx_hold *h);
 void mpx_release(const struct mpx_hold *h);
 bool mpx_lock_is_free(void);
