@@ -10,7 +10,10 @@
  *          function says otherwise.
  * Memory:  handles live as long as the process and are never freed. A handle is never
  *          NULL: one that could not be had counts nothing, so that the caller need not test.
- * fork:    the child goes on with the same handles and counts for itself, from zero.
+ * fork:    the child goes on with the same handles and counts for itself, from zero; so does
+ *          one of a raw clone system call, from its first call on. One of vfork counts for its
+ *          parent. Only a raw clone made in a signal handler that interrupts an update may
+ *          repeat that one update in the parent's segment.
  */
 #ifndef MPROXY_CLIENT_H
 #define MPROXY_CLIENT_H
@@ -43,7 +46,9 @@ typedef struct mproxy_histogram mproxy_histogram; /**< observations in buckets *
  * @param doc   copied; may be NULL; one sentence for people
  * @param err   may be NULL; written when the handle returned counts nothing
  * @return never NULL. err->status: MPROXY_E_INVALID (name), MPROXY_E_TYPE (declared as
- *         something else), MPROXY_E_LIMIT (no room), MPROXY_E_OFF (no proxy directory)
+ *         something else, another scale or other bounds), MPROXY_E_LIMIT (no room),
+ *         MPROXY_E_OFF (no proxy directory), MPROXY_E_BUSY (asked for by a wrapper of a
+ *         system call that the library itself makes while it declares another)
  */
 MPROXY_API mproxy_counter *mproxy_counter_get(const char *name, const char *doc,
                                               mproxy_error *err);
@@ -112,6 +117,12 @@ MPROXY_API void mproxy_process_started(void);
  * vfork child, and nothing when called twice. The `process` exporter calls it at the end.
  */
 MPROXY_API void mproxy_process_finished(void);
+
+/**
+ * Say that this process counts what others do, as a tracer does: what it uses itself is not
+ * the job's. To be called before anything else here.
+ */
+MPROXY_API void mproxy_process_observes(void);
 
 #ifdef __cplusplus
 }
