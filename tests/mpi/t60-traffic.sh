@@ -22,6 +22,13 @@ for make in mpich openmpi; do
     done
 done
 
+# MPI-4 where mpi.h has it: sessions, partitioned messages, large counts.
+for ranks in 1 2; do
+    fresh_expectations
+    mpi_run mpich $ranks "$TMP/traffic.mpich" mpi4
+    exact "mpich, $ranks ranks, MPI-4"
+done
+
 if ! command -v gfortran >/dev/null; then
     skip fortran "no gfortran"
 fi

@@ -1,8 +1,9 @@
 // One program with the calls whose counts and bytes the MPI exporter must get right:
 //
-//   traffic ring | stencil | alltoall | rma | io | threads | abort | killed
+//   traffic ring | stencil | alltoall | rma | io | mpi4 | threads | abort | killed
 //
 // Each mode tells expect() what it did, in the sense of docs/mpi.md.
+#include <fcntl.h>
 #include <mpi.h>
 #include <pthread.h>
 #include <signal.h>
@@ -264,6 +265,59 @@ static void io(void)
     expect("mpi_file_close", 1, 0, 0);
 }
 
+#if MPI_VERSION >= 4
+// Large counts, persistent collectives, partitioned messages, sessions.
+static void mpi4(void)
+{
+    int peer = (rank + 1) % size, from = (rank + size - 1) % size;
+    double in[128], sums[4];
+    MPI_Request r[2];
+    MPI_Irecv_c(in, 64, MPI_DOUBLE, from, 8, MPI_COMM_WORLD, &r[0]);
+    MPI_Send_c(numbers, 32, MPI_DOUBLE, peer, 8, MPI_COMM_WORLD);
+    MPI_Wait(&r[0], MPI_STATUS_IGNORE);
+    expect("mpi_irecv_c", 1, 0, 256);
+    expect("mpi_send_c", 1, 256, 0);
+    expect("mpi_wait", 1, 0, 0);
+    MPI_Allreduce_init(numbers, sums, 4, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD,
+                       MPI_INFO_NULL, &r[0]);
+    expect("mpi_allreduce_init", 1, 0, 0);
+    for (int i = 0; i < 3; i++) {
+        MPI_Start(&r[0]);
+        MPI_Wait(&r[0], MPI_STATUS_IGNORE);
+        expect("mpi_start", 1, 0, 0);
+        expect("mpi_wait", 1, 0, 0);
+        expect("mpi_allreduce_init", 0, 32, 32);
+    }
+    MPI_Request_free(&r[0]);
+    expect("mpi_request_free", 1, 0, 0);
+    MPI_Psend_init(numbers, 4, 16, MPI_DOUBLE, peer, 9, MPI_COMM_WORLD, MPI_INFO_NULL,
+                   &r[0]);
+    MPI_Precv_init(in, 4, 16, MPI_DOUBLE, from, 9, MPI_COMM_WORLD, MPI_INFO_NULL, &r[1]);
+    expect("mpi_psend_init", 1, 0, 0);
+    expect("mpi_precv_init", 1, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        MPI_Startall(2, r);
+        MPI_Pready_range(0, 3, r[0]);
+        MPI_Waitall(2, r, MPI_STATUSES_IGNORE);
+        expect("mpi_startall", 1, 0, 0);
+        expect("mpi_pready_range", 1, 0, 0);
+        expect("mpi_waitall", 1, 0, 0);
+        expect("mpi_psend_init", 0, 512, 0);
+        expect("mpi_precv_init", 0, 0, 512);
+    }
+    MPI_Request_free(&r[0]);
+    MPI_Request_free(&r[1]);
+    expect("mpi_request_free", 2, 0, 0);
+    MPI_Session session;
+    MPI_Session_init(MPI_INFO_NULL, MPI_ERRORS_ARE_FATAL, &session);
+    MPI_Session_finalize(&session);
+    expect("mpi_session_init", 1, 0, 0);
+    expect("mpi_session_finalize", 1, 0, 0);
+}
+#endif
+
+static int null_fd;
+
 static void *exchange(void *arg)
 {
     int me = (int)(long)arg, peer = (me ^ 1);
@@ -273,6 +327,8 @@ static void *exchange(void *arg)
         MPI_Irecv(in, 16, MPI_DOUBLE, rank, 100 + me, MPI_COMM_WORLD, &r[0]);
         MPI_Isend(out, 16, MPI_DOUBLE, rank, 100 + peer, MPI_COMM_WORLD, &r[1]);
         MPI_Waitall(2, r, MPI_STATUSES_IGNORE);
+        if (write(null_fd, out, sizeof out) != (ssize_t)sizeof out)
+            abort();
     }
     return NULL;
 }
@@ -280,6 +336,7 @@ static void *exchange(void *arg)
 static void threads(void)
 {
     pthread_t thread[8];
+    null_fd = open("/dev/null", O_WRONLY);
     for (long i = 0; i < 8; i++)
         pthread_create(&thread[i], NULL, exchange, (void *)i);
     for (int i = 0; i < 8; i++)
@@ -311,6 +368,10 @@ int main(int argc, char **argv)
         io();
     else if (strcmp(mode, "threads") == 0)
         threads();
+#if MPI_VERSION >= 4
+    else if (strcmp(mode, "mpi4") == 0)
+        mpi4();
+#endif
     else
         ring();
     expect_write(rank);
