@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""told.py JOB [NAME=VALUE | NAME>=VALUE | NAME=none | partial=yes|no]...
+
+Waits for a job's profile and compares: the values of counters and gauges (their total), and
+whether it says of this node that something was not counted. `uncounted.REASON` stands for
+mproxy_processes_uncounted_total{reason="REASON"}.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from proxy import HOST, ask, fail, quote, wait_until, want, want_reply  # noqa: E402
+
+
+def profile_of(job):
+    path = "/profiles/get?jobid=" + quote(job)
+    wait_until(f"the profile of {job}", lambda: ask(path).status == 200)
+    return want_reply(path, ask(path), 200, "profile").json()
+
+
+def values_of(profile):
+    values = {}
+    for entry in profile["counters"]:
+        kind, value = next(iter(entry["ctype"].items()))
+        values[entry["name"]] = value["value" if kind == "Counter" else "total"]
+    return values
+
+
+def long_name(name):
+    start = "uncounted."
+    if not name.startswith(start):
+        return name
+    return f'mproxy_processes_uncounted_total{{reason="{name[len(start):]}"}}'
+
+
+def check(job, text, profile, values):
+    name, _, wanted = text.rpartition("=")
+    at_least = name.endswith(">")
+    name = long_name(name.removesuffix(">"))
+    if name == "partial":
+        want(f"{job}: partial", profile["partial"], [HOST] if wanted == "yes" else [])
+    elif wanted == "none":
+        want(f"{job}: {name}", values.get(name), None)
+    elif at_least:
+        if values.get(name, 0) < float(wanted):
+            fail(f"{job}: {name} is {values.get(name)}, should be at least {wanted}")
+    else:
+        want(f"{job}: {name}", values.get(name), float(wanted))
+
+
+def main(job, *texts):
+    profile = profile_of(job)
+    values = values_of(profile)
+    for text in texts:
+        check(job, text, profile, values)
+
+
+main(*sys.argv[1:])
