@@ -9,6 +9,11 @@
  * others, those that cost a program too much to be the default carry an empty file
  * libmetricproxy-exporter-NAME.opt-in beside them, and are preloaded when asked for.
  *
+ * An exporter may also be a program that watches the command from outside:
+ * PREFIX/lib/libmetricproxy-exporter-NAME.tool, usually a link to ../bin. It is started as
+ * `TOOL -- COMMAND...` with what is to be preloaded in MPROXY_PRELOAD, and becomes the
+ * command with that in LD_PRELOAD. Such exporters are always opt-in.
+ *
  * Threads: one thread at a time; mproxy_launch_prepare() changes the environment.
  * Memory:  what is borrowed from a list of exporters lives as long as the list.
  */
@@ -26,7 +31,8 @@ typedef struct mproxy_exporter {
     const char *name;
     const char *path; /**< absolute */
     int opt_in;       /**< 1: not in the default choice */
-    int chosen;       /**< 1: will be preloaded */
+    int chosen;       /**< 1: will be preloaded, or started */
+    int tool;         /**< 1: a program that watches the command */
 } mproxy_exporter;
 
 typedef struct mproxy_exporters mproxy_exporters; /**< exporters, sorted by name */
@@ -80,8 +86,8 @@ typedef struct mproxy_launch_options {
  *
  * Sets in its environment PROXY_JOB_ID (with options->jobid only), PROXY_PATH (absolute),
  * PROXY_PERIOD (with a period only), METRIC_PROXY_LAUNCHER_PPID, LD_PRELOAD (what it
- * held, then the exporters chosen), MPROXY_LAUNCHER_ID and MPROXY_COMMAND (what programs
- * under it can't find out). Makes the rendezvous directory where no proxy has made it, so
+ * held, then the exporters chosen; with a tool among them MPROXY_PRELOAD is set instead),
+ * MPROXY_LAUNCHER_ID and MPROXY_COMMAND (what programs under it can't find out). Makes the rendezvous directory where no proxy has made it, so
  * that a proxy started later finds the program, and leaves a sign of the process there,
  * so that one that can't be preloaded belongs to its job all the same.
  *
@@ -96,8 +102,10 @@ MPROXY_API mproxy_status mproxy_launch_prepare(const mproxy_launch_options *opti
                                                char *const command[], mproxy_error *err);
 
 /**
- * Become `command`, found as the shell finds it. Returns on failure only. An environment
- * too large for the system together with what was added is cut down to what it was.
+ * Become `command`, found as the shell finds it, or the tool that mproxy_launch_prepare()
+ * found chosen and that becomes it. Returns on failure only. An environment too large for
+ * the system together with what was added is cut down to what it was; a tool that can't be
+ * started is left out.
  *
  * @param exit_status  set to what a shell would exit with: 127 when there is no such
  *                     program, 126 when it can't be run

@@ -16,6 +16,7 @@
 #define PREFIX "libmetricproxy-exporter-"
 #define SUFFIX ".so"
 #define OPT_IN ".opt-in"
+#define TOOL ".tool"
 
 enum { EXPORTERS_MAX = 256 };
 
@@ -67,7 +68,8 @@ static size_t name_length(const char *file, const char *suffix)
     return length - around;
 }
 
-static bool add(mproxy_exporters *x, const char *dir, const char *file, size_t length)
+static bool add(mproxy_exporters *x, const char *dir, const char *file, size_t length,
+                bool is_tool)
 {
     const char *name = file + strlen(PREFIX);
     if (find(x, name, length) || x->count == EXPORTERS_MAX)
@@ -81,7 +83,8 @@ static bool add(mproxy_exporters *x, const char *dir, const char *file, size_t l
         free(copy);
         return false;
     }
-    items[x->count++] = (mproxy_exporter){.name = copy, .path = path};
+    items[x->count++] =
+        (mproxy_exporter){.name = copy, .path = path, .opt_in = is_tool, .tool = is_tool};
     return true;
 }
 
@@ -94,9 +97,10 @@ static mproxy_status add_dir(mproxy_exporters *x, const char *path, mproxy_error
     bool ok = true;
     size_t first = x->count;
     for (struct dirent *entry; ok && (entry = readdir(dir));) {
-        size_t length = name_length(entry->d_name, SUFFIX);
-        if (length)
-            ok = add(x, path, entry->d_name, length);
+        size_t library = name_length(entry->d_name, SUFFIX);
+        size_t tool = name_length(entry->d_name, TOOL);
+        if (library || tool)
+            ok = add(x, path, entry->d_name, library + tool, tool > 0);
     }
     rewinddir(dir);
     for (struct dirent *entry; ok && (entry = readdir(dir));) {

@@ -22,6 +22,8 @@ extern char **environ;
 
 // The environment as it was found, for a program that has no room for ours.
 static char **found_environment;
+// The program that watches the command; lives as long as the exporters.
+static const char *tool_path;
 
 __attribute__((format(printf, 2, 3))) static void
 say(const mproxy_launch_options *options, const char *format, ...)
@@ -127,7 +129,7 @@ static void add_exporters(struct mpx_buf *list, const mproxy_launch_options *opt
     size_t count = mproxy_exporters_count(options->exporters);
     for (size_t i = 0; i < count; i++) {
         const mproxy_exporter *e = mproxy_exporters_get(options->exporters, i);
-        if (!e->chosen)
+        if (!e->chosen || e->tool)
             continue;
         if (strpbrk(e->path, ": ")) {
             say(options,
@@ -141,6 +143,38 @@ static void add_exporters(struct mpx_buf *list, const mproxy_launch_options *opt
     }
 }
 
+// One may watch the command; the others would find it watched already.
+static void choose_tool(const mproxy_launch_options *options)
+{
+    size_t count = options->exporters ? mproxy_exporters_count(options->exporters) : 0;
+    tool_path = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const mproxy_exporter *e = mproxy_exporters_get(options->exporters, i);
+        if (!e->chosen || !e->tool)
+            continue;
+        say(options,
+            tool_path ? "exporter %s is left out: %s watches already" : "exporter %s: %s",
+            e->name, tool_path ? tool_path : e->path);
+        tool_path = tool_path ? tool_path : e->path;
+    }
+}
+
+// What is preloaded into the command is not for the tool that becomes it.
+static bool set_preload_list(const char *list)
+{
+    if (!tool_path)
+        return !*list || setenv("LD_PRELOAD", list, 1) == 0;
+    return setenv("MPROXY_PRELOAD", list, 1) == 0 && unsetenv("LD_PRELOAD") == 0;
+}
+
+static void become_without_tool(void)
+{
+    const char *list = getenv("MPROXY_PRELOAD");
+    if (list && *list)
+        setenv("LD_PRELOAD", list, 1);
+    unsetenv("MPROXY_PRELOAD");
+}
+
 static mproxy_status set_preload(const mproxy_launch_options *options, mproxy_error *err)
 {
     const char *held = getenv("LD_PRELOAD");
@@ -149,7 +183,8 @@ static mproxy_status set_preload(const mproxy_launch_options *options, mproxy_er
     if (options->exporters)
         add_exporters(&list, options);
     const char *text = mpx_buf_text(&list);
-    bool ok = text && (!*text || setenv("LD_PRELOAD", text, 1) == 0);
+    choose_tool(options);
+    bool ok = text && set_preload_list(text);
     mpx_buf_free(&list);
     return ok ? MPROXY_OK : no_memory(err);
 }
@@ -328,9 +363,28 @@ mproxy_status mproxy_launch_check(char *const command[], int *exit_status,
     return ok ? MPROXY_OK : refuse(program, exit_status, err);
 }
 
+// TOOL -- COMMAND...; returns when that can't be, with the environment for the command.
+static void exec_tool(char *const command[])
+{
+    size_t count = 0;
+    while (command[count])
+        count++;
+    char **words = calloc(count + 3, sizeof *words);
+    if (words) {
+        words[0] = (char *)(uintptr_t)tool_path;
+        words[1] = (char *)(uintptr_t) "--";
+        memcpy(words + 2, command, count * sizeof *words);
+        execv(tool_path, words);
+        free(words);
+    }
+    become_without_tool();
+}
+
 mproxy_status mproxy_launch_exec(char *const command[], int *exit_status,
                                  mproxy_error *err)
 {
+    if (tool_path)
+        exec_tool(command);
     execvp(command[0], command);
     if (errno == E2BIG) {
         unsetenv("MPROXY_COMMAND");

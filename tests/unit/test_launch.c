@@ -246,6 +246,55 @@ START_TEST(what_can_not_be_run_ends_as_in_a_shell)
 }
 END_TEST
 
+static void choose_watcher(const char *content)
+{
+    touch("libmetricproxy-exporter-watch.tool", content, 0755);
+    mproxy_exporters_free(exporters);
+    ck_assert_int_eq(mproxy_exporters_find(dir, &exporters, &error), MPROXY_OK);
+    ck_assert_int_eq(mproxy_exporters_get(exporters, 3)->tool, 1);
+    ck_assert_int_eq(mproxy_exporters_get(exporters, 3)->chosen, 0);
+    ck_assert_int_eq(mproxy_exporters_choose(exporters, "watch", &error), MPROXY_OK);
+    options.exporters = exporters;
+}
+
+START_TEST(a_tool_is_started_for_the_command_with_what_to_preload)
+{
+    choose_watcher("#!/bin/sh\n"
+                   "[ \"$1 $2 $3\" = '-- /bin/false x' ] && [ -z \"$LD_PRELOAD\" ] &&\n"
+                   "case $MPROXY_PRELOAD in *exporter-process.so) exit 42 ;; esac\n");
+    pid_t pid = fork();
+    if (pid == 0) {
+        char *command[] = {(char *)"/bin/false", (char *)"x", NULL};
+        int status = 99;
+        if (mproxy_launch_prepare(&options, command, NULL) == MPROXY_OK)
+            mproxy_launch_exec(command, &status, NULL);
+        _exit(status);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    ck_assert_int_eq(WEXITSTATUS(status), 42);
+}
+END_TEST
+
+START_TEST(a_tool_that_can_not_be_started_is_left_out)
+{
+    choose_watcher("#!/no/such/interpreter\n");
+    pid_t pid = fork();
+    if (pid == 0) {
+        char *command[] = {(char *)"/bin/sh", (char *)"-c",
+                           (char *)"test -n \"$LD_PRELOAD\" -a -z \"$MPROXY_PRELOAD\"",
+                           NULL};
+        int status = 99;
+        if (mproxy_launch_prepare(&options, command, NULL) == MPROXY_OK)
+            mproxy_launch_exec(command, &status, NULL);
+        _exit(status);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+END_TEST
+
 START_TEST(a_full_environment_goes_without_what_was_added)
 {
     // Two words of 100 KiB leave no room for a third one, the command's line.
@@ -305,6 +354,8 @@ int main(void)
     tcase_add_test(cases, refused_ids_and_empty_sockets_fail);
     tcase_add_test(cases, a_relative_socket_becomes_absolute);
     tcase_add_test(cases, what_can_not_be_run_ends_as_in_a_shell);
+    tcase_add_test(cases, a_tool_is_started_for_the_command_with_what_to_preload);
+    tcase_add_test(cases, a_tool_that_can_not_be_started_is_left_out);
     tcase_add_test(cases, a_full_environment_goes_without_what_was_added);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
