@@ -39,6 +39,8 @@ static struct process *process_of(const struct mpx_seg_header *header)
     return &processes[process_count++];
 }
 
+static unsigned observers_live; // tracers, which are no processes of the job
+
 static void add(const char *name, double value)
 {
     size_t at = 0;
@@ -80,8 +82,12 @@ static void look_at(struct mpx_readers *readers, int dir, const char *name)
         printf("bad %s: %s\n", name, err.text);
     const struct mpx_seg_header *header = mpx_reader_header(reader);
     const mproxy_job *job = mpx_reader_job(reader);
-    struct process *process = process_of(header);
-    if (header->kind == MPX_SEG_PROGRAM) {
+    bool observes = header->kind == MPX_SEG_GATEWAY;
+    struct process *process = observes ? NULL : process_of(header);
+    if (observes) {
+        observers_live += !final;
+        add_values(reader);
+    } else if (header->kind == MPX_SEG_PROGRAM) {
         process->started |= mpx_reader_state(reader)->started != 0;
         process->finished |= mpx_reader_state(reader)->finished != 0;
         process->live |= !final;
@@ -94,7 +100,7 @@ static void look_at(struct mpx_readers *readers, int dir, const char *name)
 
 static void print_sums(void)
 {
-    unsigned started = 0, finished = 0, live = 0;
+    unsigned started = 0, finished = 0, live = observers_live;
     for (size_t i = 0; i < process_count; i++) {
         started += processes[i].started;
         finished += processes[i].finished;

@@ -1,0 +1,170 @@
+// strace_caller WAY: calls the kernel in one of many ways.
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { THREADS = 4, ROUNDS = 500 };
+
+static char buffer[100];
+
+// Each round: one open, a read of 100 bytes, a write of 60, a close, and 3 of no interest.
+static void call(int rounds)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    for (int i = 0; i < rounds; i++) {
+        int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+        if (read(zero, buffer, 100) != 100 || write(null, buffer, 60) != 60)
+            abort();
+        close(zero);
+        for (int j = 0; j < 3; j++)
+            syscall(SYS_getppid);
+    }
+    close(null);
+}
+
+static void *call_in_thread(void *arg)
+{
+    (void)arg;
+    call(ROUNDS);
+    return NULL;
+}
+
+static void threads(void)
+{
+    pthread_t thread[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        if (pthread_create(&thread[i], NULL, call_in_thread, NULL) != 0)
+            abort();
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+}
+
+static void forks(void)
+{
+    for (int i = 0; i < 3; i++)
+        if (fork() == 0) {
+            call(ROUNDS / 10);
+            _exit(0);
+        }
+    while (wait(NULL) > 0)
+        ;
+}
+
+static void vforks(char *self)
+{
+    for (int i = 0; i < 3; i++)
+        if (vfork() == 0) {
+            execl(self, self, "calls", NULL);
+            _exit(127);
+        }
+    while (wait(NULL) > 0)
+        ;
+}
+
+static void chain(char *self, int left)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", left - 1);
+    call(10);
+    if (left > 0)
+        execl(self, self, "chain", text, NULL);
+}
+
+static char *own_path;
+
+static void *exec_in_thread(void *arg)
+{
+    (void)arg;
+    usleep(100000); // till the leader waits
+    call(10);
+    execl(own_path, own_path, "calls", NULL);
+    return NULL;
+}
+
+static void thread_execs(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, exec_in_thread, NULL);
+    for (;;)
+        pause();
+}
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    caught++;
+}
+
+// Signals that end calls, and one that restarts them.
+static void signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGALRM, &action, NULL);
+    alarm(1);
+    if (nanosleep(&(struct timespec){10, 0}, NULL) != -1 || errno != EINTR || caught != 1)
+        exit(3);
+    for (int i = 0; i < 100; i++)
+        kill(getpid(), SIGALRM);
+    exit(caught == 101 ? 0 : 4);
+}
+
+// Writes a line each 20 ms until told to end by SIGTERM.
+static void beat(void)
+{
+    signal(SIGTERM, on_signal);
+    for (int i = 0; !caught; i++) {
+        printf("%d\n", i);
+        fflush(stdout);
+        usleep(20000);
+    }
+    puts("ended");
+    exit(5);
+}
+
+// Calls that fail with something they never fail with are told.
+static void persist(void)
+{
+    int fd = open("/dev/null", O_WRONLY);
+    signal(SIGTERM, on_signal);
+    puts("here");
+    fflush(stdout);
+    while (!caught)
+        if (write(fd, buffer, 1) != 1)
+            exit(6);
+    exit(0);
+}
+
+int main(int argc, char **argv)
+{
+    const char *way = argc > 1 ? argv[1] : "";
+    own_path = argv[0];
+    if (!strcmp(way, "calls"))
+        call(ROUNDS);
+    else if (!strcmp(way, "threads"))
+        threads();
+    else if (!strcmp(way, "forks"))
+        forks();
+    else if (!strcmp(way, "vforks"))
+        vforks(argv[0]);
+    else if (!strcmp(way, "chain"))
+        chain(argv[0], argc > 2 ? atoi(argv[2]) : 5);
+    else if (!strcmp(way, "thread-execs"))
+        thread_execs();
+    else if (!strcmp(way, "signals"))
+        signals();
+    else if (!strcmp(way, "beat"))
+        beat();
+    else if (!strcmp(way, "persist"))
+        persist();
+    return 0;
+}

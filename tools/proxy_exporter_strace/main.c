@@ -1,0 +1,221 @@
+// proxy_exporter_strace: puts a tracer beside itself and becomes the command; or is the
+// tracer of processes that run already.
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <mproxy/client.h>
+#include <mproxy/job.h>
+#include <mproxy/launch.h>
+
+#define TOOL_TABLE "proxy_exporter_strace/options.def"
+#include "common/define_tool.h"
+
+#include "attach.h"
+#include "calls.h"
+#include "count.h"
+#include "start.h"
+#include "trace.h"
+
+enum { PIDS_MAX = 256 };
+
+struct settings {
+    mproxy_launch_options launch;
+    const char *calls_text;
+    struct calls calls;
+    bool no_filter, no_affinity;
+    pid_t pids[PIDS_MAX];
+    size_t pid_count;
+};
+
+static volatile sig_atomic_t stop;
+
+static void say(void *user, const char *line)
+{
+    (void)user;
+    fprintf(stderr, "%s: %s\n", this_tool.name, line);
+}
+
+static bool take_pid(struct settings *s, const char *argument, char why[TOOL_WHY])
+{
+    uint64_t pid;
+    if (!tool_number(argument, 1, 1 << 30, &pid, why))
+        return false;
+    snprintf(why, TOOL_WHY, "at most %d processes", PIDS_MAX);
+    if (s->pid_count == PIDS_MAX)
+        return false;
+    s->pids[s->pid_count++] = (pid_t)pid;
+    return true;
+}
+
+static bool take(void *user, int option, const char *argument, char why[TOOL_WHY])
+{
+    struct settings *s = user;
+    switch (option) {
+    case OPT_CALLS:
+        s->calls_text = argument;
+        return true;
+    case OPT_ATTACH:
+        return take_pid(s, argument, why);
+    case OPT_JOBID:
+        s->launch.jobid = argument;
+        return true;
+    case OPT_SOCKET:
+        s->launch.socket = argument;
+        snprintf(why, TOOL_WHY, "empty path");
+        return *argument != '\0';
+    case OPT_NO_FILTER:
+        s->no_filter = true;
+        return true;
+    case OPT_NO_AFFINITY:
+        s->no_affinity = true;
+        return true;
+    case OPT_VERBOSE:
+        s->launch.say = say;
+        return true;
+    }
+    return false;
+}
+
+// ---- a command
+
+// proxy_run has prepared all but LD_PRELOAD; started by itself, the tool does so.
+static mproxy_status prepare(struct settings *s, char **command, mproxy_error *err)
+{
+    const char *list = getenv("MPROXY_PRELOAD");
+    if (list) {
+        bool ok = !*list || setenv("LD_PRELOAD", list, 1) == 0;
+        unsetenv("MPROXY_PRELOAD");
+        if (!ok)
+            tool_complain(&this_tool, NULL, "no memory for LD_PRELOAD");
+        return MPROXY_OK;
+    }
+    mproxy_exporters *exporters = NULL;
+    if (mproxy_exporters_find(NULL, &exporters, NULL) == MPROXY_OK &&
+        mproxy_exporters_choose(exporters, "process", NULL) == MPROXY_OK)
+        s->launch.exporters = exporters;
+    mproxy_status status = mproxy_launch_prepare(&s->launch, command, err);
+    mproxy_exporters_free(exporters);
+    return status;
+}
+
+static int run_command(struct settings *s, char **command)
+{
+    mproxy_error err;
+    char why[256];
+    int status;
+    if (mproxy_launch_check(command, &status, &err) != MPROXY_OK) {
+        tool_fail(&this_tool, &err, NULL);
+        return status;
+    }
+    if (prepare(s, command, &err) != MPROXY_OK)
+        return tool_fail(&this_tool, &err, NULL);
+    struct start start = {
+        .calls = &s->calls, .unfiltered = s->no_filter, .roams = s->no_affinity};
+    if (!start_tracer(&start, why, sizeof why))
+        tool_complain(&this_tool, NULL, "system calls are not counted: %s", why);
+    mproxy_launch_exec(command, &status, &err);
+    tool_fail(&this_tool, &err, NULL);
+    return status;
+}
+
+// ---- running processes
+
+// The signal may come just before the tracer waits: it is repeated until the tracer left.
+static void on_signal(int signal)
+{
+    (void)signal;
+    struct itimerval again = {{0, 50000}, {0, 50000}};
+    stop = 1;
+    setitimer(ITIMER_REAL, &again, NULL);
+}
+
+static void handle_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &(struct sigaction){.sa_handler = on_signal}, NULL);
+    // A stopped tracer would stop what it traces.
+    signal(SIGTSTP, SIG_IGN);
+    signal(SIGTTIN, SIG_IGN);
+    signal(SIGTTOU, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static bool name_job(const struct settings *s, mproxy_error *err)
+{
+    const mproxy_launch_options *o = &s->launch;
+    attach_environment(s->pids[0], o->jobid != NULL, o->socket != NULL);
+    if (o->jobid)
+        setenv("PROXY_JOB_ID", o->jobid, 1);
+    if (o->socket)
+        setenv("PROXY_PATH", o->socket, 1);
+    mproxy_process_observes();
+    return mproxy_client_status(err) == MPROXY_OK;
+}
+
+static void tell_where(const struct settings *s)
+{
+    mproxy_job job;
+    uint32_t rank;
+    if (mproxy_job_from_environment(&job, &rank, NULL) != MPROXY_OK)
+        return;
+    fprintf(stderr, "%s: %llu system calls of process %d%s counted in job %s\n",
+            this_tool.name, (unsigned long long)count_total(), (int)s->pids[0],
+            s->pid_count > 1 ? " and others" : "", job.jobid);
+    mproxy_job_clear(&job);
+}
+
+static int run_attached(struct settings *s)
+{
+    mproxy_error err;
+    char why[256];
+    int status = TOOL_OK;
+    for (size_t i = 0; i < s->pid_count; i++)
+        if (kill(s->pids[i], 0) != 0) {
+            tool_complain(&this_tool, NULL, "process %d: %s", (int)s->pids[i],
+                          strerror(errno));
+            return TOOL_FAILED;
+        }
+    if (!name_job(s, &err))
+        return tool_fail(&this_tool, &err, "is a proxy running for this user or node?");
+    handle_signals();
+    for (size_t i = 0; i < s->pid_count; i++)
+        if (!attach_process(s->pids[i], why, sizeof why)) {
+            tool_complain(&this_tool, NULL, "process %d: %s", (int)s->pids[i], why);
+            status = TOOL_FAILED;
+        }
+    if (tracee_count() == 0)
+        return TOOL_FAILED;
+    struct trace trace = {.calls = &s->calls, .stop = &stop};
+    trace_run(&trace);
+    tell_where(s);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings s = {.launch.struct_size = sizeof s.launch};
+    char why[TOOL_WHY];
+    mproxy_error err;
+    int status = TOOL_OK, first = tool_parse(&this_tool, argc, argv, take, &s, &status);
+    if (first < 0)
+        return status;
+    if (!s.calls_text)
+        s.calls_text = getenv("MPROXY_STRACE_CALLS");
+    if (!calls_choose(&s.calls, s.calls_text ? s.calls_text : "default", why, sizeof why))
+        return tool_misuse(&this_tool, "calls: %s", why);
+    if (s.launch.jobid && mproxy_job_check_id(s.launch.jobid, &err) != MPROXY_OK)
+        return tool_misuse(&this_tool, "%s", err.text);
+    if (s.pid_count > 0 && first < argc)
+        return tool_misuse(&this_tool, "a command and -p exclude each other");
+    if (s.pid_count > 0)
+        return run_attached(&s);
+    if (first == argc)
+        return tool_misuse(&this_tool, "no command given");
+    return run_command(&s, argv + first);
+}
