@@ -147,6 +147,9 @@ static mproxy_status read_first(struct mpx_reader *r, int dir_fd, mproxy_error *
     uint32_t count = __atomic_load_n(&live->log_count, __ATOMIC_ACQUIRE);
     bool gone = mpx_guard_hit();
     mproxy_status status = gone ? MPROXY_OK : check_header(r, dir_fd, err);
+    // The file may have grown since it was mapped, and its log speak of that.
+    if (!gone && status == MPROXY_OK)
+        status = mpx_reader_follow_size(r, err);
     if (!gone && status == MPROXY_OK &&
         mpx_reader_read_log(r, count, &changed, &why) != MPROXY_OK)
         status = mpx_reader_fail(r, &why, err);

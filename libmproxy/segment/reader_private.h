@@ -69,6 +69,9 @@ mproxy_status mpx_reader_check_size(uint64_t size, mproxy_error *err);
 
 // reader_sample.c
 
+// Look at the file's size; follow its growth if its log may speak of it. To be done after
+// the number of records was read, with the guard entered.
+mproxy_status mpx_reader_follow_size(struct mpx_reader *r, mproxy_error *err);
 // Read the records up to `count` that are new. Text without the file's name. The guard is
 // entered by the caller; nothing is used when a page was missing meanwhile.
 mproxy_status mpx_reader_read_log(struct mpx_reader *r, uint32_t count, bool *changed,

@@ -40,8 +40,7 @@ static void load_state(const struct mpx_seg_header *h, struct mpx_reader_state *
         state->final[i] = load64(&h->final[i]);
 }
 
-// Look at the file's size; follow its growth if its log may speak of it.
-static mproxy_status follow_size(struct mpx_reader *r, mproxy_error *err)
+mproxy_status mpx_reader_follow_size(struct mpx_reader *r, mproxy_error *err)
 {
     int fd = mpx_reader_borrow(r);
     if (fd < 0)
@@ -152,7 +151,7 @@ static mproxy_status read_all(struct mpx_reader *r, bool *changed, mproxy_error 
     uint32_t count = load32(&h->log_count);
     mproxy_status status = MPROXY_OK;
     if (count != r->log.seen || ++r->trusted >= SIZE_PERIOD)
-        status = follow_size(r, err);
+        status = mpx_reader_follow_size(r, err);
     if (status != MPROXY_OK)
         return status;
     if (count != r->log.seen)

@@ -1,11 +1,14 @@
 #include "segment/reader.h"
 
 #include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "../support/segment_image.h"
+#include "segment/writer.h"
 
 static char folder[] = "/dev/shm/mproxy-reader-XXXXXX";
 static int dir;
@@ -82,6 +85,60 @@ START_TEST(reader_reads_identity_and_job)
     ck_assert_str_eq(mpx_reader_name(r), "a.seg");
     mpx_reader_close(r);
     image_free(&m);
+}
+END_TEST
+
+// A program that registers threads while its segment is opened.
+struct growing {
+    struct mpx_writer *writer;
+    atomic_int turn; // raised for each segment
+    atomic_bool stop;
+};
+
+static void *grow(void *arg)
+{
+    struct growing *g = arg;
+    for (int seen = 0; !atomic_load(&g->stop);) {
+        uint32_t row;
+        if (atomic_load(&g->turn) == seen) {
+            sched_yield();
+            continue;
+        }
+        seen++;
+        for (int i = 0; i < 4; i++)
+            mpx_writer_add_row(g->writer, 8, &row, NULL);
+        atomic_store(&g->turn, ++seen);
+    }
+    return NULL;
+}
+
+START_TEST(reader_opens_a_segment_that_grows_meanwhile)
+{
+    mproxy_job job = {.jobid = "j"};
+    struct mpx_writer_birth birth = {
+        .dir_path = folder, .job = &job, .kind = MPX_SEG_GATEWAY, .proxy_is_live = 1};
+    struct growing g = {.writer = NULL};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, grow, &g), 0);
+    for (int i = 0; i < 1000; i++) {
+        unsigned reasons;
+        ck_assert_int_eq(mpx_writer_open(&birth, &g.writer, &reasons, NULL), MPROXY_OK);
+        const char *name = strrchr(mpx_writer_path(g.writer), '/') + 1;
+
+        atomic_fetch_add(&g.turn, 1);
+        for (volatile int pause = 0; pause < i % 100 * 100; pause++)
+            continue;
+        struct mpx_reader *r = open_reader(name);
+
+        while (atomic_load(&g.turn) % 2)
+            sched_yield();
+        sample(r);
+        mpx_reader_close(r);
+        unlink(mpx_writer_path(g.writer));
+        mpx_writer_close(g.writer);
+    }
+    atomic_store(&g.stop, true);
+    pthread_join(thread, NULL);
 }
 END_TEST
 
@@ -425,6 +482,7 @@ int main(void)
     TCase *tc = tcase_create("reader");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, reader_reads_identity_and_job);
+    tcase_add_test(tc, reader_opens_a_segment_that_grows_meanwhile);
     tcase_add_test(tc, reader_sums_rows_of_every_kind);
     tcase_add_test(tc, reader_converts_every_integer_as_the_compiler_does);
     tcase_add_test(tc, reader_shares_tables_of_the_same_bytes);
