@@ -83,33 +83,33 @@ static int64_t mtime_ns(const struct stat *st)
 
 // Whether to look at a refused file again: it is not what it was, or what was missing may be
 // there.
-static bool is_worth_retry(struct mpx_segments *s, const struct mpx_segment *seg)
+static bool is_worth_retry(struct mpx_segments *s, struct mpx_segment *seg)
 {
     struct stat st;
     if (seg->bad == MPROXY_E_SYSTEM || seg->bad == MPROXY_E_NOMEM)
         return true;
     if (seg->bad == MPROXY_E_LIMIT && s->round % LIMIT_RETRY_ROUNDS == 0)
         return true;
-    return fstatat(s->dir_fd, seg->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           (st.st_ino != seg->inode || st.st_size != seg->size ||
-            mtime_ns(&st) != seg->mtime_ns);
+    if (fstatat(s->dir_fd, seg->name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        (st.st_ino == seg->inode && st.st_size == seg->size &&
+         mtime_ns(&st) == seg->mtime_ns))
+        return false;
+    // As it is before it is read: what changes from now on is news.
+    seg->inode = st.st_ino;
+    seg->size = st.st_size;
+    seg->mtime_ns = mtime_ns(&st);
+    return true;
 }
 
 static void refuse(struct mpx_segments *s, struct mpx_segment *seg, mproxy_status status,
                    const mproxy_error *why)
 {
-    struct stat st;
     s->watch = true;
     if (seg->bad != status)
         mpx_segments_warn(s, "%s", why->text);
     seg->bad = status;
     if (status == MPROXY_E_SYSTEM || status == MPROXY_E_NOMEM)
         s->missed = true;
-    if (fstatat(s->dir_fd, seg->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        seg->inode = st.st_ino;
-        seg->size = st.st_size;
-        seg->mtime_ns = mtime_ns(&st);
-    }
 }
 
 static void open_segment(struct mpx_segments *s, struct mpx_segment *seg)
