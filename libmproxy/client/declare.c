@@ -63,6 +63,7 @@ static struct mpx_handle *declare_locked(const struct mpx_handle *wish, const ch
         return check_same(known, wish, err);
     struct mpx_handle *made = mpx_names_make(wish);
     if (!made) {
+        mpx_writer_header(mpx_client.writer)->flags |= MPX_OFF_MEMORY;
         mpx_fail(err, MPROXY_E_LIMIT, "metric '%.120s': no memory", wish->name);
         return NULL;
     }
