@@ -116,13 +116,14 @@ static void *count_one(void *name)
 static void threads(void)
 {
     pthread_t thread[64];
-    long wanted = number();
+    long wanted = number(), made = 0;
     char *name = next();
-    for (long i = 0; i < wanted && i < 64; i++)
-        if (pthread_create(&thread[i], NULL, count_one, name) != 0)
-            tell("no thread", i);
-    for (long i = 0; i < wanted && i < 64; i++)
-        pthread_join(thread[i], NULL);
+    while (made < wanted && made < 64 &&
+           pthread_create(&thread[made], NULL, count_one, name) == 0)
+        made++;
+    tell("threads", made);
+    while (made > 0)
+        pthread_join(thread[--made], NULL);
 }
 
 static void step(void);
