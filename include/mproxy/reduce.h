@@ -60,7 +60,7 @@ typedef struct mproxy_process {
     const mproxy_part
         *parts; /**< none may count the metric `walltime`: it is the share's */
     size_t segment_count;
-    const char *const *segments; /**< file names in the rendezvous directory */
+    const char *const *segments; /**< of the files; none may ever stand for another one */
 } mproxy_process;
 
 typedef struct mproxy_ledger_options {

@@ -192,16 +192,30 @@ mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
     return status == MPROXY_OK ? submitted : status;
 }
 
-static int unlink_one(void *arg, const char *name)
+// Whether the file that was folded is not there any more. Another one under its name is not
+// ours to remove.
+static bool unlink_file(const struct mpx_segments *s, const char *name, uint64_t inode)
+{
+    struct stat st;
+    if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT;
+    if (inode != 0 && st.st_ino != inode)
+        return true;
+    return unlinkat(s->dir_fd, name, 0) == 0 || errno == ENOENT;
+}
+
+static int unlink_one(void *arg, const char *key)
 {
     struct mpx_segments *s = arg;
-    struct mpx_segment *seg = mpx_segments_find(s, name);
-    // Another file under the name of one that was removed under us is not ours to remove.
-    bool is_other = seg && seg->reader && seg->inode != mpx_reader_inode(seg->reader);
-    if (!is_other && unlinkat(s->dir_fd, name, 0) != 0 && errno != ENOENT)
+    char name[NAME_MAX + 1];
+    uint64_t inode;
+    if (!mpx_segment_key_split(key, name, &inode))
+        return 1; // no file has such a name
+    if (!unlink_file(s, name, inode))
         return 0;
     MPX_CRASH_POINT("collect.unlinked");
-    if (seg)
+    struct mpx_segment *seg = mpx_segments_find(s, name);
+    if (seg && seg->key && strcmp(seg->key, key) == 0)
         seg->unlinked = true;
     return 1;
 }

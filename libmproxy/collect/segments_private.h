@@ -6,6 +6,7 @@
 #define MPX_COLLECT_SEGMENTS_PRIVATE_H
 
 #include <dirent.h>
+#include <limits.h>
 
 #include "collect/procfs.h"
 #include "collect/samples.h"
@@ -14,7 +15,8 @@
 
 enum {
     MPX_SEGMENT_BUCKETS = 4096,
-    MPX_SEGMENT_NAMES_MAX = 1 << 18, // known at a time
+    MPX_SEGMENT_NAMES_MAX = 1 << 18,             // known at a time
+    MPX_SEGMENT_KEY_MAX = NAME_MAX + 1 + 20 + 1, // bytes, with the NUL
     MPX_PROCESS_VALUES = MPX_VALUE_PROCESS + MPX_SEG_FINAL_MAX,
 };
 
@@ -24,11 +26,12 @@ struct mpx_segment {
     struct mpx_segment *next; // of its bucket
     struct mpx_unit *unit;    // NULL: the file is refused
     char *name;
+    char *key;                 // what the ledger knows it by; NULL: it does not
     uint64_t seen;             // round in which the directory showed it last
-    uint64_t inode;            // that the directory showed
     struct mpx_reader *reader; // NULL: refused, or an `.off-*` link
     // Refused: why, and the file as it was.
     mproxy_status bad; // MPROXY_OK: not
+    uint64_t inode;
     int64_t size, mtime_ns;
     // With a reader.
     bool final;                  // its lock was free before its values were read
@@ -108,6 +111,11 @@ mproxy_status mpx_segments_scan(struct mpx_segments *s, mproxy_error *err);
 // Forget refused files and links that the directory no longer shows.
 void mpx_segments_forget_unseen(struct mpx_segments *s);
 struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name);
+// NAME:INODE. A name may be borne again, by a later image of the process, when the file that
+// was folded under it is long gone and the state file still says so.
+void mpx_segment_key(const char *name, uint64_t inode, char out[MPX_SEGMENT_KEY_MAX]);
+// Take a key apart; inode 0: it is a name alone. False: it is none.
+bool mpx_segment_key_split(const char *key, char name[NAME_MAX + 1], uint64_t *inode);
 // Forget a name, with its reader, and its unit when that was the last of it.
 void mpx_segments_drop(struct mpx_segments *s, struct mpx_segment *seg);
 

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,6 +33,40 @@ static uint64_t hash_name(const char *name)
 static struct mpx_segment **bucket_of(struct mpx_segments *s, const char *name)
 {
     return &s->names[hash_name(name) % MPX_SEGMENT_BUCKETS];
+}
+
+void mpx_segment_key(const char *name, uint64_t inode, char out[MPX_SEGMENT_KEY_MAX])
+{
+    snprintf(out, MPX_SEGMENT_KEY_MAX, "%s:%" PRIu64, name, inode);
+}
+
+bool mpx_segment_key_split(const char *key, char name[NAME_MAX + 1], uint64_t *inode)
+{
+    const char *colon = strrchr(key, ':');
+    bool has_inode = colon && colon[1] && !colon[1 + strspn(colon + 1, "0123456789")];
+    size_t length = has_inode ? (size_t)(colon - key) : strlen(key);
+    *inode = has_inode ? strtoull(colon + 1, NULL, 10) : 0;
+    if (length > NAME_MAX)
+        return false;
+    memcpy(name, key, length);
+    name[length] = '\0';
+    return true;
+}
+
+static bool give_key(struct mpx_segment *seg, uint64_t inode)
+{
+    char key[MPX_SEGMENT_KEY_MAX];
+    mpx_segment_key(seg->name, inode, key);
+    free(seg->key);
+    seg->key = strdup(key);
+    return seg->key != NULL;
+}
+
+static bool is_pending(const struct mpx_segments *s, const char *name, uint64_t inode)
+{
+    char key[MPX_SEGMENT_KEY_MAX];
+    mpx_segment_key(name, inode, key);
+    return mproxy_ledger_is_pending(s->ledger, key);
 }
 
 struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name)
@@ -70,6 +106,7 @@ void mpx_segments_drop(struct mpx_segments *s, struct mpx_segment *seg)
         mpx_unit_remove(s, seg);
     mpx_reader_close(seg->reader);
     free(seg->values);
+    free(seg->key);
     free(seg->name);
     free(seg);
 }
@@ -117,7 +154,8 @@ static void open_segment(struct mpx_segments *s, struct mpx_segment *seg)
     mproxy_error err;
     mproxy_status status =
         mpx_reader_open(s->readers, s->dir_fd, seg->name, &seg->reader, &err);
-    if (status == MPROXY_OK && !mpx_unit_adopt(s, seg)) {
+    if (status == MPROXY_OK &&
+        (!give_key(seg, mpx_reader_inode(seg->reader)) || !mpx_unit_adopt(s, seg))) {
         mpx_reader_close(seg->reader);
         seg->reader = NULL;
         status = mpx_fail(&err, MPROXY_E_NOMEM, "segment '%s': no memory", seg->name);
@@ -134,7 +172,7 @@ static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode
 {
     struct mpx_segment *seg = mpx_segments_find(s, name);
     if (!seg) {
-        if (mproxy_ledger_is_pending(s->ledger, name))
+        if (is_pending(s, name, inode))
             return;
         seg = add_name(s, name);
         if (!seg) {
@@ -143,13 +181,10 @@ static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode
             return;
         }
         seg->seen = s->round;
-        seg->inode = inode;
         open_segment(s, seg);
         return;
     }
     seg->seen = s->round;
-    if (seg->reader)
-        seg->inode = inode;
     s->watch |= !seg->reader;
     if (!seg->reader && is_worth_retry(s, seg))
         open_segment(s, seg);
@@ -163,12 +198,11 @@ static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
     struct mpx_segment *seg = mpx_segments_find(s, name);
     if (seg) {
         seg->seen = s->round;
-        seg->inode = inode;
         return;
     }
     struct stat st;
     char target[NOTE_MAX];
-    if (mproxy_ledger_is_pending(s->ledger, name) ||
+    if (is_pending(s, name, inode) ||
         fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode))
         return;
     ssize_t length = readlinkat(s->dir_fd, name, target, sizeof target - 1);
@@ -184,8 +218,8 @@ static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
     if (!seg)
         return;
     seg->seen = s->round;
-    seg->inode = inode;
-    if (!mpx_unit_adopt_note(s, seg, st.st_uid, (uint32_t)reasons, jobid, boot_ms)) {
+    if (!give_key(seg, inode) ||
+        !mpx_unit_adopt_note(s, seg, st.st_uid, (uint32_t)reasons, jobid, boot_ms)) {
         mpx_segments_drop(s, seg);
         return;
     }

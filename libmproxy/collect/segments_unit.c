@@ -485,7 +485,7 @@ static void describe(const struct mpx_segments *s, struct mpx_unit *u)
     p->job = first->reader ? mpx_reader_job(first->reader) : &u->note;
     p->final = u->gone && all_final(u);
     for (size_t i = 0; i < u->count; i++)
-        u->names[i] = u->segments[i]->name;
+        u->names[i] = u->segments[i]->key;
     p->segments = u->names;
     p->segment_count = u->count;
     if (!first->reader)
@@ -499,7 +499,7 @@ static void describe(const struct mpx_segments *s, struct mpx_unit *u)
 mproxy_status mpx_unit_submit(struct mpx_segments *s, struct mpx_unit *u,
                               mproxy_error *err)
 {
-    if (u->process.final && mproxy_ledger_is_pending(s->ledger, u->segments[0]->name)) {
+    if (u->process.final && mproxy_ledger_is_pending(s->ledger, u->segments[0]->key)) {
         u->folded = true;
         unlist(s, u);
         return MPROXY_OK;

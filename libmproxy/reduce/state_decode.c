@@ -14,7 +14,7 @@
 #include "reduce/numbers.h"
 
 // What is written was in bounds of its own; these only keep a reader from being led astray.
-enum { NAME_MAX_BYTES = 255, TEXT_MAX_BYTES = 1 << 20 };
+enum { NAME_MAX_BYTES = 512, TEXT_MAX_BYTES = 1 << 20 };
 
 struct file_metric {
     const mproxy_metric *metric; // NULL: refused, its values are skipped
@@ -131,7 +131,7 @@ static bool get_pending(struct decoder *d)
         return fail_memory(d);
     for (size_t i = 0; i < count && !d->c.bad; i++) {
         char *name = get_string(d, NAME_MAX_BYTES);
-        // Names are unlinked: one that leads elsewhere is none of ours.
+        // Files are unlinked by them: one that leads elsewhere is none of ours.
         if (name && (name[0] == '\0' || strcmp(name, "..") == 0 || strchr(name, '/'))) {
             free(name);
             return fail(d);

@@ -86,6 +86,31 @@ START_TEST(segments_bound_the_images_of_a_process)
 }
 END_TEST
 
+// The state file names segments that are gone; a later image may bear such a name.
+START_TEST(segments_are_told_from_those_folded_under_their_name)
+{
+    struct program p = start();
+    tell(&p, "oc");
+    for (int i = 0; i < 200; i++)
+        tell(&p, "ic");
+    for (int i = 0; i < 3; i++)
+        play_round();
+    unsigned before = files(".seg");
+    tell(&p, "icic");
+    ck_assert_uint_eq(files(".seg"), before + 2);
+    close_proxy(); // killed
+
+    open_proxy();
+    play_round();
+
+    ck_assert_double_eq(shown("job-1", "calls_total"), 203000);
+    end(&p, SIGKILL);
+    play_round();
+    ck_assert_double_eq(shown("job-1", "calls_total"), 203000);
+    ck_assert_uint_eq(files(".seg"), 0);
+}
+END_TEST
+
 START_TEST(segments_of_a_process_that_execs_away_wait_for_its_end)
 {
     struct program p = start();
@@ -329,6 +354,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, segments_count_processes_that_no_round_saw_alive);
     tcase_add_test(tc, segments_put_the_images_of_a_process_together);
     tcase_add_test(tc, segments_bound_the_images_of_a_process);
+    tcase_add_test(tc, segments_are_told_from_those_folded_under_their_name);
     tcase_add_test(tc, segments_of_a_process_that_execs_away_wait_for_its_end);
     tcase_add_test(tc, segments_take_a_zombie_for_ended);
     tcase_add_test(tc, segments_of_a_launcher_say_no_start);
