@@ -124,6 +124,14 @@ MPROXY_API void mproxy_process_finished(void);
  */
 MPROXY_API void mproxy_process_observes(void);
 
+/**
+ * Say whether this process is confined, as by a seccomp filter that kills it for a system
+ * call it does not expect: while it is, nothing here makes one. What is declared goes on
+ * counting; what is asked for first now, and what forked children count, does not. The
+ * `process` exporter calls it when the program calls prctl() or seccomp.
+ */
+MPROXY_API void mproxy_process_confined(int is_confined);
+
 #ifdef __cplusplus
 }
 #endif

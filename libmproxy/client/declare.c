@@ -79,6 +79,17 @@ static struct mpx_handle *declare_locked(const struct mpx_handle *wish, const ch
     return made;
 }
 
+// Taking the lock would be a system call already.
+static struct mpx_handle *refuse_confined(const struct mpx_handle *wish,
+                                          mproxy_error *err)
+{
+    __atomic_fetch_or(&mpx_writer_header(mpx_client.writer)->flags, MPX_OFF_SANDBOX,
+                      __ATOMIC_RELAXED);
+    mpx_fail(err, MPROXY_E_OFF, "metric '%.120s': asked for first in a sandbox",
+             wish->name);
+    return NULL;
+}
+
 // NULL, and err says why, when there is no handle to be had.
 static struct mpx_handle *declare(struct mpx_handle *wish, const char *doc,
                                   mproxy_error *err)
@@ -102,6 +113,8 @@ static struct mpx_handle *declare(struct mpx_handle *wish, const char *doc,
                  "metric '%.120s': asked for while another is declared", wish->name);
         return NULL;
     }
+    if (mpx_client_is_confined())
+        return refuse_confined(wish, err);
     struct mpx_hold h;
     mpx_hold(&h);
     known = declare_locked(wish, doc, err);

@@ -44,6 +44,12 @@ static uint64_t microseconds(const struct timeval *t)
     return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
 }
 
+// A vfork child sees its parent's memory under a pid of its own; its end is not ours.
+static bool is_own_end(const struct mpx_client *c)
+{
+    return mpx_client_is_confined() || atomic_load(&c->pid) == getpid();
+}
+
 static void read_usage(struct final *f)
 {
     struct rusage u;
@@ -100,21 +106,26 @@ static void read_stat(struct final *f)
         put(f, RESIDENT, strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
+static void write_final(struct mpx_seg_header *header)
+{
+    struct final f = {0};
+    read_usage(&f);
+    read_io(&f);
+    read_stat(&f);
+    memcpy(header->final, f.value, sizeof header->final);
+    header->final_set = f.set;
+    header->end_wall_ns = (uint64_t)mpx_clock_ns(CLOCK_REALTIME);
+}
+
 void mproxy_process_finished(void)
 {
     struct mpx_client *c = &mpx_client;
     int saved = errno;
-    // A vfork child sees its parent's memory under a pid of its own; its end is not ours.
-    if (atomic_load(&c->state) == MPX_CLIENT_OPEN && mpx_client_open() &&
-        atomic_load(&c->pid) == getpid() && !atomic_exchange(&c->finished, true)) {
-        struct final f = {0};
-        read_usage(&f);
-        read_io(&f);
-        read_stat(&f);
+    if (atomic_load(&c->state) == MPX_CLIENT_OPEN && mpx_client_open() && is_own_end(c) &&
+        !atomic_exchange(&c->finished, true)) {
         struct mpx_seg_header *header = mpx_writer_header(c->writer);
-        memcpy(header->final, f.value, sizeof header->final);
-        header->final_set = f.set;
-        header->end_wall_ns = (uint64_t)mpx_clock_ns(CLOCK_REALTIME);
+        if (!mpx_client_is_confined())
+            write_final(header);
         __atomic_store_n(&header->finished, 1, __ATOMIC_RELEASE);
     }
     errno = saved;

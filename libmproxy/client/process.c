@@ -72,7 +72,8 @@ bool mpx_client_recover(void)
 {
     struct mpx_client *c = &mpx_client;
     // Inside: a wrapper of what we call ourselves while the child is being made a client.
-    if (atomic_load(&c->dead) || !atomic_load(&c->armed) || mpx_thread.inside)
+    if (atomic_load(&c->dead) || !atomic_load(&c->armed) || mpx_thread.inside ||
+        mpx_client_is_confined())
         return false;
     // Inside fork() we hold the lock ourselves: another library's fork handler counts.
     bool inside_fork = mpx_thread.depth > 0;
@@ -92,7 +93,7 @@ bool mpx_client_recover(void)
 
 static void before_fork(void)
 {
-    if (!guard_is_intact() && !mpx_client_recover())
+    if (mpx_client_is_confined() || (!guard_is_intact() && !mpx_client_recover()))
         return;
     struct mpx_hold h;
     mpx_hold(&h);
@@ -112,10 +113,10 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-    if (mpx_thread.depth == 0)
-        return;
     if (!wipes_on_fork)
         set_guard(0);
+    if (mpx_thread.depth == 0)
+        return;
     int saved = errno;
     if (!guard_is_intact())
         mpx_client_recover();
@@ -209,7 +210,7 @@ bool mpx_client_open(void)
     int state = atomic_load_explicit(&c->state, memory_order_acquire);
     if (state == MPX_CLIENT_UNOPENED) {
         // A malloc() that counts itself comes back here from inside.
-        if (mpx_thread.opening || atomic_load(&c->dead))
+        if (mpx_thread.opening || atomic_load(&c->dead) || mpx_client_is_confined())
             return false;
         struct mpx_hold quiet;
         mpx_quiet_begin(&quiet);
@@ -251,9 +252,15 @@ void mproxy_process_observes(void)
     atomic_store(&mpx_client.observes, true);
 }
 
+void mproxy_process_confined(int is_confined)
+{
+    atomic_store(&mpx_client.confined, is_confined != 0);
+}
+
 void mproxy_process_started(void)
 {
-    if (!mpx_client_open() || atomic_load(&mpx_client.started))
+    if (mpx_client_is_confined() || !mpx_client_open() ||
+        atomic_load(&mpx_client.started))
         return;
     struct mpx_hold h;
     mpx_hold(&h);

@@ -25,7 +25,8 @@ static void give_back(void *unused)
     bool had_row = t->state == MPX_THREAD_ROW;
     t->extent = 0;
     t->state = MPX_THREAD_SHARED;
-    if (!had_row || !atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed))
+    if (!had_row || mpx_client_is_confined() ||
+        !atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed))
         return;
     struct mpx_hold h;
     mpx_hold(&h);
@@ -100,7 +101,7 @@ static bool extend_row_locked(struct mpx_thread *t, uint32_t slots)
 
 bool mpx_rows_prepare(struct mpx_thread *t)
 {
-    if (t->state == MPX_THREAD_SHARED || t->full)
+    if (t->state == MPX_THREAD_SHARED || t->full || mpx_client_is_confined())
         return false;
     struct mpx_hold h;
     mpx_hold(&h);

@@ -63,6 +63,7 @@ struct mpx_client {
     _Atomic bool started;  // mproxy_process_started() was called
     _Atomic bool finished; // mproxy_process_finished() was called
     _Atomic bool observes; // mproxy_process_observes() was called
+    _Atomic bool confined; // a system call may be our last
     _Atomic int pid;       // whose segment it is
     _Atomic uint64_t *shared;  // row 0
     struct mpx_writer *writer; // guarded by the lock
@@ -98,6 +99,11 @@ void mpx_lock_reset(void);
 bool mpx_client_open(void);
 // The guard is wiped: make this process a client of its own. False when it cannot count.
 bool mpx_client_recover(void);
+// Whether system calls may kill us: nothing that needs one is done.
+static inline bool mpx_client_is_confined(void)
+{
+    return atomic_load_explicit(&mpx_client.confined, memory_order_relaxed);
+}
 // MPROXY_E_OFF with the reason.
 mproxy_status mpx_client_fail_off(mproxy_error *err);
 

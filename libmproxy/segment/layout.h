@@ -46,6 +46,7 @@ enum mpx_off_reason {
     MPX_OFF_CROWDED = 1 << 6,    // too many segments while no proxy lives
     MPX_OFF_ACCESS = 1 << 7,     // directory of another owner, or not permitted
     MPX_OFF_DAMAGED = 1 << 8,    // the proxy found the segment damaged
+    MPX_OFF_SANDBOX = 1 << 9,    // the program confined itself
 };
 
 // What the process exporter writes at the end; index of header.final[].

@@ -402,7 +402,8 @@ const char *mpx_off_reason_text(unsigned reasons, char *buffer, unsigned long si
                                         "segment was removed",
                                         "too many segments while no proxy lives",
                                         "no access to the directory",
-                                        "damaged segment"};
+                                        "damaged segment",
+                                        "sandbox"};
     size_t used = 0;
     if (size)
         buffer[0] = '\0';

@@ -16,8 +16,7 @@
 // user UID             setgid and setuid; prints both user ids
 // chroot DIR           and go there
 // mount DIR            a private mount namespace with an empty file system on DIR
-// sandbox              seccomp: read, write and exit only, anything else kills
-// sandbox-strict       the kernel's strict mode
+// sandbox prctl|syscall seccomp: read, write and exit only, anything else kills
 // await FILE           until it is there
 // touch FILE
 // exec WORD...         harm again, as another image, with the words that follow
@@ -233,11 +232,6 @@ static void sandbox(void)
                         : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
 }
 
-static void sandbox_strict(void)
-{
-    tell("strict", prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0));
-}
-
 static void await(void)
 {
     const char *path = next();
@@ -280,7 +274,6 @@ static void step(void)
                  {"chroot", change_root},
                  {"mount", mount_over},
                  {"sandbox", sandbox},
-                 {"sandbox-strict", sandbox_strict},
                  {"await", await},
                  {"touch", touch}};
     const char *name = next();

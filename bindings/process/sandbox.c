@@ -1,0 +1,79 @@
+// Sees a program enter a sandbox of seccomp, in which a system call that it does not expect
+// may kill it: the client then makes none. Filters come by prctl(), or as libseccomp does it
+// by syscall(), which is looked at on x86-64 only.
+#include <mproxy/client.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "process/sandbox.h"
+
+// Told before the call, or it would be too late; taken back when there is no sandbox.
+static long enter(long (*call)(const unsigned long *arguments),
+                  const unsigned long *arguments)
+{
+    mproxy_process_confined(1);
+    long result = call(arguments);
+    if (result < 0) {
+        int saved = errno;
+        mproxy_process_confined(0);
+        errno = saved;
+    }
+    return result;
+}
+
+static long call_prctl(const unsigned long *a)
+{
+    static int (*next)(int option, ...);
+    if (!next)
+        next = (int (*)(int, ...))dlsym(RTLD_NEXT, "prctl");
+    return next ? next((int)a[0], a[1], a[2], a[3], a[4])
+                : syscall(SYS_prctl, a[0], a[1], a[2], a[3], a[4]);
+}
+
+// A filter of NULL is a question: whether there are filters.
+MPROXY_API int prctl(int option, ...)
+{
+    va_list list;
+    unsigned long a[5] = {(unsigned long)option};
+    va_start(list, option);
+    for (int i = 1; i < 5; i++)
+        a[i] = va_arg(list, unsigned long);
+    va_end(list);
+    bool enters = option == PR_SET_SECCOMP &&
+                  (a[1] == SECCOMP_MODE_STRICT || (a[1] == SECCOMP_MODE_FILTER && a[2]));
+    return (int)(enters ? enter(call_prctl, a) : call_prctl(a));
+}
+
+#ifdef __x86_64__
+
+mpx_syscall *mpx_next_syscall;
+
+mpx_syscall *mpx_find_syscall(void)
+{
+    mpx_next_syscall = (mpx_syscall *)dlsym(RTLD_NEXT, "syscall");
+    return mpx_next_syscall;
+}
+
+static long call_seccomp(const unsigned long *a)
+{
+    mpx_syscall *next = mpx_next_syscall ? mpx_next_syscall : mpx_find_syscall();
+    return next((long)a[0], a[1], a[2], a[3]);
+}
+
+long mpx_seen_seccomp(long number, unsigned long operation, unsigned long flags,
+                      unsigned long filter)
+{
+    const unsigned long a[] = {(unsigned long)number, operation, flags, filter};
+    bool enters = operation == SECCOMP_SET_MODE_STRICT ||
+                  (operation == SECCOMP_SET_MODE_FILTER && filter);
+    return enters ? enter(call_seccomp, a) : call_seccomp(a);
+}
+
+#endif

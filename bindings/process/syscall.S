@@ -1,0 +1,42 @@
+// syscall(): seccomp goes to mpx_seen_seccomp(), all else jumps on to the C library's. No
+// frame of ours is on the stack then, so that what returns twice does.
+#ifdef __x86_64__
+
+    .text
+    .globl syscall
+    .type syscall, @function
+    .balign 16
+syscall:
+    .cfi_startproc
+    endbr64
+    cmpq $317, %rdi // SYS_seccomp
+    je mpx_seen_seccomp
+    movq mpx_next_syscall(%rip), %r11
+    testq %r11, %r11
+    je 1f
+    jmpq *%r11
+1:
+    subq $56, %rsp
+    .cfi_adjust_cfa_offset 56
+    movq %rdi, 0(%rsp)
+    movq %rsi, 8(%rsp)
+    movq %rdx, 16(%rsp)
+    movq %rcx, 24(%rsp)
+    movq %r8, 32(%rsp)
+    movq %r9, 40(%rsp)
+    call mpx_find_syscall
+    movq %rax, %r11
+    movq 0(%rsp), %rdi
+    movq 8(%rsp), %rsi
+    movq 16(%rsp), %rdx
+    movq 24(%rsp), %rcx
+    movq 32(%rsp), %r8
+    movq 40(%rsp), %r9
+    addq $56, %rsp
+    .cfi_adjust_cfa_offset -56
+    jmpq *%r11
+    .cfi_endproc
+    .size syscall, . - syscall
+
+#endif
+    .section .note.GNU-stack, "", @progbits
