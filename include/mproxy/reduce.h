@@ -39,7 +39,7 @@ typedef struct mproxy_layout {
 
 /** One value array of a process: layout->count doubles. NaN: a gauge never set. */
 typedef struct mproxy_part {
-    const mproxy_layout *layout; /**< must stay until the ledger is closed */
+    const mproxy_layout *layout; /**< must stay until mproxy_ledger_forget() or the end */
     const double *values;        /**< borrowed until mproxy_ledger_round_end() */
 } mproxy_part;
 
@@ -108,6 +108,11 @@ MPROXY_API void mproxy_ledger_round_begin(mproxy_ledger *ledger, int64_t boot_ms
 MPROXY_API mproxy_status mproxy_ledger_process(mproxy_ledger *ledger,
                                                const mproxy_process *process,
                                                mproxy_error *err);
+/**
+ * Between rounds, or in one before any process is told of: this layout is not used any more.
+ * Does nothing when it is not known.
+ */
+MPROXY_API void mproxy_ledger_forget(mproxy_ledger *ledger, const mproxy_layout *layout);
 /** The node's own metrics of this round; unsealed shares count them from a baseline. */
 MPROXY_API mproxy_status mproxy_ledger_node(mproxy_ledger *ledger,
                                             const mproxy_layout *layout,

@@ -179,6 +179,7 @@ mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
     s->boot_ms = boot_ms;
     s->wall_us = wall_us;
     s->warned = 0;
+    mpx_vectors_sweep(s->vectors, s->ledger);
     mproxy_status status = mpx_segments_scan(s, err);
     mpx_segments_forget_unseen(s);
     if (read_units(s) && status == MPROXY_OK)
@@ -290,6 +291,7 @@ void mpx_segments_stats(const struct mpx_segments *s, struct mpx_segments_stats 
     const struct mpx_vectors_stats *vectors = mpx_vectors_get_stats(s->vectors);
     *out = s->stats;
     out->bytes = mpx_readers_bytes(s->readers);
+    out->layouts = vectors->layouts;
     out->refused_names = vectors->refused_names;
     out->refused_types = vectors->refused_types;
     out->refused_values = vectors->refused_values;

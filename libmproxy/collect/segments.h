@@ -59,6 +59,7 @@ struct mpx_segments_stats {
     uint64_t bytes;     // of them, mapped
     uint64_t processes; // with such segments
     uint64_t alive;     // of them, not final
+    uint64_t layouts;   // vectors of metrics that they follow
     // Files that are refused now, by reason.
     uint64_t bad_corrupt, bad_version, bad_limit, bad_system;
     // Raised since open.

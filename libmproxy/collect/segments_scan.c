@@ -105,6 +105,7 @@ void mpx_segments_drop(struct mpx_segments *s, struct mpx_segment *seg)
     if (seg->unit)
         mpx_unit_remove(s, seg);
     mpx_reader_close(seg->reader);
+    mpx_layout_leave(seg->layout);
     free(seg->values);
     free(seg->key);
     free(seg->name);

@@ -251,6 +251,8 @@ static bool follow_layout(struct mpx_segment *seg, const mproxy_layout *layout)
         values[i] = known ? seg->values[j++] : 0;
     }
     free(seg->values);
+    mpx_layout_use(layout);
+    mpx_layout_leave(old);
     seg->values = values;
     seg->layout = layout;
     return true;

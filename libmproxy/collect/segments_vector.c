@@ -9,13 +9,15 @@
 #include "collect/procfs.h"
 #include "collect/segments_derived.h"
 
-enum { LAYOUT_ENTRIES_MAX = 16 << 20 }; // of all layouts: they are never freed
+enum { LAYOUT_ENTRIES_MAX = 16 << 20 }; // of all layouts
 
 // A layout and its metrics in one piece.
 struct layout {
-    mproxy_layout shown;
-    struct layout *next;
+    mproxy_layout shown; // first, so that one address is both
+    struct mpx_vectors *owner;
+    struct layout *next; // of its bucket
     uint64_t hash;
+    size_t users; // maps, and arrays of values that follow it
     const mproxy_metric *metrics[];
 };
 
@@ -41,6 +43,7 @@ struct mpx_vectors {
     mproxy_store *store;
     struct layout *buckets[BUCKETS];
     size_t layout_entries;
+    size_t idle; // layouts without a user
     struct mpx_vectors_stats stats;
     bool allow_negative;
     // Scratch of the vector that is being made.
@@ -82,6 +85,39 @@ const struct mpx_vectors_stats *mpx_vectors_get_stats(const struct mpx_vectors *
 
 // ---- layouts
 
+void mpx_layout_use(const mproxy_layout *shown)
+{
+    struct layout *l = (struct layout *)(uintptr_t)shown;
+    if (l && l->users++ == 0)
+        l->owner->idle--;
+}
+
+void mpx_layout_leave(const mproxy_layout *shown)
+{
+    struct layout *l = (struct layout *)(uintptr_t)shown;
+    if (l && --l->users == 0)
+        l->owner->idle++;
+}
+
+void mpx_vectors_sweep(struct mpx_vectors *vs, mproxy_ledger *ledger)
+{
+    for (int i = 0; i < BUCKETS && vs->idle > 0; i++) {
+        for (struct layout **link = &vs->buckets[i]; *link;) {
+            struct layout *l = *link;
+            if (l->users > 0) {
+                link = &l->next;
+                continue;
+            }
+            *link = l->next;
+            vs->idle--;
+            vs->stats.layouts--;
+            vs->layout_entries -= l->shown.count;
+            mproxy_ledger_forget(ledger, &l->shown);
+            free(l);
+        }
+    }
+}
+
 static uint64_t hash_metrics(const struct mpx_vectors *vs)
 {
     uint64_t hash = vs->count;
@@ -115,9 +151,13 @@ static mproxy_status intern_layout(struct mpx_vectors *vs, const mproxy_layout *
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %zu metrics", vs->count);
     memcpy(l->metrics, vs->metrics, bytes);
     l->shown = (mproxy_layout){vs->count, l->metrics};
+    l->owner = vs;
     l->hash = hash;
+    l->users = 0;
     l->next = *bucket;
     *bucket = l;
+    vs->idle++;
+    vs->stats.layouts++;
     vs->layout_entries += vs->count;
     *out = &l->shown;
     return MPROXY_OK;
@@ -206,7 +246,11 @@ mproxy_status mpx_vectors_process(struct mpx_vectors *vs, const mproxy_layout **
         status = add_process(vs, &flags[i], err);
     for (int i = 0; i < PROCESS_METRICS && status == MPROXY_OK; i++)
         status = add_process(vs, &process_metrics[i], err);
-    return status == MPROXY_OK ? intern_layout(vs, out, err) : status;
+    if (status == MPROXY_OK)
+        status = intern_layout(vs, out, err);
+    if (status == MPROXY_OK)
+        mpx_layout_use(*out); // to the end
+    return status;
 }
 
 void mpx_vectors_fill_process(const struct mpx_process_values *from, bool started,
@@ -229,6 +273,7 @@ void mpx_vector_map_free(void *user)
     struct mpx_vector_map *map = user;
     if (!map)
         return;
+    mpx_layout_leave(map->layout);
     free(map->ops);
     free(map->scales);
     mpx_derived_free(&map->derived);
@@ -438,6 +483,7 @@ static mproxy_status make_map(struct mpx_vectors *vs, const struct mpx_def_table
     status = vs->count > 0 ? intern_layout(vs, &map->layout, err) : MPROXY_OK;
     if (status != MPROXY_OK)
         goto fail;
+    mpx_layout_use(map->layout);
     *out = map;
     return MPROXY_OK;
 

@@ -8,10 +8,11 @@
 
 #include "segment/reader.h"
 
-// Layouts by content. They live until the end, as the ledger asks.
+// Layouts by content. They live while a table or an array of values follows them.
 struct mpx_vectors;
 
 struct mpx_vectors_stats {
+    uint64_t layouts; // there are now
     uint64_t refused_names, refused_types, refused_values;
 };
 
@@ -27,6 +28,13 @@ struct mpx_process_values;
 // The values of that vector, MPX_SEG_FINAL_MAX + MPX_VALUE_PROCESS at most.
 void mpx_vectors_fill_process(const struct mpx_process_values *from, bool started,
                               bool finished, double *values);
+
+// Say that an array of values follows the layout, or does no longer. Both accept NULL.
+void mpx_layout_use(const mproxy_layout *layout);
+void mpx_layout_leave(const mproxy_layout *layout);
+// Free the layouts that nothing follows, which the ledger forgets; before it is told of the
+// processes of a round.
+void mpx_vectors_sweep(struct mpx_vectors *vs, mproxy_ledger *ledger);
 
 // A table's vector, for struct mpx_def_table.user.
 struct mpx_vector_map;

@@ -32,33 +32,79 @@ static struct mpx_layout *layout_new(const mproxy_layout *key)
     return layout;
 }
 
+static uint32_t hash_of(const mproxy_layout *key)
+{
+    return mpx_hash_u64((uintptr_t)key);
+}
+
+// Cells of layouts that were forgotten fill the index: make it anew without them.
+static bool reserve_index(struct mpx_layouts *ls)
+{
+    if ((ls->index.used + UINT64_C(1)) * 2 <= ls->index.room)
+        return true;
+    if (!mpx_index_reserve(&ls->index, ls->count + 1))
+        return false;
+    mpx_index_clear(&ls->index);
+    for (uint32_t i = 0; i < ls->count; i++)
+        if (ls->items[i])
+            mpx_index_put(&ls->index, hash_of(ls->items[i]->key), i);
+    return true;
+}
+
 static bool reserve(struct mpx_layouts *ls)
 {
-    if (ls->count < ls->room)
-        return mpx_index_reserve(&ls->index, ls->count + 1);
+    if (ls->count < ls->room || ls->forgotten > 0)
+        return reserve_index(ls);
     uint32_t room = ls->room ? ls->room * 2 : 16;
     struct mpx_layout **items = realloc(ls->items, room * sizeof *items);
     if (!items)
         return false;
     ls->items = items;
     ls->room = room;
-    return mpx_index_reserve(&ls->index, ls->count + 1);
+    return reserve_index(ls);
+}
+
+struct mpx_layout *mpx_layouts_find(const struct mpx_layouts *ls,
+                                    const mproxy_layout *key)
+{
+    uint32_t hash = hash_of(key);
+    for (uint32_t at = mpx_index_start(&ls->index, hash), i;
+         mpx_index_next(&ls->index, hash, &at, &i);)
+        if (ls->items[i] && ls->items[i]->key == key)
+            return ls->items[i];
+    return NULL;
+}
+
+static uint32_t take_id(struct mpx_layouts *ls)
+{
+    if (ls->forgotten == 0)
+        return ls->count++;
+    ls->forgotten--;
+    uint32_t id = 0;
+    while (ls->items[id])
+        id++;
+    return id;
 }
 
 struct mpx_layout *mpx_layouts_get(struct mpx_layouts *ls, const mproxy_layout *key)
 {
-    uint32_t hash = mpx_hash_u64((uintptr_t)key);
-    for (uint32_t at = mpx_index_start(&ls->index, hash), i;
-         mpx_index_next(&ls->index, hash, &at, &i);)
-        if (ls->items[i]->key == key)
-            return ls->items[i];
-    struct mpx_layout *layout = reserve(ls) ? layout_new(key) : NULL;
+    struct mpx_layout *layout = mpx_layouts_find(ls, key);
+    if (layout)
+        return layout;
+    layout = reserve(ls) ? layout_new(key) : NULL;
     if (!layout)
         return NULL;
-    layout->id = ls->count;
-    mpx_index_put(&ls->index, hash, ls->count);
-    ls->items[ls->count++] = layout;
+    layout->id = take_id(ls);
+    mpx_index_put(&ls->index, hash_of(key), layout->id);
+    ls->items[layout->id] = layout;
     return layout;
+}
+
+void mpx_layouts_forget(struct mpx_layouts *ls, struct mpx_layout *layout)
+{
+    ls->items[layout->id] = NULL;
+    ls->forgotten++;
+    layout_free(layout);
 }
 
 bool mpx_layout_expect(struct mpx_layout *layout)

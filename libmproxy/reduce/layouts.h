@@ -8,7 +8,7 @@
 
 struct mpx_layout {
     const mproxy_layout *key;
-    uint32_t id; // dense
+    uint32_t id; // small; one that was forgotten is given again
     uint32_t gauge_count;
     uint32_t *gauges; // columns that are gauges, rising
     double *sums;     // scratch of mpx_layout_sum()
@@ -21,13 +21,17 @@ struct mpx_layout {
 };
 
 struct mpx_layouts {
-    struct mpx_layout **items;
-    uint32_t count, room;
-    struct mpx_index index;
+    struct mpx_layout **items; // by id; NULL: forgotten
+    uint32_t count, room, forgotten;
+    struct mpx_index index; // of those forgotten, too, until it is full
 };
 
 // Find or add; NULL: no memory.
 struct mpx_layout *mpx_layouts_get(struct mpx_layouts *ls, const mproxy_layout *key);
+// Find; NULL: it is not known.
+struct mpx_layout *mpx_layouts_find(const struct mpx_layouts *ls,
+                                    const mproxy_layout *key);
+void mpx_layouts_forget(struct mpx_layouts *ls, struct mpx_layout *layout);
 // Room for one more row than `parts`, and count it.
 bool mpx_layout_expect(struct mpx_layout *layout);
 // Add up the rows, column by column and always in the same order, into `sums`. A gauge's

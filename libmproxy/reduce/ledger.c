@@ -192,7 +192,8 @@ void mproxy_ledger_round_begin(mproxy_ledger *l, int64_t boot_ms, uint64_t wall_
     l->entry_count = 0;
     l->node_layout = NULL;
     for (uint32_t i = 0; i < l->layouts.count; i++)
-        l->layouts.items[i]->parts = 0;
+        if (l->layouts.items[i])
+            l->layouts.items[i]->parts = 0;
     for (uint32_t i = 0; i < l->tracked_count; i++)
         l->tracked[i].seen = false;
     mpx_share_begin(l->base);
@@ -231,6 +232,17 @@ mproxy_status mproxy_ledger_process(mproxy_ledger *l, const mproxy_process *proc
                         l->entry_count + 1);
     l->entries[l->entry_count++] = (struct mpx_entry){.process = process};
     return MPROXY_OK;
+}
+
+void mproxy_ledger_forget(mproxy_ledger *l, const mproxy_layout *layout)
+{
+    struct mpx_layout *known = mpx_layouts_find(&l->layouts, layout);
+    if (!known)
+        return;
+    mpx_share_unmap(l->base, known);
+    for (uint32_t i = 0; i < l->share_count; i++)
+        mpx_share_unmap(l->shares[i], known);
+    mpx_layouts_forget(&l->layouts, known);
 }
 
 mproxy_status mproxy_ledger_node(mproxy_ledger *l, const mproxy_layout *layout,

@@ -95,6 +95,14 @@ bool mpx_share_map(struct mpx_share *s, const struct mpx_layout *layout,
     return true;
 }
 
+void mpx_share_unmap(struct mpx_share *s, const struct mpx_layout *layout)
+{
+    if (layout->id >= s->map_room)
+        return;
+    free(s->maps[layout->id]);
+    s->maps[layout->id] = NULL;
+}
+
 bool mpx_share_map_node(struct mpx_share *s, const mproxy_layout *layout)
 {
     if (s->node_layout == layout)

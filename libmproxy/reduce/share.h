@@ -64,6 +64,8 @@ void mpx_share_join(struct mpx_share *s, struct mpx_entry *e);
 // Prepare: slots for all columns of a layout but `but`, which no process may count.
 bool mpx_share_map(struct mpx_share *s, const struct mpx_layout *layout,
                    const mproxy_metric *but);
+// The layout will not be used any more.
+void mpx_share_unmap(struct mpx_share *s, const struct mpx_layout *layout);
 bool mpx_share_map_node(struct mpx_share *s, const mproxy_layout *layout);
 // Prepare: rows for the ranks of final processes; after all slots are there.
 bool mpx_share_map_ranks(struct mpx_share *s);

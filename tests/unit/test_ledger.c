@@ -276,6 +276,34 @@ START_TEST(a_long_process_keeps_its_share_open_for_late_ones)
 }
 END_TEST
 
+START_TEST(a_layout_is_forgotten_and_another_takes_its_place)
+{
+    struct person a, b;
+    const mproxy_metric *turned[METRICS] = {
+        [HITS] = f.metrics[BYTES], [BYTES] = f.metrics[HITS], [LEVEL] = f.metrics[LEVEL]};
+    person_init(&f, &a, 1, "j");
+    person_count(&a, HITS, 3);
+    person_end(&f, &a);
+    ROUND(&f, &a);
+
+    mproxy_ledger_forget(f.ledger, &f.layout);
+    for (uint64_t key = 2; key < 102; key++) {
+        mproxy_layout layout = {.count = METRICS, .metrics = turned};
+        person_init(&f, &b, key, "j");
+        b.part.layout = &layout;
+        person_count(&b, HITS, 1);
+        person_count(&b, BYTES, 10);
+        person_end(&f, &b);
+        ROUND(&f, &b);
+        mproxy_ledger_forget(f.ledger, &layout);
+        mproxy_ledger_forget(f.ledger, &layout);
+    }
+
+    ck_assert_double_eq(total_of(source_of(&f, 1), "hits_total"), 1003);
+    ck_assert_double_eq(total_of(source_of(&f, 1), "bytes_total"), 100);
+}
+END_TEST
+
 START_TEST(two_users_with_one_job_id_have_two_shares)
 {
     struct person a, b;
@@ -543,6 +571,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_process_after_the_seal_opens_the_next_share);
     tcase_add_test(c, a_job_id_that_came_back_while_the_proxy_was_dead_is_another_share);
     tcase_add_test(c, a_long_process_keeps_its_share_open_for_late_ones);
+    tcase_add_test(c, a_layout_is_forgotten_and_another_takes_its_place);
     tcase_add_test(c, two_users_with_one_job_id_have_two_shares);
     tcase_add_test(c, a_released_share_is_absorbed_into_the_base);
     tcase_add_test(c, an_open_share_is_not_released);

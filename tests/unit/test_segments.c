@@ -241,6 +241,33 @@ START_TEST(segments_of_another_pid_namespace_are_looked_at_twice)
 }
 END_TEST
 
+// Each program defines its metrics in an order of its own.
+START_TEST(segments_leave_no_layout_behind)
+{
+    for (uint32_t i = 0; i < 100; i++) {
+        struct image m = image_new(100 + i, "job-1");
+        char prefix[16], name[32];
+        image_header(&m)->pid_ns = 1; // nobody's
+        snprintf(prefix, sizeof prefix, "c%u", i % 7);
+        image_counters(&m, prefix, 1 + i);
+        for (uint32_t k = 0; k <= i; k++)
+            image_row0(&m)[k] = 1;
+        snprintf(name, sizeof name, "%u-1-1-0.seg", 100 + i);
+        close(image_write(&m, dir, name, m.size));
+        image_free(&m);
+        play_round();
+    }
+    play_round();
+    play_round();
+
+    ck_assert_uint_eq(files(".seg"), 0);
+    ck_assert_uint_eq(stats().layouts, 1); // that of process metrics
+    ck_assert_double_eq(shown("job-1", "c0_00000"), 15);
+    ck_assert_double_eq(shown("job-1", "c1_00098"), 1);
+    ck_assert_double_eq(shown("job-1", "c5_00060"), 6);
+}
+END_TEST
+
 START_TEST(segments_sweep_those_never_born)
 {
     struct image m = image_new(77, "job-1");
@@ -362,6 +389,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, segments_go_on_counting_when_they_are_removed);
     tcase_add_test(tc, segments_keep_samples_of_proc_over_a_new_proxy);
     tcase_add_test(tc, segments_of_another_pid_namespace_are_looked_at_twice);
+    tcase_add_test(tc, segments_leave_no_layout_behind);
     tcase_add_test(tc, segments_sweep_those_never_born);
     tcase_add_test(tc, segments_tell_of_processes_that_could_not_count);
     tcase_add_test(tc, segments_do_not_remove_another_file_of_the_name);
