@@ -23,7 +23,7 @@ enum posix_fn {
 enum posix_op { OP_READ, OP_WRITE, OP_NO };
 
 struct posix_counters {
-    void *_Atomic real;
+    void *real; // set once; by __atomic builtins, which wrappers can inline
     mproxy_counter *counter[3]; // hits, time, bytes; NULL until the first call
 };
 extern struct posix_counters posix_fns[FN_COUNT] __attribute__((visibility("hidden")));
