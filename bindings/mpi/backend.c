@@ -33,14 +33,28 @@ static void lower_name(uint32_t fn, char *out, size_t size)
         *c = (char)tolower((unsigned char)*c);
 }
 
-static mproxy_counter *declare(const char *kind, const char *fn, const char *doc,
-                               double scale)
+// Two threads may come here at once: both are given the same handles, and one sets them.
+#define SET_ONCE(at, handle)                                                             \
+    __atomic_compare_exchange_n((at), &(__typeof__(handle)){NULL}, (handle), 0,          \
+                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+
+static void declare(struct mpx_fn *f, enum mpx_fn_counter which, const char *fn,
+                    double scale)
 {
+    static const struct {
+        const char *kind, *doc;
+    } texts[MPX_FN_COUNTERS] = {
+        [MPX_HITS] = {"hits", "Number of function calls for"},
+        [MPX_TIME] = {"time", "Seconds spent in"},
+        [MPX_IN] = {"size_in", "Bytes received by"},
+        [MPX_OUT] = {"size_out", "Bytes sent by"},
+    };
     char name[160], text[200];
-    snprintf(name, sizeof name, "mpi___%s___%s", kind, fn);
-    snprintf(text, sizeof text, "%s MPI_%s", doc, fn + 4);
-    text[strlen(doc) + 5] = (char)toupper((unsigned char)text[strlen(doc) + 5]);
-    return mproxy_counter_get_scaled(name, text, scale, NULL);
+    snprintf(name, sizeof name, "mpi___%s___%s", texts[which].kind, fn);
+    int upper = snprintf(text, sizeof text, "%s MPI_", texts[which].doc);
+    snprintf(text + upper, sizeof text - (size_t)upper, "%s", fn + 4);
+    text[upper] = (char)toupper((unsigned char)text[upper]);
+    SET_ONCE(&f->counter[which], mproxy_counter_get_scaled(name, text, scale, NULL));
 }
 
 static void declare_histograms(struct mpx_fn *f, const char *fn)
@@ -50,9 +64,11 @@ static void declare_histograms(struct mpx_fn *f, const char *fn)
         seconds[i] = 1e-9 * (double)(UINT64_C(1) << i);
     char name[200];
     snprintf(name, sizeof name, "mpi_message_size_bytes{function=\"%s\"}", fn);
-    f->size = mproxy_histogram_get(name, "Bytes moved by a call", NULL, 0, NULL);
+    SET_ONCE(&f->size,
+             mproxy_histogram_get(name, "Bytes moved by a call", NULL, 0, NULL));
     snprintf(name, sizeof name, "mpi_call_duration_seconds{function=\"%s\"}", fn);
-    f->latency = mproxy_histogram_get(name, "Time a call took", seconds, 40, NULL);
+    SET_ONCE(&f->latency,
+             mproxy_histogram_get(name, "Time a call took", seconds, 40, NULL));
 }
 
 void mpx_fn_declare(uint32_t fn, int moves)
@@ -60,16 +76,15 @@ void mpx_fn_declare(uint32_t fn, int moves)
     struct mpx_fn *f = &mpx_fns[fn];
     char name[96];
     lower_name(fn, name, sizeof name);
-    // Two threads may come here at once: both are given the same handles.
     if (moves) {
-        f->counter[MPX_IN] = declare("size_in", name, "Bytes received by", 1);
-        f->counter[MPX_OUT] = declare("size_out", name, "Bytes sent by", 1);
+        declare(f, MPX_IN, name, 1);
+        declare(f, MPX_OUT, name, 1);
         return;
     }
     if (mpx_histograms)
         declare_histograms(f, name);
-    f->counter[MPX_HITS] = declare("hits", name, "Number of function calls for", 1);
-    f->counter[MPX_TIME] = declare("time", name, "Seconds spent in", seconds_per_tick);
+    declare(f, MPX_HITS, name, 1);
+    declare(f, MPX_TIME, name, seconds_per_tick);
 }
 
 void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t size)
@@ -85,6 +100,28 @@ void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t size)
 #define WRAPPER_BODIES
 #include MPX_WRAPPERS
 
+#ifdef OMPI_MAJOR_VERSION
+struct mpx_known_type mpx_known_types[MPX_TYPES];
+
+// The usual ones first: of two that fall into one place, the later is not known.
+static void know_types(void *(*find)(const char *))
+{
+    static const char *const types[] = {
+        "char",    "byte",     "double",  "int",      "float",    "long",
+        "integer", "dblprec",  "real",    "int64_t",  "uint64_t", "unsigned",
+        "packed",  "int32_t",  "uint8_t", "uint32_t", "int8_t",   "unsigned_char",
+        "short",   "dblcplex", "cplex",   "logical",  "int16_t",  "unsigned_long",
+    };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        char symbol[64];
+        snprintf(symbol, sizeof symbol, "ompi_mpi_%s", types[i]);
+        MPI_Datatype type = find(symbol);
+        if (type && !known_type(type)->type)
+            known_type(type)->type = type;
+    }
+}
+#endif
+
 static void start(void *(*find)(const char *))
 {
     seconds_per_tick = mpx_seconds_per_tick();
@@ -95,9 +132,6 @@ static void start(void *(*find)(const char *))
     mpx_histograms = histograms && strcmp(histograms, "1") == 0;
 #define FROM_LIBRARY(field, symbol) *(void **)&mpx_lib.field = find("PMPI_" symbol)
     FROM_LIBRARY(type_size, "Type_size_x");
-    FROM_LIBRARY(get_count, "Get_count");
-    FROM_LIBRARY(get_elements, "Get_elements_x");
-    FROM_LIBRARY(test_cancelled, "Test_cancelled");
     FROM_LIBRARY(comm_size, "Comm_size");
     FROM_LIBRARY(comm_remote_size, "Comm_remote_size");
     FROM_LIBRARY(comm_rank, "Comm_rank");
@@ -108,10 +142,9 @@ static void start(void *(*find)(const char *))
     FROM_LIBRARY(dist_graph_count, "Dist_graph_neighbors_count");
 #ifdef OMPI_MAJOR_VERSION
     // Open MPI's handles are addresses of its variables, which we don't link.
-    mpx_lib.byte = find("ompi_mpi_byte");
     mpx_lib.no_op = find("ompi_mpi_op_no_op");
+    know_types(find);
 #else
-    mpx_lib.byte = MPI_BYTE;
     mpx_lib.no_op = MPI_NO_OP;
 #endif
 }

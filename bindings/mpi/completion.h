@@ -22,23 +22,26 @@ static void credit(uint32_t fn, uint64_t out, uint64_t in)
     if (!(out | in))
         return;
     struct mpx_fn *f = &mpx_fns[fn];
-    if (!f->counter[MPX_OUT])
+    if (!is_declared(f, MPX_OUT))
         mpx_fn_declare(fn, 1);
-    mproxy_counter_add_many(&f->counter[MPX_OUT], (uint64_t[]){out, in}, 2);
+    mproxy_counter_add_many(&f->counter[MPX_IN], (uint64_t[]){in, out}, 2);
 }
 
-static mproxy_counter *lost_requests;
+static mproxy_counter *_Atomic lost_requests;
 
 static void remember_as(uint32_t fn, MPI_Request request, uint32_t flags, uint64_t out,
                         uint64_t in)
 {
     if (mpx_request_add(key_of(request), fn, flags, out, in))
         return;
-    if (!lost_requests)
-        lost_requests = mproxy_counter_get(
+    mproxy_counter *lost = atomic_load_explicit(&lost_requests, memory_order_acquire);
+    if (!lost) {
+        lost = mproxy_counter_get(
             "mpi_untracked_requests_total",
             "Requests too many to be followed; their bytes are not counted", NULL);
-    mproxy_counter_add(lost_requests, 1);
+        atomic_store_explicit(&lost_requests, lost, memory_order_release);
+    }
+    mproxy_counter_add(lost, 1);
 }
 
 static inline void remember(uint32_t fn, MPI_Request request)

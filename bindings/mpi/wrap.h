@@ -11,10 +11,10 @@
 #include "common/ticks.h"
 
 // In the order in which add_many() takes them.
-enum mpx_fn_counter { MPX_HITS, MPX_TIME, MPX_OUT, MPX_IN, MPX_FN_COUNTERS };
+enum mpx_fn_counter { MPX_HITS, MPX_TIME, MPX_IN, MPX_OUT, MPX_FN_COUNTERS };
 
 struct mpx_fn {
-    mproxy_counter *counter[MPX_FN_COUNTERS]; // NULL: not declared yet
+    mproxy_counter *counter[MPX_FN_COUNTERS]; // NULL: not declared yet; set once
     mproxy_histogram *size, *latency;         // NULL: histograms are off
 };
 extern struct mpx_fn mpx_fns[];
@@ -33,6 +33,13 @@ static inline int nested(void)
     return mpx_mpi_thread.depth != 0;
 }
 
+// Those of HITS and TIME, and of IN and OUT, are set in this order: the last tells of both.
+static inline int is_declared(struct mpx_fn *f, enum mpx_fn_counter last)
+{
+    return __builtin_expect(__atomic_load_n(&f->counter[last], __ATOMIC_ACQUIRE) != NULL,
+                            1);
+}
+
 static inline uint64_t enter(void)
 {
     mpx_mpi_thread.depth = 1;
@@ -43,13 +50,13 @@ static inline void leave(uint32_t fn, uint64_t begin, uint64_t out, uint64_t in)
 {
     uint64_t took = mpx_ticks() - begin;
     struct mpx_fn *f = &mpx_fns[fn];
-    if (__builtin_expect(!f->counter[MPX_TIME], 0))
+    if (!is_declared(f, MPX_TIME))
         mpx_fn_declare(fn, 0);
     if (out | in) {
-        if (__builtin_expect(!f->counter[MPX_OUT], 0))
+        if (!is_declared(f, MPX_OUT))
             mpx_fn_declare(fn, 1);
-        mproxy_counter_add_many(f->counter, (uint64_t[]){1, took, out, in},
-                                MPX_FN_COUNTERS);
+        mproxy_counter_add_many(f->counter, (uint64_t[]){1, took, in, out},
+                                out ? MPX_FN_COUNTERS : MPX_OUT);
     } else {
         mproxy_counter_add_many(f->counter, (uint64_t[]){1, took}, 2);
     }
@@ -71,7 +78,7 @@ static inline uint64_t enter_local(void)
 static inline void leave_local(uint32_t fn, uint64_t begin)
 {
     struct mpx_fn *f = &mpx_fns[fn];
-    if (__builtin_expect(!f->counter[MPX_TIME], 0))
+    if (!is_declared(f, MPX_TIME))
         mpx_fn_declare(fn, 0);
     if (begin) {
         uint64_t took = (mpx_ticks() - begin) * (mpx_sample_mask + 1);

@@ -80,13 +80,18 @@ void *posix_resolve(enum posix_fn fn)
     return real;
 }
 
-static mproxy_counter *declare_one(const char *kind, enum posix_fn fn, const char *doc,
-                                   double scale)
+// Two threads may come here at once: both are given the same handles, and one sets them.
+#define SET_ONCE(at, handle)                                                             \
+    __atomic_compare_exchange_n((at), &(__typeof__(handle)){NULL}, (handle), 0,          \
+                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+
+static void declare_one(mproxy_counter **at, const char *kind, enum posix_fn fn,
+                        const char *doc, double scale)
 {
     char name[96], text[128];
     snprintf(name, sizeof name, "posix___%s___%s", kind, names[fn].as);
     snprintf(text, sizeof text, "%s %s()", doc, names[fn].as);
-    return mproxy_counter_get_scaled(name, text, scale, NULL);
+    SET_ONCE(at, mproxy_counter_get_scaled(name, text, scale, NULL));
 }
 
 static void declare_sizes(enum posix_op op)
@@ -97,20 +102,20 @@ static void declare_sizes(enum posix_op op)
     double bounds[32];
     for (int i = 0; i < 32; i++)
         bounds[i] = (double)(UINT64_C(1) << i);
-    sizes[op] = mproxy_histogram_get(name, "Bytes moved by one call", bounds, 32, NULL);
+    SET_ONCE(&sizes[op],
+             mproxy_histogram_get(name, "Bytes moved by one call", bounds, 32, NULL));
 }
 
+// Hits last: who sees them sees all.
 __attribute__((cold)) static void declare(enum posix_fn fn)
 {
-    struct posix_counters *f = &posix_fns[fn];
-    // Two threads may come here at once: both are given the same handles.
-    f->counter[1] = declare_one("time", fn, "Seconds spent in", mpx_seconds_per_tick());
+    mproxy_counter **counter = posix_fns[fn].counter;
+    declare_one(&counter[1], "time", fn, "Seconds spent in", mpx_seconds_per_tick());
     if (names[fn].moves)
-        f->counter[2] = declare_one("size", fn, "Bytes moved by", 1);
+        declare_one(&counter[2], "size", fn, "Bytes moved by", 1);
     if (names[fn].op != OP_NO)
         declare_sizes(names[fn].op);
-    __atomic_store_n(&f->counter[0], declare_one("hits", fn, "Number of calls of", 1),
-                     __ATOMIC_RELEASE);
+    declare_one(&counter[0], "hits", fn, "Number of calls of", 1);
 }
 
 void posix_count(enum posix_fn fn, uint64_t begin, uint64_t bytes)
