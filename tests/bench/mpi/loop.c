@@ -1,74 +1,130 @@
-// What one MPI call costs, and the rate of an 8-byte ping-pong: run bare and with exporters
-// by bench_mpi.sh. Prints "RANK_NS PAIR_NS PINGPONG_PER_S"; the minimum of many short
-// batches, so that a busy machine disturbs little.
+// What counting an MPI call costs, and what it takes from a ping-pong of 8 bytes. Run under
+// proxy_run by bench_mpi.sh:
+//
+//   loop LIBMPI PASSTHROUGH
+//
+// Three ways to the same function are measured in turns, batch by batch, in one process, so
+// that a busy machine disturbs all alike: as the program calls it (counted), in the MPI
+// library itself (bare; its address goes past the exporter), and through a library that
+// does nothing but call PMPI. One rank prints "COUNTED BARE PASSTHROUGH PAIR" in nanoseconds
+// per MPI_Comm_rank, PAIR being two readings of the time stamp; two ranks print the same
+// three ways in nanoseconds per round trip, the best and the median batch of each.
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <mpi.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { BATCHES = 200, CALLS = 20000, ROUNDS = 20000 };
+enum { COUNTED, BARE, PASSTHROUGH, WAYS };
+enum { BATCHES = 2001, CALLS = 2000, ROUNDS = 100, TRIPS = 3001 };
+
+struct way {
+    int (*rank)(MPI_Comm, int *);
+    int (*send)(const void *, int, MPI_Datatype, int, int, MPI_Comm);
+    int (*recv)(void *, int, MPI_Datatype, int, int, MPI_Comm, MPI_Status *);
+};
+static struct way ways[WAYS] = {{MPI_Comm_rank, MPI_Send, MPI_Recv}};
 
 static double now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
 }
 
-static double rank_ns(void)
+static void *must(void *p)
 {
-    double best = 1e9;
-    for (int b = 0; b < BATCHES; b++) {
-        int rank;
-        double begin = now();
-        for (int i = 0; i < CALLS; i++)
-            MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-        double took = (now() - begin) * 1e9 / CALLS;
-        best = took < best ? took : best;
+    if (!p) {
+        fprintf(stderr, "loop: %s\n", dlerror());
+        exit(1);
     }
-    return best;
+    return p;
 }
 
-static double pair_ns(void)
+// Deep binding: the library's own references go to its MPI, not to what is preloaded.
+static void find_way(struct way *w, const char *path)
 {
-    double best = 1e9;
-    volatile uint64_t sink = 0;
-    for (int b = 0; b < BATCHES; b++) {
-        uint64_t sum = 0;
-        double begin = now();
-        for (int i = 0; i < CALLS; i++) {
-            uint64_t first = __builtin_ia32_rdtsc();
-            sum += __builtin_ia32_rdtsc() - first;
-        }
-        double took = (now() - begin) * 1e9 / CALLS;
-        sink += sum;
-        best = took < best ? took : best;
+    void *library = must(dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND));
+    *(void **)&w->rank = must(dlsym(library, "MPI_Comm_rank"));
+    *(void **)&w->send = must(dlsym(library, "MPI_Send"));
+    *(void **)&w->recv = must(dlsym(library, "MPI_Recv"));
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double rank_batch(const struct way *w)
+{
+    int rank;
+    double begin = now();
+    for (int i = 0; i < CALLS; i++)
+        w->rank(MPI_COMM_WORLD, &rank);
+    return (now() - begin) / CALLS;
+}
+
+static double pair_batch(void)
+{
+    static volatile uint64_t sink;
+    uint64_t sum = 0;
+    double begin = now();
+    for (int i = 0; i < CALLS; i++) {
+        uint64_t first = __builtin_ia32_rdtsc();
+        sum += __builtin_ia32_rdtsc() - first;
     }
-    return best;
+    double took = (now() - begin) / CALLS;
+    sink += sum;
+    return took;
 }
 
-// The best of 20 batches, in round trips per second.
-static double pingpong(int rank)
+// One after the other within microseconds, so that they meet the same machine.
+static void local_call(void)
 {
-    double best = 0;
+    static double took[WAYS + 1][BATCHES];
+    for (int b = 0; b < BATCHES; b++) {
+        for (int w = 0; w < WAYS; w++)
+            took[w][b] = rank_batch(&ways[w]);
+        took[WAYS][b] = pair_batch();
+    }
+    for (int w = 0; w <= WAYS; w++) {
+        qsort(took[w], BATCHES, sizeof took[w][0], by_value);
+        printf("%.2f ", took[w][BATCHES / 2]);
+    }
+    printf("\n");
+}
+
+static double trip_batch(const struct way *w, int rank)
+{
     char data[8] = {0};
-    for (int b = 0; b < 20; b++) {
-        MPI_Barrier(MPI_COMM_WORLD);
-        double begin = now();
-        for (int i = 0; i < ROUNDS; i++) {
-            if (rank == 0) {
-                MPI_Send(data, 8, MPI_CHAR, 1, 0, MPI_COMM_WORLD);
-                MPI_Recv(data, 8, MPI_CHAR, 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-            } else {
-                MPI_Recv(data, 8, MPI_CHAR, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-                MPI_Send(data, 8, MPI_CHAR, 0, 0, MPI_COMM_WORLD);
-            }
+    double begin = now();
+    for (int i = 0; i < ROUNDS; i++) {
+        if (rank == 0) {
+            w->send(data, 8, MPI_CHAR, 1, 0, MPI_COMM_WORLD);
+            w->recv(data, 8, MPI_CHAR, 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        } else {
+            w->recv(data, 8, MPI_CHAR, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+            w->send(data, 8, MPI_CHAR, 0, 0, MPI_COMM_WORLD);
         }
-        double rate = ROUNDS / (now() - begin);
-        best = rate > best ? rate : best;
     }
-    return best;
+    return (now() - begin) / ROUNDS;
+}
+
+static void ping_pong(int rank)
+{
+    static double took[WAYS][TRIPS];
+    for (int b = 0; b < TRIPS; b++)
+        for (int w = 0; w < WAYS; w++)
+            took[w][b] = trip_batch(&ways[w], rank);
+    for (int w = 0; rank == 0 && w < WAYS; w++) {
+        qsort(took[w], TRIPS, sizeof took[w][0], by_value);
+        printf("%.1f %.1f ", took[w][TRIPS / 100], took[w][TRIPS / 2]);
+    }
+    if (rank == 0)
+        printf("\n");
 }
 
 int main(int argc, char **argv)
@@ -77,15 +133,14 @@ int main(int argc, char **argv)
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
-    double call = 0, pair = 0, rate = 0;
-    if (size == 1) {
-        call = rank_ns();
-        pair = pair_ns();
-    } else {
-        rate = pingpong(rank);
-    }
-    if (rank == 0)
-        printf("%.2f %.2f %.0f\n", call, pair, rate);
+    if (argc < 3)
+        MPI_Abort(MPI_COMM_WORLD, 2);
+    find_way(&ways[BARE], argv[1]);
+    find_way(&ways[PASSTHROUGH], argv[2]);
+    if (size == 1)
+        local_call();
+    else
+        ping_pong(rank);
     MPI_Finalize();
     return 0;
 }
