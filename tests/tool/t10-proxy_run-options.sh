@@ -18,6 +18,8 @@ fails() {
 want "-V" "$("$run" -V)" "proxy_run 0.1.0"
 want "--version" "$("$run" --version)" "proxy_run 0.1.0"
 
+want "letters behind -h" "$("$run" -hS 2>&1)" "$("$run" -h)"
+
 # Exporters: the form of the list is used by scripts.
 "$run" -l >"$TMP/list"
 grep -qx ' - process' "$TMP/list" || fail "no ' - process' in: $(cat "$TMP/list")"
@@ -28,8 +30,8 @@ grep -qx ' - process' "$TMP/err" || fail "no list behind an unknown exporter"
 # Usage.
 fails 2 "no command given"
 fails 2 "unrecognized option" --nope true
-fails 2 "--period '0': not a number from 1" -S 0 true
-fails 2 "--period '1x': not a whole number" -S 1x true
+fails 2 "--period '0': a whole number from 1 to 3600000 was expected" -S 0 true
+fails 2 "--period '1x': a whole number" -S 1x true
 fails 2 "requires an argument" -j
 for id in main "Node: n1" "" "$(printf 'a\tb')"; do
     fails 2 "job id" -j "$id" -- true

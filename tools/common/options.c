@@ -71,18 +71,18 @@ bool tool_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,
         *out = value;
         return true;
     }
-    snprintf(why, TOOL_WHY, "%s from %llu to %llu",
-             is_number ? "not a number" : "not a whole number", (unsigned long long)min,
-             (unsigned long long)max);
+    snprintf(why, TOOL_WHY, "a whole number from %llu to %llu was expected",
+             (unsigned long long)min, (unsigned long long)max);
     return false;
 }
 
-static error_t stop(struct parse *p, struct argp_state *state, int status)
+// An error at all events: else getopt would go on with the letters behind this one, and
+// take their arguments from behind the end.
+static error_t stop(struct parse *p, int status)
 {
     p->stop = true;
     p->status = status;
-    state->next = state->argc;
-    return status == TOOL_OK ? 0 : EINVAL;
+    return EINVAL;
 }
 
 static const struct tool_option *row_of(const struct tool *tool, int key)
@@ -93,21 +93,20 @@ static const struct tool_option *row_of(const struct tool *tool, int key)
     return NULL;
 }
 
-static error_t take_option(struct parse *p, struct argp_state *state,
-                           const struct tool_option *row, const char *argument)
+static error_t take_option(struct parse *p, const struct tool_option *row,
+                           const char *argument)
 {
     char why[TOOL_WHY] = "";
     if (p->take(p->user, row->option, argument, why))
         return 0;
     const char *text = argument ? argument : "";
-    return stop(p, state,
-                tool_misuse(p->tool, "--%s '%.100s': %s", row->name, text, why));
+    return stop(p, tool_misuse(p->tool, "--%s '%.100s': %s", row->name, text, why));
 }
 
 static error_t take_word(struct parse *p, struct argp_state *state, const char *word)
 {
     if (p->tool->words == TOOL_NO_WORDS)
-        return stop(p, state, tool_misuse(p->tool, "unexpected word '%.100s'", word));
+        return stop(p, tool_misuse(p->tool, "unexpected word '%.100s'", word));
     p->first = state->next - 1;
     state->next = state->argc;
     return 0;
@@ -119,10 +118,10 @@ static error_t take_key(int key, char *argument, struct argp_state *state)
     switch (key) {
     case 'h':
         argp_state_help(state, stdout, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK);
-        return stop(p, state, TOOL_OK);
+        return stop(p, TOOL_OK);
     case 'V':
         printf("%s %s\n", p->tool->name, mproxy_version());
-        return stop(p, state, TOOL_OK);
+        return stop(p, TOOL_OK);
     case ARGP_KEY_INIT:
         // getopt tells what was wrong, the hint that follows is ours.
         state->err_stream = NULL;
@@ -133,7 +132,7 @@ static error_t take_key(int key, char *argument, struct argp_state *state)
     // argp's own keys lie above the letters and the rows.
     const struct tool_option *row =
         key > 0 && key < ARGP_KEY_END ? row_of(p->tool, key) : NULL;
-    return row ? take_option(p, state, row, argument) : ARGP_ERR_UNKNOWN;
+    return row ? take_option(p, row, argument) : ARGP_ERR_UNKNOWN;
 }
 
 static char *doc_of(const struct tool_option *row)
