@@ -12,7 +12,8 @@ for file in bin/proxy-v2 bin/proxy_v2 bin/proxy_run lib/libmproxy.so \
     include/mproxy/client.h include/metric_proxy_client.h lib/pkgconfig/mproxy.pc \
     lib/pkgconfig/mproxy-client.pc lib/pkgconfig/proxyclient.pc \
     lib/cmake/mproxy/mproxyConfig.cmake share/man/man1/proxy-v2.1 \
-    share/man/man1/proxy_run.1 share/bash-completion/completions/proxy_run; do
+    share/man/man1/proxy_run.1 share/bash-completion/completions/proxy_run \
+    share/man/man1/proxy_v2.1 share/bash-completion/completions/proxy_v2; do
     [ -e "$prefix/$file" ] || complain "not installed: $file"
 done
 

@@ -1,6 +1,6 @@
 // Writes a tool's man page or bash completion from its table, at build time:
 //   describe-TOOL man man.txt > TOOL.1
-//   describe-TOOL completion > TOOL
+//   describe-TOOL completion [OTHER_NAME...] > TOOL
 //
 // man.txt is plain text. `# NAME` starts a section; an empty line, a paragraph; a line
 // indented by four blanks is shown as it is; `TERM :: text` is an entry of a list, whose
@@ -187,8 +187,10 @@ static void put_case(const struct tool_option *row)
     else
         printf("    ");
     printf("--%s)\n", row->name);
+    // Of a list, A,B, the last item is completed.
     if (command)
-        printf("        COMPREPLY=($(compgen -W \"$(%s 2>/dev/null)\" -- \"$cur\"))\n",
+        printf("        COMPREPLY=($(compgen -P \"${cur%%\"${cur##*,}\"}\""
+               " -W \"$(%s 2>/dev/null)\" -- \"${cur##*,}\"))\n",
                command);
     else if (is_dir || is_path)
         printf("        COMPREPLY=($(compgen -%c -- \"$cur\"))\n", is_dir ? 'd' : 'f');
@@ -237,7 +239,7 @@ static void put_command_part(void)
          "    fi");
 }
 
-static int put_completion(void)
+static int put_completion(char *const other_names[])
 {
     char function[64];
     snprintf(function, sizeof function, "_%s", this_tool.name);
@@ -255,7 +257,10 @@ static int put_completion(void)
             put_case(&this_tool.options[i]);
     fputs("    esac\n    COMPREPLY=($(compgen -W \"", stdout);
     put_all_names();
-    printf("\" -- \"$cur\"))\n} && complete -F %s %s\n", function, this_tool.name);
+    printf("\" -- \"$cur\"))\n} && complete -F %s %s", function, this_tool.name);
+    for (char *const *name = other_names; *name; name++)
+        printf(" %s", *name);
+    putchar('\n');
     return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }
 
@@ -263,8 +268,9 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "man") == 0)
         return put_man(argv[2]);
-    if (argc == 2 && strcmp(argv[1], "completion") == 0)
-        return put_completion();
-    fprintf(stderr, "usage: describe-%s man FILE | completion\n", this_tool.name);
+    if (argc >= 2 && strcmp(argv[1], "completion") == 0)
+        return put_completion(argv + 2);
+    fprintf(stderr, "usage: describe-%s man FILE | completion [NAME...]\n",
+            this_tool.name);
     return TOOL_USAGE;
 }
