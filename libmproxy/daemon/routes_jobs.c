@@ -78,29 +78,61 @@ static void unref_snapshot(void *snapshot)
     mproxy_snapshot_unref(snapshot);
 }
 
+struct bytes {
+    const char *start;
+    size_t length;
+};
+
+static mproxy_status pack_body(void *arg, const mproxy_snapshot *snapshot, void *body)
+{
+    (void)snapshot;
+    const struct bytes *plain = arg;
+    return mpx_gzip(plain->start, plain->length, mpx_body_write, body);
+}
+
+// The key of a plain body starts with a 0, that of its packed form with a 1.
+static void write_key(struct mpx_buf *key, const struct query *q)
+{
+    const char *metric = q->metric ? q->metric : "";
+    mpx_buf_addf(key, "0 %d %d %d %d %zu %s%s", q->format, q->by_node,
+                 q->options.received_only, q->options.desc_only, strlen(metric), metric,
+                 q->view ? mproxy_view_key(q->view) : "\n");
+}
+
+// From the bodies kept with the snapshot.
+static mproxy_status reply_kept(struct mpx_request *rq, struct query *q, char *key)
+{
+    struct bytes plain, packed;
+    mproxy_status status =
+        mpx_snapshot_body(q->snapshot, key, render_body, q, &plain.start, &plain.length);
+    if (status != MPROXY_OK)
+        return status;
+    key[0] = '1';
+    bool is_packed = mpx_request_packs(rq, plain.length) &&
+                     mpx_snapshot_body(q->snapshot, key, pack_body, &plain, &packed.start,
+                                       &packed.length) == MPROXY_OK;
+    const struct bytes *sent = is_packed ? &packed : &plain;
+    mpx_reply_held(rq, 200, type_of(q->format), sent->start, sent->length, unref_snapshot,
+                   mproxy_snapshot_ref(q->snapshot));
+    if (is_packed)
+        mpx_reply_is_packed(rq);
+    return MPROXY_OK;
+}
+
 // Takes the query. A body of moderate size is rendered once for all who ask for it in this
 // round; a large one streams.
 static void reply(struct mpx_request *rq, struct query *q)
 {
     struct mpx_buf key = MPX_BUF_INIT;
-    const char *metric = q->metric ? q->metric : "";
-    mpx_buf_addf(&key, "%d %d %d %d %zu %s%s", q->format, q->by_node,
-                 q->options.received_only, q->options.desc_only, strlen(metric), metric,
-                 q->view ? mproxy_view_key(q->view) : "\n");
-    const char *text = mpx_buf_text(&key), *bytes;
-    size_t length;
+    write_key(&key, q);
     mproxy_status status =
-        !text ? MPROXY_E_NOMEM
-              : mpx_snapshot_body(q->snapshot, text, render_body, q, &bytes, &length);
+        mpx_buf_text(&key) ? reply_kept(rq, q, key.data) : MPROXY_E_NOMEM;
     mpx_buf_free(&key);
     if (status == MPROXY_E_LIMIT) {
         mpx_reply_stream(rq, type_of(q->format), render, free_query, q);
         return;
     }
-    if (status == MPROXY_OK)
-        mpx_reply_held(rq, 200, type_of(q->format), bytes, length, unref_snapshot,
-                       mproxy_snapshot_ref(q->snapshot));
-    else
+    if (status != MPROXY_OK)
         mpx_reply_refuse(rq, 503, "no memory to answer");
     free_query(q);
 }

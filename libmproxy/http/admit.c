@@ -42,10 +42,20 @@ static bool is_json(const struct mpx_request *rq)
            strchr("; \t", type[length]) != NULL;
 }
 
+// A target may be a whole URL, which clients send to what they take for a proxy server.
+static const char *path_of(const char *target)
+{
+    if (strncasecmp(target, "http://", 7) != 0)
+        return target;
+    const char *path = strchr(target + 7, '/');
+    return path ? path : "/";
+}
+
 void mpx_http_admit(struct mpx_request *rq, const struct mpx_route_table *table,
                     bool ready, const char *path, const char *method)
 {
     unsigned allow;
+    path = path_of(path);
     rq->method = known_method(method);
     rq->is_head = strcmp(method, "HEAD") == 0;
     rq->route = mpx_route_find(table, path, rq->method, &allow);

@@ -68,7 +68,7 @@ int mpx_http_may(const struct mpx_request *rq, enum mpx_http_need need,
 void mpx_http_reply_clear(struct mpx_http_reply *reply);
 // Whether an Accept-Encoding header allows gzip.
 bool mpx_http_wants_gzip(const char *accept_encoding);
-// Compress a reply that is worth it; leaves it as it is when there is no memory.
+// Compress a reply that is held; leaves it as it is when there is no memory.
 void mpx_http_reply_gzip(struct mpx_http_reply *reply);
 
 #endif

@@ -130,32 +130,61 @@ bool mpx_http_wants_gzip(const char *accept_encoding)
     return false;
 }
 
-void mpx_http_reply_gzip(struct mpx_http_reply *reply)
+bool mpx_request_packs(const struct mpx_request *rq, size_t length)
 {
-    if (reply->produce || reply->length < GZIP_FROM)
-        return;
+    return length >= GZIP_FROM && length <= UINT32_MAX &&
+           mpx_http_wants_gzip(mpx_request_header(rq, "Accept-Encoding"));
+}
+
+void mpx_reply_is_packed(struct mpx_request *rq)
+{
+    rq->reply.gzipped = true;
+}
+
+mproxy_status mpx_gzip(const char *bytes, size_t length, mpx_write_fn write, void *arg)
+{
     z_stream z = {.zalloc = Z_NULL};
     if (deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-        return;
-    size_t room = deflateBound(&z, reply->length);
-    char *packed = malloc(room);
-    z.next_in = (unsigned char *)(uintptr_t)reply->bytes;
-    z.avail_in = (unsigned)reply->length;
-    z.next_out = (unsigned char *)packed;
-    z.avail_out = (unsigned)room;
-    bool ok =
-        packed && reply->length <= UINT32_MAX && deflate(&z, Z_FINISH) == Z_STREAM_END;
-    size_t length = room - z.avail_out;
-    deflateEnd(&z);
-    if (!ok) {
-        free(packed);
-        return;
+        return MPROXY_E_NOMEM;
+    char packed[8192];
+    z.next_in = (unsigned char *)(uintptr_t)bytes;
+    z.avail_in = (unsigned)length;
+    mproxy_status status = MPROXY_OK;
+    int result = Z_OK;
+    while (status == MPROXY_OK && result == Z_OK) {
+        z.next_out = (unsigned char *)packed;
+        z.avail_out = sizeof packed;
+        result = deflate(&z, Z_FINISH);
+        status = write(arg, packed, sizeof packed - z.avail_out);
     }
+    deflateEnd(&z);
+    return status;
+}
+
+static mproxy_status add_packed(void *buf, const char *bytes, size_t length)
+{
+    struct mpx_buf *b = buf;
+    mpx_buf_add(b, bytes, length);
+    return b->failed ? MPROXY_E_NOMEM : MPROXY_OK;
+}
+
+void mpx_http_reply_gzip(struct mpx_http_reply *reply)
+{
+    struct mpx_buf packed = MPX_BUF_INIT;
+    size_t length = 0;
+    char *bytes = NULL;
+    if (mpx_gzip(reply->bytes, reply->length, add_packed, &packed) == MPROXY_OK) {
+        length = packed.size;
+        bytes = mpx_buf_take(&packed);
+    }
+    mpx_buf_free(&packed);
+    if (!bytes)
+        return;
     if (reply->release)
         reply->release(reply->release_arg);
-    reply->bytes = packed;
+    reply->bytes = bytes;
     reply->length = length;
     reply->release = free;
-    reply->release_arg = packed;
+    reply->release_arg = bytes;
     reply->gzipped = true;
 }

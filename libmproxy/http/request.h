@@ -51,6 +51,10 @@ void mpx_reply_buf(struct mpx_request *rq, int code, const char *type,
 // The bytes are borrowed until `release(arg)`, called on any thread; release may be NULL.
 void mpx_reply_held(struct mpx_request *rq, int code, const char *type, const char *bytes,
                     size_t length, void (*release)(void *arg), void *arg);
+// Bodies are packed for those who accept gzip, each time anew. Who keeps packed bodies asks
+// whether one of this length shall be packed, and says so of the reply then.
+bool mpx_request_packs(const struct mpx_request *rq, size_t length);
+void mpx_reply_is_packed(struct mpx_request *rq);
 // {"operation": TEXT, "success": true}, status 200.
 void mpx_reply_done(struct mpx_request *rq, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -59,6 +63,9 @@ void mpx_reply_refuse(struct mpx_request *rq, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 typedef mproxy_status (*mpx_write_fn)(void *arg, const char *bytes, size_t length);
+// Write the bytes as gzip; any thread.
+// @return MPROXY_OK, MPROXY_E_NOMEM, or what write returned
+mproxy_status mpx_gzip(const char *bytes, size_t length, mpx_write_fn write, void *arg);
 // Runs on a thread of its own and writes the body; a write that fails ends it.
 typedef mproxy_status (*mpx_produce_fn)(void *arg, mpx_write_fn write, void *write_arg);
 // A body of any size in bounded memory. `release(arg)` after produce has returned, or when

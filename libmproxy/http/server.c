@@ -152,6 +152,7 @@ static void add_headers(struct mpx_request *rq, struct MHD_Response *response)
 {
     MHD_add_response_header(response, "Content-Type", rq->reply.type);
     MHD_add_response_header(response, "Cache-Control", "no-cache");
+    MHD_add_response_header(response, "Vary", "Accept, Accept-Encoding");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (rq->reply.gzipped)
         MHD_add_response_header(response, "Content-Encoding", "gzip");
@@ -177,10 +178,11 @@ static enum MHD_Result send_reply(struct mpx_request *rq)
         atomic_load(&server->streams) >= server->options.max_streams && !rq->is_head)
         mpx_reply_refuse(rq, 503, "%u large replies are on their way already",
                          server->options.max_streams);
-    if (mpx_http_wants_gzip(mpx_request_header(rq, "Accept-Encoding"))) {
-        rq->reply.gzipped = rq->reply.produce != NULL;
+    if (rq->reply.produce)
+        rq->reply.gzipped =
+            mpx_http_wants_gzip(mpx_request_header(rq, "Accept-Encoding"));
+    else if (!rq->reply.gzipped && mpx_request_packs(rq, rq->reply.length))
         mpx_http_reply_gzip(&rq->reply);
-    }
     struct MHD_Response *response = open_response(rq);
     if (!response)
         return MHD_NO;

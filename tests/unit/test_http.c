@@ -71,10 +71,19 @@ static void on_defer(struct mpx_request *rq, void *context)
     pthread_create(&answerer, NULL, answer_later, rq);
 }
 
+static void on_packed(struct mpx_request *rq, void *context)
+{
+    (void)context;
+    mpx_reply_held(rq, 200, "text/plain", "packed", 6, NULL, NULL);
+    if (mpx_request_packs(rq, 5000) && !mpx_request_packs(rq, 5))
+        mpx_reply_is_packed(rq);
+}
+
 static const struct mpx_route routes[] = {
     {MPX_GET, "/", on_long, MPX_NEED_READ},
     {MPX_GET | MPX_POST, "/echo", on_echo, MPX_NEED_CHANGE},
     {MPX_GET, "/long", on_long, MPX_NEED_READ},
+    {MPX_GET, "/packed", on_packed, MPX_NEED_READ},
     {MPX_GET, "/stream", on_stream, MPX_NEED_READ},
     {MPX_GET, "/defer", on_defer, MPX_NEED_CHANGE},
     {MPX_GET, "/alive", on_long, MPX_NEED_NOTHING},
@@ -147,6 +156,14 @@ START_TEST(a_path_is_served_with_and_without_a_trailing_slash)
     ck_assert_int_eq(ask("GET", "/long/", "", NULL), 200);
     ck_assert_int_eq(ask("GET", "/", "", NULL), 200);
     ck_assert_int_eq(ask("GET", "/long//", "", NULL), 404);
+}
+END_TEST
+
+START_TEST(a_target_may_be_a_whole_url)
+{
+    ck_assert_int_eq(ask("GET", "http://h:1337/long/", "", NULL), 200);
+    ck_assert_int_eq(ask("GET", "http://h", "", NULL), 200);
+    ck_assert_int_eq(ask("GET", "http://h/nothing", "", NULL), 404);
 }
 END_TEST
 
@@ -281,6 +298,18 @@ START_TEST(gzip_is_used_when_accepted_and_reads_back)
 }
 END_TEST
 
+START_TEST(a_body_that_is_packed_already_is_sent_as_it_is)
+{
+    int status = ask("GET", "/packed", "Accept-Encoding: gzip\r\n", NULL);
+
+    ck_assert_int_eq(status, 200);
+    ck_assert_ptr_nonnull(strstr(reply, "Content-Encoding: gzip"));
+    ck_assert_str_eq(strstr(reply, "\r\n\r\n") + 4, "packed");
+    ask("GET", "/packed", "", NULL);
+    ck_assert_ptr_null(strstr(reply, "Content-Encoding"));
+}
+END_TEST
+
 START_TEST(gzip_is_not_used_when_refused)
 {
     ck_assert_int_eq(ask("GET", "/long", "Accept-Encoding: gzip;q=0, br\r\n", NULL), 200);
@@ -359,6 +388,7 @@ int main(void)
     tcase_add_checked_fixture(served, open_server, close_server);
     tcase_set_timeout(served, 30);
     tcase_add_test(served, a_path_is_served_with_and_without_a_trailing_slash);
+    tcase_add_test(served, a_target_may_be_a_whole_url);
     tcase_add_test(served, an_unknown_path_is_404_with_an_operation);
     tcase_add_test(served, a_wrong_method_is_405_with_allow);
     tcase_add_test(served, head_answers_as_get_without_a_body);
@@ -369,6 +399,7 @@ int main(void)
     tcase_add_test(served, a_stream_of_any_size_arrives_whole);
     tcase_add_test(served, a_reader_that_leaves_ends_its_stream);
     tcase_add_test(served, gzip_is_used_when_accepted_and_reads_back);
+    tcase_add_test(served, a_body_that_is_packed_already_is_sent_as_it_is);
     tcase_add_test(served, gzip_is_not_used_when_refused);
     tcase_add_test(served, before_ready_only_what_needs_nothing_is_served);
     tcase_add_test(served, what_a_client_sent_is_quoted_as_valid_json);
