@@ -131,15 +131,17 @@ static mproxy_status apply(struct mproxy_daemon *d, const struct change *c,
 
 static void reply_change(struct mpx_request *rq, const struct change *c)
 {
+    char value[MPROXY_NUMBER_MAX];
+    mproxy_format_number(c->value, value);
     switch (c->verb) {
     case PUSH:
         mpx_reply_done(rq, "counter '%s' is there", c->key);
         break;
     case ACCUMULATE:
-        mpx_reply_done(rq, "%.17g was added to '%s'", c->value, c->key);
+        mpx_reply_done(rq, "%s was added to '%s'", value, c->key);
         break;
     case SET:
-        mpx_reply_done(rq, "'%s' was set to %.17g", c->key, c->value);
+        mpx_reply_done(rq, "'%s' was set to %s", c->key, value);
         break;
     }
 }
@@ -178,7 +180,9 @@ static bool parse_value(struct mpx_request *rq, enum verb verb, const char *text
         return false;
     }
     *value = strtod(text, &end);
-    if (*end != '\0' || !isfinite(*value))
+    // strtod() takes blanks, hexadecimal numbers and words too.
+    bool is_decimal = strspn(text, "+-.0123456789eE") == strlen(text);
+    if (!is_decimal || *end != '\0' || !isfinite(*value))
         mpx_reply_refuse(
             rq, 400, "parameter 'value': '%.60s': a finite number was expected", text);
     else if (*value < 0)

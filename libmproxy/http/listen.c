@@ -176,6 +176,8 @@ mproxy_status mpx_listen(const char *address, int *port, int *fd, mproxy_error *
     }
     if (listening < 0 && errno == EADDRINUSE)
         return fail_busy(*port, err);
+    if (listening < 0 && address)
+        return mpx_fail_errno(err, "listen address '%s', port %d", address, *port);
     if (listening < 0)
         return mpx_fail_errno(err, "port %d", *port);
     *port = port_of(listening);

@@ -84,6 +84,7 @@ want("its type", reply.headers["content-type"],
 reply = ask("/metrics", headers={"Accept-Encoding": "gzip"})
 want("gzip", reply.headers["content-encoding"], "gzip")
 want("what is packed", schema.check("metrics-text", gzip.decompress(reply.body)), [])
+want("what it varies with", reply.headers["vary"], "Accept, Accept-Encoding")
 
 # Refusals: the sentence names the parameter.
 for path, status, names in (
@@ -101,6 +102,8 @@ for path, status, names in (
         ("/accumulate?key=k&value=nan", 400, "'value'"),
         ("/accumulate?key=k&value=1e999", 400, "'value'"),
         ("/accumulate?key=k&value=-1", 400, "'value'"),
+        ("/accumulate?key=k&value=0x10", 400, "'value'"),
+        ("/accumulate?key=k&value=%201", 400, "'value'"),
         ("/set?key=k&value=-0.5", 400, "'value'"), ("/set?key=k", 400, "'value'"),
         ("/push", 400, "'key'"), ("/push?key=a%20b", 400, "'key'"),
         ("/push?key=a%7Bb", 400, "'key'"), ("/push?key=" + "k" * 2000, 400, "'key'"),

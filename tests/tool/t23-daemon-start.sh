@@ -28,6 +28,8 @@ get /-/ready >/dev/null || fail "the first proxy was disturbed"
 [ -S "$SOCKET" ] || fail "the socket of a live proxy was removed"
 refuses 1 "another kind of file" -p 0 -u "$LOG" -t "$TMP/other"
 refuses 1 "no such host" -p 0 --listen 'no such host' -u "$TMP/o.socket" -t "$TMP/other"
+refuses 1 "listen address '192.0.2.1', port 0: " -p 0 --listen 192.0.2.1 \
+    -u "$TMP/o.socket" -t "$TMP/other"
 refuses 2 "--port" -p 70000
 refuses 2 "--port" -p abc
 refuses 2 "--sampling-period" -S 1
