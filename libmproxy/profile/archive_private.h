@@ -31,6 +31,13 @@ struct mproxy_archive {
 #define MPX_ARCHIVE_SUFFIX ".json"
 #define MPX_ARCHIVE_ASIDE ".new-"
 #define MPX_ARCHIVE_LOCK ".lock"
+#define MPX_ARCHIVE_ANY SIZE_MAX
+
+// As mproxy_archive_store(), but nothing is written when the archive, looked at under the
+// lock, has not `known_runs` profiles of the user's job id (MPX_ARCHIVE_ANY: however many).
+// @return MPROXY_E_EXISTS then; the index is up to date, what is one run may be another set
+mproxy_status mpx_archive_store(mproxy_archive *archive, const mproxy_profile *profile,
+                                size_t known_runs, mproxy_error *err);
 
 // Bring index and damaged up to date with the directory. `force`: also when it looks as it
 // did. `is_locked`: the caller has locked it, and files that others supersede are removed.

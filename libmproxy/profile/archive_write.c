@@ -26,6 +26,7 @@ enum { LOCK_WAIT_MS = 2000 };
 struct store {
     mproxy_archive *archive;
     const mproxy_profile *profile;
+    size_t known_runs; // of the job, to whoever made the profile
     char aside[64];
     struct mpx_archive_body *body;
     struct mpx_archive_entry **replaced; // borrowed from the archive's index
@@ -210,11 +211,28 @@ static void unlink_replaced(const struct store *s)
     }
 }
 
+static mproxy_status check_known(const struct store *s, mproxy_error *err)
+{
+    const struct mpx_archive_index *index = s->archive->index;
+    const char *jobid = s->profile->desc.jobid;
+    size_t runs = 0;
+    for (size_t i = 0; i < index->count; i++) {
+        const struct mpx_archive_body *body = index->entries[i]->body;
+        runs += body->uid == s->profile->uid && strcmp(body->desc.jobid, jobid) == 0;
+    }
+    if (s->known_runs == MPX_ARCHIVE_ANY || runs == s->known_runs)
+        return MPROXY_OK;
+    return mpx_fail(err, MPROXY_E_EXISTS, "profile '%s': another process has stored one",
+                    jobid);
+}
+
 static mproxy_status store_locked(struct store *s, mproxy_error *err)
 {
     mproxy_archive *a = s->archive;
     struct mpx_stamp stamp;
     mproxy_status status = mpx_archive_scan(a, false, true, err);
+    if (status == MPROXY_OK)
+        status = check_known(s, err);
     if (status != MPROXY_OK)
         return status;
     status = write_aside(s, &stamp, err);
@@ -255,13 +273,19 @@ static mproxy_status lock_dir(mproxy_archive *a, int *lock, mproxy_error *err)
 mproxy_status mproxy_archive_store(mproxy_archive *a, const mproxy_profile *profile,
                                    mproxy_error *err)
 {
+    return mpx_archive_store(a, profile, MPX_ARCHIVE_ANY, err);
+}
+
+mproxy_status mpx_archive_store(mproxy_archive *a, const mproxy_profile *profile,
+                                size_t known_runs, mproxy_error *err)
+{
     int lock = -1;
     mproxy_status status = mproxy_job_check_id(profile->desc.jobid, err);
     if (status == MPROXY_OK)
         status = lock_dir(a, &lock, err);
     if (status != MPROXY_OK)
         return status;
-    struct store s = {.archive = a, .profile = profile};
+    struct store s = {.archive = a, .profile = profile, .known_runs = known_runs};
     status = store_locked(&s, err);
     if (status == MPROXY_OK)
         mpx_archive_mark_written(a, lock);

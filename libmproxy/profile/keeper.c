@@ -126,7 +126,8 @@ static void work_locked(struct mpx_keeper *k)
     if (status == MPROXY_OK) {
         clear_trouble_locked(k, plan);
         add_note_locked(k, plan);
-    } else {
+    } else if (status !=
+               MPROXY_E_EXISTS) { // else the next round plans with what there is
         add_trouble_locked(k, plan, &err);
     }
     k->plans = plan->next;
@@ -279,15 +280,18 @@ static bool release_stored(struct mpx_keeper *k, const struct mpx_known *known,
 }
 
 static bool plan_run(struct mpx_keeper *k, const struct mpx_round *round,
-                     const struct mpx_known *known, size_t count, uint32_t uid,
-                     const char *jobid)
+                     const struct mpx_known *known, size_t count, size_t known_runs,
+                     const mproxy_source *job)
 {
-    if (!mpx_run_is_due(round, known, count) || is_busy(k, uid, jobid, round->boot_ms))
+    if (!mpx_run_is_due(round, known, count) ||
+        is_busy(k, job->uid, job->job->jobid, round->boot_ms))
         return true;
     struct mpx_plan *plan = mpx_plan_new(known, count, round->boot_ms);
-    if (plan)
-        hand_over(k, plan);
-    return plan != NULL;
+    if (!plan)
+        return false;
+    plan->known_runs = known_runs;
+    hand_over(k, plan);
+    return true;
 }
 
 // One user's one job id: all that is known of it, then its runs one by one.
@@ -315,7 +319,7 @@ static bool look_at_job(struct mpx_keeper *k, const struct mpx_round *round,
         for (next = i + 1; next < total; next++)
             if (known[next].run != known[i].run)
                 break;
-        ok = plan_run(k, round, known + i, next - i, job->uid, job->job->jobid);
+        ok = plan_run(k, round, known + i, next - i, stored, job);
     }
     free(known);
     return ok;

@@ -36,6 +36,7 @@ struct mpx_plan {
     uint32_t uid;
     mproxy_job desc; // of the source that started first
     int64_t start_ms;
+    size_t known_runs; // profiles of the job id that there were
     size_t stored_count;
     struct mpx_share_id *stored; // one share of each stored profile of the run
     size_t share_count;
@@ -61,6 +62,8 @@ struct mpx_plan *mpx_plan_new(const struct mpx_known *known, size_t count,
 void mpx_plan_free(struct mpx_plan *plan); // accepts NULL
 
 // Write the run: what is stored of it with what the plan adds. Takes shares out of the plan.
+// @return MPROXY_E_EXISTS: another process has stored a run of the job meanwhile, so that
+//         the plan is out of date
 mproxy_status mpx_plan_store(mproxy_archive *archive, struct mpx_plan *plan,
                              mproxy_error *err);
 

@@ -145,7 +145,7 @@ mproxy_status mpx_plan_store(mproxy_archive *archive, struct mpx_plan *plan,
     if (status == MPROXY_OK)
         status = take_plan(p, plan, &first_ms, err);
     if (status == MPROXY_OK)
-        status = mproxy_archive_store(archive, p, err);
+        status = mpx_archive_store(archive, p, plan->known_runs, err);
     mproxy_profile_free(p);
     return status;
 }

@@ -100,6 +100,33 @@ def answered(node):
     print("200 answered calls and 10,000 messages outlive the proxy")
 
 
+def shared_prefix(folder):
+    """Two proxies that know nothing of each other but share a prefix, and a job that runs
+    with both: one profile, whoever of them comes first."""
+    nodes = [driver.Node(os.path.join(folder, name), ["-S", "20", "--linger", "60"])
+             for name in ("left", "right")]
+    nodes[1].prefix = nodes[0].prefix
+    for node in nodes:
+        node.ensure()
+    for number in range(8):
+        jobid = f"both {number}"
+        jobs = [driver.Job(node, jobid) for node in nodes]
+        for job in jobs:
+            job.start("count 3;sleep 100")
+        for node in nodes:
+            node.settle()
+            node.jobs = []
+    for number in range(8):
+        profile = nodes[0].profile(f"both {number}")
+        total = nodes[0].values(profile["counters"])["chaos_total"]
+        if (total, len(profile["shares"])) != (12, 2):
+            raise driver.Wrong(f"a job on two nodes: {total} of 12 in "
+                               f"{len(profile['shares'])} shares")
+    for node in nodes:
+        node.terminate()
+    print("8 jobs on two nodes that share a prefix only are 8 profiles")
+
+
 def main():
     driver.become_reaper()
     node = driver.Node(sys.argv[1], ["-S", "50", "--linger", "100"])
@@ -107,6 +134,7 @@ def main():
     for part in (each_way, without_proxy, many, answered):
         part(node)
     node.terminate()
+    shared_prefix(sys.argv[1])
 
 
 if __name__ == "__main__":

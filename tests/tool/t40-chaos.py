@@ -169,13 +169,7 @@ def play(arguments, folder):
 
 
 def bury(node, keep):
-    for job in node.jobs:
-        for one in job.programs:
-            job.kill(one, True)
-            one.wait()
-    if node.proxy:
-        node.proxy.kill()
-        node.proxy.wait()
+    node.bury()
     if not keep:
         shutil.rmtree(node.rendezvous, ignore_errors=True)
         shutil.rmtree(node.folder, ignore_errors=True)

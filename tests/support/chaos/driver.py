@@ -9,6 +9,7 @@ is stored, and `Node.check` compares profiles and main with the ranges.
 
 BIN and WORKER come from the environment.
 """
+import atexit
 import ctypes
 import http.client
 import json
@@ -224,7 +225,8 @@ class SocketClient:
 
 
 class Node:
-    """One proxy's rendezvous, prefix, and what must be in them."""
+    """One proxy's rendezvous, prefix, and what must be in them. At the end of the test
+    nothing of it runs on."""
 
     def __init__(self, folder, options=()):
         self.folder = folder
@@ -241,6 +243,18 @@ class Node:
         self.extra = {}  # of no job
         self.main = {}   # sums of what was checked so far
         self.numbers = 0
+        atexit.register(self.bury)
+
+    def bury(self):
+        if self.proxy:
+            self.proxy.kill()
+            self.proxy.wait()
+            self.proxy = None
+        for job in self.jobs:
+            for program in job.programs:
+                job.kill(program, True)
+                program.wait()
+        self.jobs = []
 
     def number(self):
         self.numbers += 1
