@@ -503,7 +503,6 @@ mproxy_status mpx_unit_submit(struct mpx_segments *s, struct mpx_unit *u,
 {
     if (u->process.final && mproxy_ledger_is_pending(s->ledger, u->segments[0]->key)) {
         u->folded = true;
-        unlist(s, u);
         return MPROXY_OK;
     }
     if (u->changed || u->process.version == 0) {
@@ -514,5 +513,8 @@ mproxy_status mpx_unit_submit(struct mpx_segments *s, struct mpx_unit *u,
         u->changed = false;
     }
     describe(s, u);
+    // The ledger may fold it now, and take nothing more for it.
+    if (u->process.final)
+        unlist(s, u);
     return mproxy_ledger_process(s->ledger, &u->process, err);
 }

@@ -268,6 +268,37 @@ START_TEST(segments_leave_no_layout_behind)
 }
 END_TEST
 
+START_TEST(segments_that_come_after_a_process_was_folded_are_another_process)
+{
+    struct image m = image_new(77, "job-1");
+    image_header(&m)->pid_ns = 1; // nobody's
+    image_counters(&m, "c", 1);
+    image_row0(&m)[0] = 5;
+    close(image_write(&m, dir, "77-1-1-0.seg", m.size));
+    play_round();
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s/state", folder);
+    ck_assert_int_eq(system(command), 0);
+    mproxy_ledger_round_begin(ledger, boot_ms, 1);
+    ck_assert_int_eq(mpx_segments_round(segments, boot_ms, 1, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_ledger_round_end(ledger, NULL), MPROXY_E_SYSTEM);
+    image_header(&m)->birth_boot_ns = 1; // before the first, whatever its clock says
+    image_header(&m)->image = 1;
+    close(image_write(&m, dir, "77-1-1-1.seg", m.size));
+    close(state);
+    ck_assert_int_eq(mkdirat(dir, "state", 0700), 0);
+    state = openat(dir, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_eq(mproxy_ledger_move(ledger, state, NULL), MPROXY_OK);
+
+    for (int i = 0; i < 4; i++)
+        play_round();
+
+    ck_assert_double_eq(shown("job-1", "c_00000"), 10);
+    ck_assert_uint_eq(files(".seg"), 0);
+    image_free(&m);
+}
+END_TEST
+
 START_TEST(segments_sweep_those_never_born)
 {
     struct image m = image_new(77, "job-1");
@@ -390,6 +421,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, segments_keep_samples_of_proc_over_a_new_proxy);
     tcase_add_test(tc, segments_of_another_pid_namespace_are_looked_at_twice);
     tcase_add_test(tc, segments_leave_no_layout_behind);
+    tcase_add_test(tc, segments_that_come_after_a_process_was_folded_are_another_process);
     tcase_add_test(tc, segments_sweep_those_never_born);
     tcase_add_test(tc, segments_tell_of_processes_that_could_not_count);
     tcase_add_test(tc, segments_do_not_remove_another_file_of_the_name);
