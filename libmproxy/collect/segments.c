@@ -215,8 +215,8 @@ static int unlink_one(void *arg, const char *key)
     if (!unlink_file(s, name, inode))
         return 0;
     MPX_CRASH_POINT("collect.unlinked");
-    struct mpx_segment *seg = mpx_segments_find(s, name);
-    if (seg && seg->key && strcmp(seg->key, key) == 0)
+    struct mpx_segment *seg = mpx_segments_find(s, name, key);
+    if (seg)
         seg->unlinked = true;
     return 1;
 }

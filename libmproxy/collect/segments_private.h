@@ -110,7 +110,9 @@ void mpx_segments_warn(struct mpx_segments *s, const char *format, ...)
 mproxy_status mpx_segments_scan(struct mpx_segments *s, mproxy_error *err);
 // Forget refused files and links that the directory no longer shows.
 void mpx_segments_forget_unseen(struct mpx_segments *s);
-struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name);
+// The one that the ledger knows by this key, which begins with the name.
+struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name,
+                                      const char *key);
 // NAME:INODE. A name may be borne again, by a later image of the process, when the file that
 // was folded under it is long gone and the state file still says so.
 void mpx_segment_key(const char *name, uint64_t inode, char out[MPX_SEGMENT_KEY_MAX]);

@@ -69,10 +69,23 @@ static bool is_pending(const struct mpx_segments *s, const char *name, uint64_t 
     return mproxy_ledger_is_pending(s->ledger, key);
 }
 
-struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name)
+// What the directory shows under a name. One whose file was removed under us goes on under
+// its name beside it: the next image of the process finds the name free.
+static struct mpx_segment *find_shown(struct mpx_segments *s, const char *name,
+                                      uint64_t inode)
 {
     struct mpx_segment *seg = *bucket_of(s, name);
-    while (seg && strcmp(seg->name, name) != 0)
+    while (seg && (strcmp(seg->name, name) != 0 ||
+                   (seg->reader && mpx_reader_inode(seg->reader) != inode)))
+        seg = seg->next;
+    return seg;
+}
+
+struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name,
+                                      const char *key)
+{
+    struct mpx_segment *seg = *bucket_of(s, name);
+    while (seg && (!seg->key || strcmp(seg->key, key) != 0))
         seg = seg->next;
     return seg;
 }
@@ -171,7 +184,14 @@ static void open_segment(struct mpx_segments *s, struct mpx_segment *seg)
 
 static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode)
 {
-    struct mpx_segment *seg = mpx_segments_find(s, name);
+    struct mpx_segment *seg = find_shown(s, name, inode);
+    struct stat st;
+    // Some file systems list other numbers than their files have.
+    if (!seg && fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        st.st_ino != inode) {
+        inode = st.st_ino;
+        seg = find_shown(s, name, inode);
+    }
     if (!seg) {
         if (is_pending(s, name, inode))
             return;
@@ -196,15 +216,15 @@ static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode
 // A link `.off-PID-BOOTNS` -> "REASONS JOBID": a process says that it does not count.
 static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
 {
-    struct mpx_segment *seg = mpx_segments_find(s, name);
+    struct mpx_segment *seg = find_shown(s, name, inode);
     if (seg) {
         seg->seen = s->round;
         return;
     }
     struct stat st;
     char target[NOTE_MAX];
-    if (is_pending(s, name, inode) ||
-        fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode))
+    if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode) ||
+        is_pending(s, name, st.st_ino))
         return;
     ssize_t length = readlinkat(s->dir_fd, name, target, sizeof target - 1);
     if (length < 0)
@@ -219,7 +239,7 @@ static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
     if (!seg)
         return;
     seg->seen = s->round;
-    if (!give_key(seg, inode) ||
+    if (!give_key(seg, st.st_ino) ||
         !mpx_unit_adopt_note(s, seg, st.st_uid, (uint32_t)reasons, jobid, boot_ms)) {
         mpx_segments_drop(s, seg);
         return;
