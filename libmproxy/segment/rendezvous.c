@@ -371,10 +371,22 @@ static void append_refused(const char *dir_path)
     close(fd);
 }
 
+// Never through a link; and root leaves nothing where others could lead it elsewhere.
+static bool takes_notes(const char *dir_path)
+{
+    struct stat st;
+    return lstat(dir_path, &st) == 0 && S_ISDIR(st.st_mode) &&
+           (geteuid() != 0 || mpx_rendezvous_is_trusted(dir_path, &st));
+}
+
 void mpx_rendezvous_refuse(const char *dir_path, unsigned reasons, const char *jobid)
 {
     int saved = errno;
     char path[PATH_MAX], target[600];
+    if (!takes_notes(dir_path)) {
+        errno = saved;
+        return;
+    }
     int length = snprintf(path, sizeof path, "%s/.off-%d-%lld", dir_path, (int)getpid(),
                           (long long)mpx_clock_ns(CLOCK_BOOTTIME));
     if (length >= PATH_MAX) {
