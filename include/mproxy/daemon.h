@@ -42,6 +42,7 @@ typedef struct mproxy_daemon_options {
      *  NULL: nowhere; the library never prints. */
     void (*log)(void *arg, mproxy_log_level level, const char *line);
     void *log_arg;
+    int ebpf; /**< count system calls of `proxy_run -e strace` in the kernel, if possible */
 } mproxy_daemon_options;
 
 /**

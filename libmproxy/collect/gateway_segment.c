@@ -23,7 +23,7 @@ struct mpx_scribe {
     enum mpx_seg_kind kind;
     struct mpx_writer *writer; // NULL: none yet, or there was no room
     mproxy_job job;
-    uint32_t uid;
+    uint32_t uid, rank;
     bool begun;
     bool seen;    // the segment there is now was read
     bool no_room; // do not try again before the next round
@@ -138,8 +138,11 @@ static void leave_segment(struct mpx_scribe *s)
 
 static mproxy_status open_segment(struct mpx_scribe *s, mproxy_error *err)
 {
-    struct mpx_writer_birth birth = {
-        .dir_path = s->dir_path, .job = &s->job, .kind = s->kind, .proxy_is_live = 1};
+    struct mpx_writer_birth birth = {.dir_path = s->dir_path,
+                                     .job = &s->job,
+                                     .rank = s->rank,
+                                     .kind = s->kind,
+                                     .proxy_is_live = 1};
     unsigned reasons = 0;
     if (s->no_room)
         return mpx_fail(err, MPROXY_E_SYSTEM, "no room for a segment");
@@ -221,6 +224,11 @@ mproxy_status mpx_scribe_begin(struct mpx_scribe *s, const mproxy_job *job, uint
     for (size_t i = 0; status == MPROXY_OK && i < s->count; i++)
         status = define(s, &s->items[i], err);
     return status;
+}
+
+void mpx_scribe_set_rank(struct mpx_scribe *s, uint32_t rank)
+{
+    s->rank = rank;
 }
 
 bool mpx_scribe_has_begun(const struct mpx_scribe *s)

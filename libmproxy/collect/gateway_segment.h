@@ -23,6 +23,8 @@ void mpx_scribe_free(struct mpx_scribe *s); // the segment becomes final; accept
 // made here, so that the job is seen, and made again later if there was no room.
 mproxy_status mpx_scribe_begin(struct mpx_scribe *s, const mproxy_job *job, uint32_t uid,
                                mproxy_error *err);
+// The rank that segments begun from now on are for; 0 unless told.
+void mpx_scribe_set_rank(struct mpx_scribe *s, uint32_t rank);
 bool mpx_scribe_has_begun(const struct mpx_scribe *s);
 // Whether it counts for this job already.
 bool mpx_scribe_is_for(const struct mpx_scribe *s, const mproxy_job *job);

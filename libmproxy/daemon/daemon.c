@@ -218,6 +218,20 @@ static mproxy_status open_inputs(struct mproxy_daemon *d, mproxy_error *err)
     return status;
 }
 
+// Without it programs are traced by a process of their own.
+static void open_syscalls(struct mproxy_daemon *d)
+{
+    mproxy_error err;
+    mpx_syscalls_renounce(d->dir_fd);
+    if (!d->options.ebpf)
+        return;
+    if (mpx_syscalls_open(d->dir_path, d->dir_fd, &d->syscalls, &err) == MPROXY_OK)
+        mpx_log(d, MPROXY_LOG_INFO, "system calls are counted in the kernel");
+    else
+        mpx_log(d, MPROXY_LOG_WARNING, "system calls can't be counted in the kernel: %s",
+                err.text);
+}
+
 static mproxy_status open_loop(struct mproxy_daemon *d, mproxy_error *err)
 {
     d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -246,6 +260,8 @@ static mproxy_status open_all(struct mproxy_daemon *d,
         status = open_sums(d, err);
     if (status == MPROXY_OK)
         status = open_inputs(d, err);
+    if (status == MPROXY_OK)
+        open_syscalls(d);
     return status;
 }
 
@@ -305,6 +321,7 @@ void mproxy_daemon_close(mproxy_daemon *daemon)
     mproxy_archive_close(atomic_load(&d->archive));
     mpx_gateway_close(d->gateway);
     mpx_direct_close(d->direct);
+    mpx_syscalls_close(d->syscalls);
     mpx_self_close(d->self);
     mpx_system_close(d->system);
     mpx_segments_close(d->segments);

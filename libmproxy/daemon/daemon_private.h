@@ -13,6 +13,7 @@
 #include "collect/gateway.h"
 #include "collect/gateway_direct.h"
 #include "collect/segments.h"
+#include "collect/syscalls.h"
 #include "collect/system.h"
 #include "daemon/commands.h"
 #include "daemon/self.h"
@@ -43,6 +44,7 @@ struct mproxy_daemon {
     struct mpx_system *system;
     struct mpx_gateway *gateway;
     struct mpx_direct *direct;
+    struct mpx_syscalls *syscalls; // NULL: not asked for, or not possible
     struct mpx_keeper *keeper;
     struct mpx_server *server;
     struct mpx_self *self;
@@ -67,6 +69,8 @@ void mpx_log_line(void *daemon, bool is_failure, const char *line);
 
 // rendezvous.c: the directory and what of it is open.
 mproxy_status mpx_daemon_take_rendezvous(struct mproxy_daemon *d, mproxy_error *err);
+// Whether it is there, with what of it is ours.
+bool mpx_daemon_has_rendezvous(const struct mproxy_daemon *d);
 // Make it again after somebody removed it; everything known is kept.
 mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error *err);
 

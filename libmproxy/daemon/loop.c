@@ -96,6 +96,9 @@ static void finish(struct mproxy_daemon *d)
     d->gateway = NULL;
     mpx_direct_close(d->direct);
     d->direct = NULL;
+    mpx_syscalls_renounce(d->dir_fd);
+    mpx_syscalls_close(d->syscalls);
+    d->syscalls = NULL;
     mpx_daemon_round(d);
     if (d->keeper && !mpx_keeper_drain(d->keeper, DRAIN_MS))
         mpx_log(d, MPROXY_LOG_WARNING,

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "daemon/daemon_private.h"
+#include "reduce/state_file.h"
 #include "segment/rendezvous.h"
 
 struct opened {
@@ -68,6 +69,22 @@ mproxy_status mpx_daemon_take_rendezvous(struct mproxy_daemon *d, mproxy_error *
     return status;
 }
 
+static bool has(int dir_fd, const char *name, int fd)
+{
+    struct stat path, open;
+    return fstatat(dir_fd, name, &path, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstat(fd, &open) == 0 && path.st_dev == open.st_dev &&
+           path.st_ino == open.st_ino;
+}
+
+// A cleaner that meets a new segment leaves the directory, and little in it.
+bool mpx_daemon_has_rendezvous(const struct mproxy_daemon *d)
+{
+    return !mpx_segments_lost(d->segments) && has(d->dir_fd, "proxy", d->lock_fd) &&
+           has(d->dir_fd, "state", d->state_fd) &&
+           faccessat(d->state_fd, MPX_STATE_FILE, F_OK, 0) == 0;
+}
+
 mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error *err)
 {
     struct opened o, old = {d->dir_fd, d->state_fd, d->lock_fd};
@@ -88,5 +105,7 @@ mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error
         mpx_gateway_move(d->gateway);
     if (d->direct)
         mpx_direct_move(d->direct);
+    if (d->syscalls)
+        mpx_syscalls_move(d->syscalls, d->dir_fd);
     return MPROXY_OK;
 }

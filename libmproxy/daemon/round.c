@@ -29,7 +29,7 @@ static void note(struct mproxy_daemon *d, const char *what, const mproxy_error *
 static void keep_rendezvous(struct mproxy_daemon *d)
 {
     mproxy_error err;
-    if (!mpx_segments_lost(d->segments))
+    if (mpx_daemon_has_rendezvous(d))
         return;
     if (mpx_daemon_remake_rendezvous(d, &err) == MPROXY_OK)
         mpx_log(d, MPROXY_LOG_WARNING, "%s was removed and has been made again",
@@ -146,6 +146,8 @@ void mpx_daemon_round(struct mproxy_daemon *d)
         mpx_gateway_round(d->gateway);
     if (d->direct)
         mpx_direct_end(d->direct, is_idle, d);
+    if (d->syscalls)
+        mpx_syscalls_round(d->syscalls);
     bool written = change_ledger(d, boot_ms, wall_us);
     bool shown = publish(d, wall_us);
     MPX_CRASH_POINT("round.published");

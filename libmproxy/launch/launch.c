@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/utf8.h"
+#include "launch/mark.h"
 #include "segment/rendezvous.h"
 #include "segment/writer.h"
 
@@ -24,6 +26,9 @@ extern char **environ;
 static char **found_environment;
 // The program that watches the command; lives as long as the exporters.
 static const char *tool_path;
+// What the kernel is told instead, where the proxy counts system calls there.
+static struct mpx_mark mark;
+static bool proxy_counts_calls;
 
 __attribute__((format(printf, 2, 3))) static void
 say(const mproxy_launch_options *options, const char *format, ...)
@@ -147,16 +152,24 @@ static void add_exporters(struct mpx_buf *list, const mproxy_launch_options *opt
 static void choose_tool(const mproxy_launch_options *options)
 {
     size_t count = options->exporters ? mproxy_exporters_count(options->exporters) : 0;
+    bool marks = false;
     tool_path = NULL;
     for (size_t i = 0; i < count; i++) {
         const mproxy_exporter *e = mproxy_exporters_get(options->exporters, i);
         if (!e->chosen || !e->tool)
             continue;
-        say(options,
-            tool_path ? "exporter %s is left out: %s watches already" : "exporter %s: %s",
-            e->name, tool_path ? tool_path : e->path);
-        tool_path = tool_path ? tool_path : e->path;
+        if (proxy_counts_calls && strcmp(e->name, "strace") == 0) {
+            say(options, "exporter strace: the proxy counts system calls in the kernel");
+            marks = true;
+        } else if (tool_path) {
+            say(options, "exporter %s is left out: %s watches already", e->name,
+                tool_path);
+        } else {
+            say(options, "exporter %s: %s", e->name, e->path);
+            tool_path = e->path;
+        }
     }
+    proxy_counts_calls = marks;
 }
 
 // What is preloaded into the command is not for the tool that becomes it.
@@ -247,6 +260,25 @@ static mproxy_status set_variables(const mproxy_launch_options *options,
     return set_preload(options, err);
 }
 
+static void fill_mark(const mproxy_job *job, uint32_t rank)
+{
+    const char *const texts[] = {job->jobid,   job->nodelist, job->partition,
+                                 job->cluster, job->run_dir,  job->command};
+    size_t used = 0;
+    memset(&mark, 0, sizeof mark);
+    mark.start_time = job->start_time;
+    mark.size = job->size;
+    mark.rank = rank;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        size_t room = sizeof mark.text - used - 1, length = strlen(texts[i]);
+        bool is_command = i + 1 == sizeof texts / sizeof *texts;
+        if (length > room)
+            length = is_command ? mpx_utf8_cut(texts[i], length, room) : 0;
+        memcpy(mark.text + used, texts[i], length);
+        used += length + 1;
+    }
+}
+
 // Leave a sign of this process where the proxy looks. Whatever fails, the program runs.
 static void meet_proxy(const mproxy_launch_options *options, const char *socket,
                        const mproxy_job *job, uint32_t rank)
@@ -254,12 +286,15 @@ static void meet_proxy(const mproxy_launch_options *options, const char *socket,
     char path[PATH_MAX];
     mproxy_error why = {0};
     int dir, pid = 0;
+    proxy_counts_calls = false;
     if (mpx_rendezvous_path(socket, path, &why) != MPROXY_OK ||
         mpx_rendezvous_open(path, true, &dir, &why) != MPROXY_OK) {
         say(options, "socket %s: nothing is counted: %s", socket, why.text);
         return;
     }
     bool is_live = mpx_rendezvous_is_live(dir, &pid);
+    proxy_counts_calls = is_live && faccessat(dir, MPX_MARK_FILE, F_OK, 0) == 0;
+    fill_mark(job, rank);
     close(dir);
     if (is_live)
         say(options, "socket %s: the proxy lives (pid %d)", socket, pid);
@@ -297,9 +332,8 @@ mproxy_status mproxy_launch_prepare(const mproxy_launch_options *options,
         status = set_job(options, command, &job, &rank, err);
     if (status != MPROXY_OK)
         return status;
+    meet_proxy(options, socket, &job, rank);
     status = set_variables(options, socket, err);
-    if (status == MPROXY_OK)
-        meet_proxy(options, socket, &job, rank);
     mproxy_job_clear(&job);
     return status;
 }
@@ -383,6 +417,8 @@ static void exec_tool(char *const command[])
 mproxy_status mproxy_launch_exec(char *const command[], int *exit_status,
                                  mproxy_error *err)
 {
+    if (proxy_counts_calls)
+        prctl(MPX_MARK_OPTION, &mark, 0, 0, 0);
     if (tool_path)
         exec_tool(command);
     execvp(command[0], command);

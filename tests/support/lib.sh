@@ -74,6 +74,11 @@ need() {
             [ "$(id -u)" = 0 ] && unshare --net true 2>/dev/null ||
                 skip netns "network namespaces can't be made"
             ;;
+        ebpf)
+            [ "$(id -u)" = 0 ] || skip ebpf "not root"
+            [ -e "$LIB/mproxy/ebpf.so" ] || skip ebpf "it was left out of the build"
+            [ -r /sys/kernel/btf/vmlinux ] || skip ebpf "the kernel has no type information"
+            ;;
         root) [ "$(id -u)" = 0 ] || skip root "not root" ;;
         compiler) command -v "${CC:-cc}" >/dev/null || skip compiler "no C compiler" ;;
         browser) command -v chromium >/dev/null || skip browser "no chromium" ;;

@@ -98,6 +98,9 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
     case OPT_INHIBIT:
         o->no_profiles = 1;
         break;
+    case OPT_EBPF:
+        o->ebpf = 1;
+        break;
     case OPT_LOG:
         return take_level(argument, why);
     case OPT_TRACE:

@@ -22,15 +22,15 @@ struct tracee *tracee_find(pid_t tid)
 
 struct tracee *tracee_find_or_add(pid_t tid)
 {
-    struct tracee **at = place_of(tid);
-    if (*at)
-        return *at;
-    struct tracee *t = calloc(1, sizeof *t);
+    struct tracee *t = tracee_find(tid);
+    if (t)
+        return t;
+    t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
     t->tid = tid;
     t->call = NO_CALL;
-    *at = t;
+    *place_of(tid) = t;
     count++;
     return t;
 }
