@@ -52,6 +52,24 @@ grep -q "$PROXY_PID" "$TMP/second" || fail "no pid in: $(cat "$TMP/second")"
 kill $SLEEP
 wait_for "the profile of the job" get '/profiles/get?jobid=middle'
 
+# What is in the rendezvous is removed, but not the directory.
+"$BIN/proxy_run" -u "$SOCKET" -j half -- sleep 60 &
+SLEEP=$!
+kill_later $SLEEP
+wait_for "the job" value has_started half
+get '/accumulate?key=half_total&value=1' >/dev/null
+wait_for "the counter" value half_total
+rm -rf "$(rendezvous "$SOCKET")"/*
+wait_for "its state" test -e "$(rendezvous "$SOCKET")/state/ledger"
+timeout 20 "$BIN/proxy-v2" -p 0 -u "$SOCKET" -t "$TMP/x" 2>"$TMP/second" &&
+    fail "a second proxy started"
+grep -q "$PROXY_PID" "$TMP/second" || fail "no pid in: $(cat "$TMP/second")"
+get '/accumulate?key=half_total&value=1' >/dev/null
+wait_for "being well" get /-/ready
+kill $SLEEP
+wait_for "the profile of the job" get '/profiles/get?jobid=half'
+want "a counter of before" "$(value half_total)" 2
+
 # The socket file is removed.
 rm "$SOCKET"
 wait_for "the socket" test -S "$SOCKET"
