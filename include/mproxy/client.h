@@ -7,7 +7,8 @@
  * waits or takes a lock, and goes on unharmed when there is no proxy.
  *
  * Threads: any thread may call any function, signal handlers included, except where a
- *          function says otherwise.
+ *          function says otherwise. The first call of a process asks malloc() for memory: a
+ *          handler of a process that does not run under proxy_run must not be the first.
  * Memory:  handles live as long as the process and are never freed. A handle is never
  *          NULL: one that could not be had counts nothing, so that the caller need not test.
  * fork:    the child goes on with the same handles and counts for itself, from zero; so does
