@@ -1,27 +1,34 @@
 // Saving finished jobs: the archive under the prefix, and what may be released for it.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "daemon/daemon_private.h"
 
 enum { RETRY_MS = 10000 }; // between two tries to open the archive
 
-// Make the directories above the last one.
-static void make_parents(const char *path)
+// Make the directories above the last one, which is made for the first profile.
+static mproxy_status make_parents(const char *path, mproxy_error *err)
 {
     char part[PATH_MAX];
     snprintf(part, sizeof part, "%s", path);
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        // What can't be made shows when the archive is opened.
         (void)mkdir(part, 0700);
         *slash = '/';
     }
+    *strrchr(part, '/') = '\0';
+    // Said now, not when the first job has ended.
+    if (access(path, F_OK) != 0 &&
+        faccessat(AT_FDCWD, part, W_OK | X_OK, AT_EACCESS) != 0)
+        return mpx_fail_errno(err, "%s", part);
+    return MPROXY_OK;
 }
 
 static void on_damaged(void *arg, const char *path, const mproxy_error *why)
@@ -39,8 +46,9 @@ static void open_archive(struct mproxy_daemon *d, int64_t boot_ms)
     mproxy_archive *archive = atomic_load(&d->archive);
     mproxy_status status = MPROXY_OK;
     if (!archive) {
-        make_parents(d->profiles_path);
-        status = mproxy_archive_open(d->profiles_path, on_damaged, d, &archive, &err);
+        status = make_parents(d->profiles_path, &err);
+        if (status == MPROXY_OK)
+            status = mproxy_archive_open(d->profiles_path, on_damaged, d, &archive, &err);
         if (status == MPROXY_OK)
             atomic_store(&d->archive, archive);
     }

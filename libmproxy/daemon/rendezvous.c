@@ -62,10 +62,17 @@ mproxy_status mpx_daemon_take_rendezvous(struct mproxy_daemon *d, mproxy_error *
 {
     struct opened o;
     mproxy_status status = mpx_rendezvous_path(d->socket_path, d->dir_path, err);
-    if (status == MPROXY_OK)
-        status = take(d->dir_path, &o, err);
+    mproxy_error why;
+    if (status != MPROXY_OK)
+        return status;
+    status = take(d->dir_path, &o, &why);
     if (status == MPROXY_OK)
         keep(d, &o);
+    else if (status == MPROXY_E_BUSY)
+        mpx_fail(err, status, "socket '%.200s': %s: choose another with -u",
+                 d->socket_path, why.text);
+    else if (err)
+        *err = why;
     return status;
 }
 

@@ -23,7 +23,8 @@ refuses() {
 }
 refuses 1 "port $PORT is in use by proxy-v2 (pid $FIRST): choose another with -p" \
     -p "$PORT" --listen 127.0.0.1 -u "$TMP/other.socket" -t "$TMP/other"
-refuses 1 "$FIRST" -p 0 --listen 127.0.0.1 -u "$SOCKET" -t "$TMP/other"
+refuses 1 "socket '$SOCKET': a proxy lives there already: pid $FIRST: choose another with -u" \
+    -p 0 --listen 127.0.0.1 -u "$SOCKET" -t "$TMP/other"
 get /-/ready >/dev/null || fail "the first proxy was disturbed"
 [ -S "$SOCKET" ] || fail "the socket of a live proxy was removed"
 refuses 1 "another kind of file" -p 0 -u "$LOG" -t "$TMP/other"
@@ -34,6 +35,8 @@ refuses 2 "--port" -p 70000
 refuses 2 "--port" -p abc
 refuses 2 "--sampling-period" -S 1
 refuses 2 "--log-level" --log-level loud
+refuses 2 "--sub-proxies '': empty" -s ''
+refuses 2 "--root-proxy '': empty" -p 0 -r ''
 refuses 2 "" --no-such-option
 refuses 2 "" word
 

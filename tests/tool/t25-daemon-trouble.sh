@@ -25,6 +25,11 @@ grep -q "all is well again" "$LOG" || fail "the log does not say that it is well
     fail "an unfinished file is left"
 stop_proxy
 
+# One that can't be made is told before a job needs it.
+start_proxy -t /proc/none
+wait_for "a sentence about the prefix" not_ready "profiles can't be saved: /proc/none"
+stop_proxy
+
 # The rendezvous is removed in the middle of a job.
 start_proxy -t "$TMP/prefix" --linger 300
 "$BIN/proxy_run" -u "$SOCKET" -j middle -- sleep 60 &

@@ -103,6 +103,13 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
         break;
     case OPT_LOG:
         return take_level(argument, why);
+    case OPT_SUBS:
+    case OPT_ROOT:
+    case OPT_ROOT_DIR:
+    case OPT_TOKEN: {
+        const char *unused;
+        return take_text(argument, &unused, why);
+    }
     case OPT_TRACE:
     case OPT_BRANCHES:
         return tool_number(argument, 0, 1000000, &number, why);
