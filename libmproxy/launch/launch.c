@@ -342,6 +342,8 @@ static mproxy_status refuse(const char *program, int *exit_status, mproxy_error 
 {
     bool is_absent = errno == ENOENT || errno == ENOTDIR;
     *exit_status = is_absent ? 127 : 126;
+    if (!*program)
+        return mpx_fail(err, MPROXY_E_NOTFOUND, "the command's name is empty");
     if (is_absent && !strchr(program, '/'))
         return mpx_fail(err, MPROXY_E_NOTFOUND, "%.150s: not found in PATH", program);
     // The kernel says "no such file" of a script's interpreter and of a loader too.

@@ -42,9 +42,20 @@ fails 2 "longer than 512 bytes" -j "$(printf '%0600d' 0)" true
 : >"$TMP/plain"
 fails 127 "no-such-program: not found in PATH" no-such-program
 fails 127 "/no/such/program: No such file" /no/such/program
+fails 127 "the command's name is empty" ''
 fails 126 "Permission denied" "$TMP/plain"
 fails 126 "Is a directory" "$TMP"
 [ ! -e "$(rendezvous "$SOCKET")" ] || fail "a refused command left a rendezvous"
+
+# For programs.
+"$run" -l --format json >"$TMP/json"
+for text in '{"name":"process","path":"'"$LIB"'/libmetricproxy-exporter-process.so"' \
+    '"default":true}'; do
+    grep -qF -- "$text" "$TMP/json" || fail "no '$text' in: $(cat "$TMP/json")"
+done
+want "items" "$(grep -c '"name"' "$TMP/json")" "$(wc -l <"$TMP/list")"
+want "--format table" "$("$run" --format table -l)" "$(cat "$TMP/list")"
+fails 2 "--format 'xml': table or json was expected" --format xml -l
 
 # Options end at the first word that is none, or at --.
 want "options of the command" "$("$run" -u "$SOCKET" echo -l -j main)" "-l -j main"

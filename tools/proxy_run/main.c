@@ -12,6 +12,7 @@ struct settings {
     mproxy_launch_options launch;
     mproxy_exporters *exporters;
     bool list;
+    bool as_json;
     bool unknown_exporter; // told already; the list follows
 };
 
@@ -26,6 +27,34 @@ static void print_exporters(const struct settings *s, FILE *out)
     size_t count = s->exporters ? mproxy_exporters_count(s->exporters) : 0;
     for (size_t i = 0; i < count; i++)
         fprintf(out, " - %s\n", mproxy_exporters_get(s->exporters, i)->name);
+}
+
+static void print_json_text(const char *text)
+{
+    putchar('"');
+    for (; *text; text++)
+        if (*text == '"' || *text == '\\')
+            printf("\\%c", *text);
+        else if ((unsigned char)*text < ' ')
+            printf("\\u%04x", (unsigned)*text);
+        else
+            putchar(*text);
+    putchar('"');
+}
+
+static void print_exporters_json(const struct settings *s)
+{
+    size_t count = s->exporters ? mproxy_exporters_count(s->exporters) : 0;
+    putchar('[');
+    for (size_t i = 0; i < count; i++) {
+        const mproxy_exporter *e = mproxy_exporters_get(s->exporters, i);
+        fputs(i ? ",\n{\"name\":" : "\n{\"name\":", stdout);
+        print_json_text(e->name);
+        fputs(",\"path\":", stdout);
+        print_json_text(e->path);
+        printf(",\"default\":%s}", e->opt_in ? "false" : "true");
+    }
+    puts("\n]");
 }
 
 static void choose(struct settings *s, const char *names)
@@ -51,6 +80,10 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
     case OPT_LIST:
         s->list = true;
         return true;
+    case OPT_FORMAT:
+        s->as_json = strcmp(argument, "json") == 0;
+        snprintf(why, TOOL_WHY, "table or json was expected");
+        return s->as_json || strcmp(argument, "table") == 0;
     case OPT_JOBID:
         s->launch.jobid = argument;
         return true;
@@ -69,7 +102,10 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
 
 static int list_exporters(const struct settings *s)
 {
-    print_exporters(s, stdout);
+    if (s->as_json)
+        print_exporters_json(s);
+    else
+        print_exporters(s, stdout);
     return s->exporters && fflush(stdout) == 0 ? TOOL_OK : TOOL_FAILED;
 }
 
