@@ -163,14 +163,22 @@ static mproxy_status check_bounds(const char *name, const double *bounds, size_t
     return MPROXY_OK;
 }
 
+// Bounds 1, 2, 4, ..., however many: the bucket is found without a search.
+static bool are_powers(const double *bounds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (i >= POWERS || bounds[i] != (double)(UINT64_C(1) << i))
+            return false;
+    return true;
+}
+
 mproxy_histogram *mproxy_histogram_get(const char *name, const char *doc,
                                        const double *bounds, size_t count,
                                        mproxy_error *err)
 {
     struct mpx_handle wish = {.kind = MPX_DEF_HISTOGRAM, .name = name, .scale = 1};
     double powers[POWERS];
-    wish.powers = !bounds && count == 0;
-    if (wish.powers) {
+    if (!bounds && count == 0) {
         for (int i = 0; i < POWERS; i++)
             powers[i] = (double)(UINT64_C(1) << i);
         bounds = powers;
@@ -180,6 +188,7 @@ mproxy_histogram *mproxy_histogram_get(const char *name, const char *doc,
     }
     wish.bounds = bounds;
     wish.bound_count = (uint32_t)count;
+    wish.powers = are_powers(bounds, count);
     struct mpx_handle *found = declare(&wish, doc, err);
     return found ? (mproxy_histogram *)found : &no_histogram;
 }
