@@ -55,6 +55,7 @@ if [ -s "$build_dir/left-out.txt" ]; then
 fi
 case :$PATH: in
 *:"$prefix/bin":*) ;;
-*) echo "For your shell: export PATH=\"$prefix/bin:\$PATH\"" ;;
+*) echo "For your shell: export PATH=\"$prefix/bin:\$PATH\""
+    echo "To compile with it: export PKG_CONFIG_PATH=\"$prefix/lib/pkgconfig\"" ;;
 esac
 echo 'Sucessfully deployed'

@@ -24,7 +24,7 @@ mount -t tmpfs world /dev/shm
 mount -t tmpfs world /tmp
 export HOME=/mnt/own/home PATH="/mnt/own/prefix/bin:$PATH"
 export PKG_CONFIG_PATH=/mnt/own/prefix/lib/pkgconfig
-export LD_LIBRARY_PATH=/mnt/own/prefix/lib
+unset LD_LIBRARY_PATH
 unset PROXY_PATH PROXY_JOB_ID
 cd /mnt/source
 sh -eux /mnt/own/session
