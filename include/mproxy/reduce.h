@@ -154,6 +154,11 @@ MPROXY_API int mproxy_ledger_is_pending(const mproxy_ledger *ledger, const char 
 MPROXY_API void mproxy_ledger_unlink_pending(
     mproxy_ledger *ledger, int (*unlink_one)(void *arg, const char *segment), void *arg);
 
+/** Share numbers from `first` on and below `end`. */
+typedef struct mproxy_span {
+    uint64_t first, end;
+} mproxy_span;
+
 /** A source: identity, order and cumulative state. Plain; pointers are borrowed. */
 typedef struct mproxy_source {
     uint8_t directory[16];
@@ -171,7 +176,7 @@ typedef struct mproxy_source {
     int64_t silent_ms; /**< since that last sign of life */
     /* base only */
     size_t absorbed_count;
-    const uint64_t *absorbed; /**< numbers of shares it holds, rising */
+    const mproxy_span *absorbed; /**< numbers of shares it holds: rising, with gaps */
     /* state: parallel arrays */
     size_t count;
     const mproxy_metric *const *metrics;

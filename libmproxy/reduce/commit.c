@@ -8,6 +8,7 @@
 
 #include "base/crash.h"
 #include "base/err.h"
+#include "reduce/numbers.h"
 #include "reduce/state.h"
 #include "reduce/state_file.h"
 
@@ -48,14 +49,14 @@ void mpx_ledger_mark_seals(struct mproxy_ledger *l)
 // The base and its set as they will be once the released shares are in it.
 struct absorption {
     struct mpx_vector base;
-    uint64_t *numbers;
+    mproxy_span *spans;
     size_t count, room;
 };
 
 static void absorption_fini(struct absorption *a)
 {
     mpx_vector_fini(&a->base);
-    free(a->numbers);
+    free(a->spans);
     *a = (struct absorption){0};
 }
 
@@ -74,13 +75,7 @@ static bool absorb_share(struct absorption *a, const struct mpx_share *s)
         if (a->base.shown[slot].ts_us < s->vector.shown[i].ts_us)
             a->base.shown[slot].ts_us = s->vector.shown[i].ts_us;
     }
-    // Kept sorted; numbers mostly rise, so this mostly appends.
-    size_t at = a->count++;
-    while (at > 0 && a->numbers[at - 1] > s->number) {
-        a->numbers[at] = a->numbers[at - 1];
-        at--;
-    }
-    a->numbers[at] = s->number;
+    mpx_spans_add(a->spans, &a->count, s->number);
     return true;
 }
 
@@ -96,13 +91,13 @@ static uint32_t count_released(const struct mproxy_ledger *l)
 static bool absorption_init(struct mproxy_ledger *l, struct absorption *a)
 {
     *a = (struct absorption){.room = l->absorbed_count + count_released(l)};
-    a->numbers = malloc((a->room + 1) * sizeof *a->numbers);
-    if (!a->numbers || !mpx_vector_copy(&l->base->vector, &a->base)) {
+    a->spans = malloc((a->room + 1) * sizeof *a->spans);
+    if (!a->spans || !mpx_vector_copy(&l->base->vector, &a->base)) {
         absorption_fini(a);
         return false;
     }
     if (l->absorbed_count)
-        memcpy(a->numbers, l->absorbed, l->absorbed_count * sizeof *a->numbers);
+        memcpy(a->spans, l->absorbed, l->absorbed_count * sizeof *a->spans);
     a->count = l->absorbed_count;
     bool ok = true;
     for (uint32_t i = 0; ok && i < l->share_count; i++)
@@ -125,7 +120,7 @@ static void absorption_apply(struct mproxy_ledger *l, struct absorption *a)
     mpx_vector_fini(&l->base->vector);
     free(l->absorbed);
     l->base->vector = a->base;
-    l->absorbed = a->numbers;
+    l->absorbed = a->spans;
     l->absorbed_count = a->count;
     l->absorbed_room = a->room;
     uint32_t kept = 0;
@@ -188,7 +183,7 @@ mproxy_status mpx_ledger_commit(struct mproxy_ledger *l, mproxy_error *err)
     struct absorption a = {0};
     bool absorbing = count_released(l) > 0 && absorption_init(l, &a);
     if (absorbing) {
-        view = (struct mpx_state_view){&a.base, a.numbers, a.count};
+        view = (struct mpx_state_view){&a.base, a.spans, a.count};
         l->dirty = true;
     } else
         clear_releases(l);

@@ -13,7 +13,7 @@ struct mpx_held {
     const mproxy_metric **metrics, **node_metrics;
     mproxy_value *values, *node_values;
     mproxy_ranks *ranks;
-    uint64_t *absorbed;
+    mproxy_span *absorbed;
     uint64_t heard; // publication before which it was last put
     bool changed;   // since the last publication
     bool reshaped;  // its metrics are others

@@ -37,7 +37,7 @@ struct mproxy_ledger {
     struct mpx_share *base;
     struct mpx_share **shares; // rising by number
     uint32_t share_count, share_room;
-    uint64_t *absorbed; // rising
+    mproxy_span *absorbed; // numbers of shares, rising
     size_t absorbed_count, absorbed_room;
     struct mpx_pending pending;
     uint32_t pending_on_disk;

@@ -66,8 +66,8 @@ static bool is_absorbed(const struct mproxy_reduction *r, const mproxy_source *s
     if (s->number == MPROXY_SHARE_BASE || s->number == MPROXY_SHARE_NODE)
         return false;
     const struct mpx_held *base = find(r, s->directory, MPROXY_SHARE_BASE);
-    return base && mpx_numbers_have(base->source.absorbed, base->source.absorbed_count,
-                                    s->number);
+    return base &&
+           mpx_spans_have(base->source.absorbed, base->source.absorbed_count, s->number);
 }
 
 static void drop(struct mproxy_reduction *r, struct mpx_held *h)
@@ -76,18 +76,24 @@ static void drop(struct mproxy_reduction *r, struct mpx_held *h)
     r->regroup = true;
 }
 
-// Drop the shares that a base has newly absorbed.
-static void drop_absorbed(struct mproxy_reduction *r, const uint64_t *before,
-                          size_t before_count, const struct mpx_held *base)
+static void drop_absorbed(struct mproxy_reduction *r, const struct mpx_held *base)
 {
     const mproxy_source *s = &base->source;
-    for (size_t i = 0; i < s->absorbed_count; i++) {
-        if (mpx_numbers_have(before, before_count, s->absorbed[i]))
-            continue;
-        struct mpx_held *h = find(r, s->directory, s->absorbed[i]);
-        if (h)
+    for (size_t i = 0; i < r->held_count; i++) {
+        struct mpx_held *h = r->held[i];
+        if (!h->dropped && mpx_held_is_share(h) &&
+            memcmp(h->source.directory, s->directory, sizeof s->directory) == 0 &&
+            mpx_spans_have(s->absorbed, s->absorbed_count, h->source.number))
             drop(r, h);
     }
+}
+
+static bool same_absorbed(const mproxy_source *a, const mproxy_source *b)
+{
+    return a->absorbed_count == b->absorbed_count &&
+           (a->absorbed_count == 0 ||
+            memcmp(a->absorbed, b->absorbed, a->absorbed_count * sizeof *a->absorbed) ==
+                0);
 }
 
 static bool reserve_held(struct mproxy_reduction *r)
@@ -121,31 +127,20 @@ static mproxy_status put_new(struct mproxy_reduction *r, const mproxy_source *so
     r->held[r->held_count++] = h;
     r->unsorted = r->regroup = true;
     if (source->number == MPROXY_SHARE_BASE)
-        drop_absorbed(r, NULL, 0, h);
+        drop_absorbed(r, h);
     return MPROXY_OK;
 }
 
 static mproxy_status put_later(struct mproxy_reduction *r, struct mpx_held *h,
                                const mproxy_source *source, mproxy_error *err)
 {
-    // The set held is freed when the new one is taken: what was in it is looked up before.
-    uint64_t *before = NULL;
-    size_t before_count = h->source.absorbed_count;
-    if (before_count && source->absorbed_count != before_count) {
-        before = malloc(before_count * sizeof *before);
-        if (!before)
-            return no_memory(err);
-        memcpy(before, h->absorbed, before_count * sizeof *before);
-    }
-    bool grew = source->absorbed_count != before_count;
-    bool taken = mpx_held_take(h, source, &r->regroup);
-    if (taken) {
-        r->stats.dropped_values += mpx_held_clean(h);
-        if (grew)
-            drop_absorbed(r, before, before ? before_count : 0, h);
-    }
-    free(before);
-    return taken ? MPROXY_OK : no_memory(err);
+    bool grew = !same_absorbed(&h->source, source);
+    if (!mpx_held_take(h, source, &r->regroup))
+        return no_memory(err);
+    r->stats.dropped_values += mpx_held_clean(h);
+    if (grew)
+        drop_absorbed(r, h);
+    return MPROXY_OK;
 }
 
 mproxy_status mproxy_reduction_put(mproxy_reduction *r, const mproxy_source *source,

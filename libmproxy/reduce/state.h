@@ -4,7 +4,7 @@
 //     body; what follows the body is reserve and means nothing.
 //
 // The body: directory id, boot id, epoch, next share number, refused, the metrics that
-// occur, pending names, absorbed numbers as ranges, the base, the shares.
+// occur, pending names, absorbed numbers as spans, the base, the shares.
 #ifndef MPX_REDUCE_STATE_H
 #define MPX_REDUCE_STATE_H
 
@@ -17,7 +17,7 @@ enum { MPX_STATE_HEAD = 24 };
 // What a state is to say instead of what the ledger holds: an absorption that is only tried.
 struct mpx_state_view {
     const struct mpx_vector *base;
-    const uint64_t *absorbed;
+    const mproxy_span *absorbed;
     size_t absorbed_count;
 };
 

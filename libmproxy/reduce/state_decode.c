@@ -143,39 +143,22 @@ static bool get_pending(struct decoder *d)
     return !d->c.bad;
 }
 
-static bool add_absorbed(struct decoder *d, uint64_t first, uint64_t count)
-{
-    struct mproxy_ledger *l = d->l;
-    size_t need = l->absorbed_count + (size_t)count;
-    if (need > l->absorbed_room) {
-        size_t room = need + need / 2;
-        uint64_t *numbers = realloc(l->absorbed, room * sizeof *numbers);
-        if (!numbers)
-            return fail_memory(d);
-        l->absorbed = numbers;
-        l->absorbed_room = room;
-    }
-    for (uint64_t i = 0; i < count; i++)
-        l->absorbed[l->absorbed_count++] = first + i;
-    return true;
-}
-
-// Ranges are as long as they say, not as the bytes they take: bounded apart.
 static bool get_absorbed(struct decoder *d)
 {
-    enum { ABSORBED_MAX = 1 << 24 };
-    size_t ranges = mpx_get_count(&d->c, 2);
-    uint64_t end = 0;
-    for (size_t i = 0; i < ranges && !d->c.bad; i++) {
-        uint64_t gap = mpx_get_u64(&d->c), count = mpx_get_u64(&d->c);
-        uint64_t limit = d->l->next_number;
-        if (count == 0 || end > limit || gap > limit - end || count > limit - end - gap ||
-            count > ABSORBED_MAX - d->l->absorbed_count || end + gap == 0 ||
-            (i > 0 && gap == 0))
+    struct mproxy_ledger *l = d->l;
+    size_t count = mpx_get_count(&d->c, 2);
+    l->absorbed = malloc((count + 1) * sizeof *l->absorbed);
+    if (!l->absorbed)
+        return fail_memory(d);
+    l->absorbed_room = count;
+    uint64_t end = 0, limit = l->next_number;
+    for (size_t i = 0; i < count && !d->c.bad; i++) {
+        uint64_t gap = mpx_get_u64(&d->c), length = mpx_get_u64(&d->c);
+        if (length == 0 || end > limit || gap > limit - end ||
+            length > limit - end - gap || gap == 0)
             return fail(d);
-        if (!add_absorbed(d, end + gap, count))
-            return false;
-        end += gap + count;
+        l->absorbed[l->absorbed_count++] = (mproxy_span){end + gap, end + gap + length};
+        end += gap + length;
     }
     return !d->c.bad;
 }
@@ -374,7 +357,7 @@ static bool get_shares(struct decoder *d)
     for (size_t i = 0; i < count && !d->c.bad; i++) {
         uint64_t number = mpx_get_u64(&d->c);
         if (number <= before || number >= l->next_number ||
-            mpx_numbers_have(l->absorbed, l->absorbed_count, number))
+            mpx_spans_have(l->absorbed, l->absorbed_count, number))
             return fail(d);
         before = number;
         struct mpx_share *s =

@@ -163,21 +163,14 @@ static void put_share(struct mproxy_ledger *l, const struct mpx_share *s)
     put_node(l, &s->node);
 }
 
-static void put_absorbed(struct mpx_buf *b, const uint64_t *numbers, size_t count)
+static void put_absorbed(struct mpx_buf *b, const mproxy_span *spans, size_t count)
 {
-    size_t ranges = 0;
-    for (size_t i = 0; i < count; i++)
-        ranges += i == 0 || numbers[i] != numbers[i - 1] + 1;
-    mpx_put_u64(b, ranges);
-    uint64_t end = 0; // one past the range before
-    for (size_t i = 0; i < count;) {
-        size_t n = 1;
-        while (i + n < count && numbers[i + n] == numbers[i] + n)
-            n++;
-        mpx_put_u64(b, numbers[i] - end);
-        mpx_put_u64(b, n);
-        end = numbers[i] + n;
-        i += n;
+    mpx_put_u64(b, count);
+    uint64_t end = 0; // of the span before
+    for (size_t i = 0; i < count; i++) {
+        mpx_put_u64(b, spans[i].first - end);
+        mpx_put_u64(b, spans[i].end - spans[i].first);
+        end = spans[i].end;
     }
 }
 

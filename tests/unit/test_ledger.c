@@ -338,12 +338,52 @@ START_TEST(a_released_share_is_absorbed_into_the_base)
     ck_assert_double_eq(total_of(base, "hits_total"), 3);
     ck_assert_ptr_null(value_of(base, "level"));
     ck_assert_uint_eq(base->absorbed_count, 1);
-    ck_assert_uint_eq(base->absorbed[0], 1);
+    ck_assert_uint_eq(base->absorbed[0].first, 1);
+    ck_assert_uint_eq(base->absorbed[0].end, 2);
     fixture_restart(&f);
     idle_rounds(&f, 1);
     base = source_of(&f, MPROXY_SHARE_BASE);
     ck_assert_double_eq(total_of(base, "hits_total"), 3);
     ck_assert_uint_eq(base->absorbed_count, 1);
+}
+END_TEST
+
+static void release(uint64_t share)
+{
+    f.now += 1000;
+    round_begin(&f);
+    ck_assert_int_eq(mproxy_ledger_release(f.ledger, share), MPROXY_OK);
+    ck_assert_int_eq(mproxy_ledger_round_end(f.ledger, NULL), MPROXY_OK);
+}
+
+START_TEST(absorbed_shares_are_one_span_however_many)
+{
+    static const uint64_t order[] = {3, 1, 5, 2, 4, 8, 7, 6};
+    static const size_t spans[] = {1, 2, 3, 2, 1, 2, 2, 1};
+    struct person people[8];
+    const char *const jobs[8] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    for (uint64_t i = 0; i < 8; i++) {
+        person_init(&f, &people[i], i + 1, jobs[i]);
+        person_count(&people[i], HITS, 1);
+        person_end(&f, &people[i]);
+        ROUND(&f, &people[i]);
+    }
+    idle_rounds(&f, 4);
+
+    for (size_t i = 0; i < 8; i++) {
+        release(order[i]);
+        ck_assert_uint_eq(source_of(&f, MPROXY_SHARE_BASE)->absorbed_count, spans[i]);
+        if (i == 5) {
+            fixture_restart(&f);
+            idle_rounds(&f, 1);
+            ck_assert_uint_eq(source_of(&f, MPROXY_SHARE_BASE)->absorbed_count, spans[i]);
+        }
+    }
+
+    const mproxy_source *base = source_of(&f, MPROXY_SHARE_BASE);
+    ck_assert_uint_eq(base->absorbed[0].first, 1);
+    ck_assert_uint_eq(base->absorbed[0].end, 9);
+    ck_assert_double_eq(total_of(base, "hits_total"), 8);
 }
 END_TEST
 
@@ -574,6 +614,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_layout_is_forgotten_and_another_takes_its_place);
     tcase_add_test(c, two_users_with_one_job_id_have_two_shares);
     tcase_add_test(c, a_released_share_is_absorbed_into_the_base);
+    tcase_add_test(c, absorbed_shares_are_one_span_however_many);
     tcase_add_test(c, an_open_share_is_not_released);
     tcase_add_test(c, share_numbers_are_never_used_again);
     tcase_add_test(c, gauges_merge_the_last_value_of_each_process_dead_or_alive);

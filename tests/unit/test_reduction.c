@@ -195,7 +195,7 @@ END_TEST
 START_TEST(an_absorbed_share_counts_once_whichever_arrives_first)
 {
     struct maker base, share, late;
-    uint64_t absorbed[] = {1, 2};
+    mproxy_span absorbed[] = {{1, 3}};
     make(&base, 1, 1, MPROXY_SHARE_BASE, 1);
     make_share(&share, 1, 1, 1, "j", 10);
     share.source.sealed = 1;
@@ -204,7 +204,7 @@ START_TEST(an_absorbed_share_counts_once_whichever_arrives_first)
     publish();
 
     base.source.absorbed = absorbed;
-    base.source.absorbed_count = 2;
+    base.source.absorbed_count = 1;
     put_next(&base, 21);
     make_share(&late, 1, 1, 2, "k", 10);
     put(&late);
@@ -221,7 +221,7 @@ END_TEST
 START_TEST(a_job_with_an_absorbed_share_leaves_the_list_and_stays_in_main)
 {
     struct maker base, s1, s2;
-    uint64_t absorbed[] = {1};
+    mproxy_span absorbed[] = {{1, 2}};
     make(&base, 1, 1, MPROXY_SHARE_BASE, 0);
     make_share(&s1, 1, 1, 1, "j", 10);
     make_share(&s2, 2, 2, 1, "j", 20);
@@ -248,7 +248,7 @@ END_TEST
 START_TEST(a_job_that_goes_on_after_its_profile_shows_its_newer_shares)
 {
     struct maker base, s1, s2;
-    uint64_t absorbed[] = {1};
+    mproxy_span absorbed[] = {{1, 2}};
     make(&base, 1, 1, MPROXY_SHARE_BASE, 0);
     make_share(&s1, 1, 1, 1, "j", 10);
     make_share(&s2, 1, 1, 2, "j", 3);

@@ -30,7 +30,7 @@ static void teardown(void)
 static mproxy_status put(uint8_t d, uint64_t number, uint64_t sequence, double total,
                          size_t absorbed_count)
 {
-    static const uint64_t absorbed[] = {1, 2, 3};
+    static const mproxy_span absorbed[] = {{1, 2}, {3, 4}, {5, 6}};
     mproxy_value value = mproxy_value_counter(total, 1);
     mproxy_job job = {.jobid = number == 1 ? "j" : "k",
                       .command = "",
