@@ -110,6 +110,7 @@ class Round:
         elif what == "revive":
             if not node.lives():
                 node.start(a)
+            node.job_values("main")
         elif self.client(a):
             client = self.client(a)
             if what == "send":

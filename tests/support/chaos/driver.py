@@ -243,6 +243,7 @@ class Node:
         self.extra = {}  # of no job
         self.main = {}   # sums of what was checked so far
         self.numbers = 0
+        self.highest, self.steps_back = {}, []  # of main, whichever proxy shows it
         atexit.register(self.bury)
 
     def bury(self):
@@ -373,7 +374,20 @@ class Node:
     def job_values(self, jobid, ask=None):
         status, body = (ask or self.ask)(
             "/job?job=" + urllib.parse.quote(jobid, safe=""))
-        return self.values(json.loads(body)["counters"]) if status == 200 else None
+        values = self.values(json.loads(body)["counters"]) if status == 200 else None
+        if values and jobid == "main":
+            self.watch(values)
+        return values
+
+    def watch(self, values):
+        """What is shown in main never steps back, nor is anything missing from it."""
+        for name, value in values.items():
+            if self.is_ours(name) and isinstance(value, (int, float)):
+                self.highest[name] = max(self.highest.get(name, 0), value)
+        for name, highest in self.highest.items():
+            if values.get(name, 0) < highest:
+                self.steps_back.append(f"main: {name} stepped back from {highest} to "
+                                       f"{values.get(name)}")
 
     def shown(self, name, jobid):
         values = self.job_values(jobid)
@@ -406,7 +420,13 @@ class Node:
                 yield name
 
     def is_settled(self):
-        return not any(self.segments()) and self.running() == set()
+        """All is folded, sealed, stored and released. That the list of jobs is empty says
+        less: a run that goes on after a share was released may be sealed and not listed."""
+        if any(self.segments()):
+            return False
+        shown = self.job_values("main") or {}
+        return all(shown.get(f"mproxy_{kind}_shares") == (1, 0)
+                   for kind in ("open", "sealed"))
 
     def settle(self):
         """Until all jobs are stored and released, whatever kills the proxy meanwhile."""
@@ -448,6 +468,7 @@ class Node:
                 if isinstance(value, (int, float)) and self.is_ours(name):
                     sums[name] = sums.get(name, 0) + value
         faults += self.check_main(sums)
+        faults += self.steps_back[:5]
         self.jobs = []
         return faults
 
