@@ -77,6 +77,17 @@ head -n 1 "$LOG" | grep -q '^Proxy webserver listening on http://' || fail "firs
 stop_proxy INT
 want "exit status" "$STATUS" 0
 
+# Closed standard streams: what is meant for them goes nowhere else.
+"$BIN/proxy-v2" -p 0 --listen 127.0.0.1 -u "$TMP/closed.socket" -t "$TMP/closed" -S 100 \
+    <&- >&- 2>&- &
+CLOSED=$!
+kill_later $CLOSED
+wait_for "its socket" test -S "$TMP/closed.socket"
+for stream in 0 1 2; do
+    want "stream $stream" "$(readlink /proc/$CLOSED/fd/$stream)" /dev/null
+done
+kill $CLOSED
+
 # Without profiles a job that has ended leaves, and its sums stay.
 SOCKET=$TMP/fourth.socket
 start_proxy -t "$TMP/fourth" -i --linger 0

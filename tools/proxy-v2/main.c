@@ -1,9 +1,11 @@
 // proxy-v2: options, signals and the daemon of the library.
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <mproxy/daemon.h>
 
@@ -137,6 +139,26 @@ static void handle_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+// Where a standard stream is closed, the next file takes its number, and what is meant for
+// people would be written into it: into one of the event loop's, say.
+static void keep_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+// What is taken is told with the option that chooses another.
+static const char *hint_of(const mproxy_error *err)
+{
+    return err->status == MPROXY_E_BUSY
+               ? NULL
+               : "-p and --listen choose another address, -u another socket";
+}
+
 // A few threads that allocate little: one arena for all keeps the daemon small.
 static void keep_small(void)
 {
@@ -150,13 +172,14 @@ int main(int argc, char **argv)
     struct settings s = {.daemon = {.struct_size = sizeof s.daemon, .log = log_line}};
     mproxy_error err;
     int status = TOOL_OK;
+    keep_streams();
     if (tool_parse(&this_tool, argc, argv, take, &s, &status) < 0)
         return status;
     keep_small();
     say_what_is_without_effect(&s);
     if (mproxy_daemon_open(&s.daemon, &running, &err) != MPROXY_OK) {
         log_announce(NULL);
-        return tool_fail(&this_tool, &err, NULL);
+        return tool_fail(&this_tool, &err, hint_of(&err));
     }
     handle_signals();
     log_announce(mproxy_daemon_url(running));
