@@ -66,6 +66,7 @@ struct mpx_segments_stats {
     uint64_t refused;        // processes that said no more than that they do not count
     uint64_t uncounted;      // processes that left an `.off-*` link
     uint64_t damaged;        // segments that went bad after they had been good
+    uint64_t refused_jobs;   // segments whose job id can't name a job
     uint64_t refused_names;  // definitions with a name that is none
     uint64_t refused_types;  // definitions of a metric known with the other type
     uint64_t refused_values; // not finite, or a counter below zero

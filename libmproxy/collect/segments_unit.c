@@ -161,6 +161,18 @@ void mpx_unit_sort(struct mpx_unit *u)
     qsort(u->segments, u->count, sizeof(*u->segments), compare_births);
 }
 
+// Our client never writes such an id; the ledger puts the process into the base.
+static void check_job(struct mpx_segments *s, const struct mpx_segment *seg)
+{
+    const char *jobid = mpx_reader_job(seg->reader)->jobid;
+    mproxy_error err;
+    if (jobid[0] == '\0' || mproxy_job_check_id(jobid, &err) == MPROXY_OK)
+        return;
+    s->stats.refused_jobs++;
+    mpx_segments_warn(s, "segment '%s': %s; it counts for the node only", seg->name,
+                      err.text);
+}
+
 bool mpx_unit_adopt(struct mpx_segments *s, struct mpx_segment *seg)
 {
     const struct mpx_seg_header *h = header_of(seg);
@@ -186,6 +198,7 @@ bool mpx_unit_adopt(struct mpx_segments *s, struct mpx_segment *seg)
     u->changed = true;
     seg->unit = u;
     choose_first(u);
+    check_job(s, seg);
     return true;
 }
 

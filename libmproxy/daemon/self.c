@@ -136,6 +136,7 @@ static void tell_segments(struct mpx_self *self, uint64_t *bad_values)
     gauge(self, "mproxy_processes", "Processes that segments tell of",
           (double)s.processes);
     refused(self, "segment_damaged", s.damaged);
+    refused(self, "segment_job_id", s.refused_jobs);
     refused(self, "segment_name", s.refused_names);
     refused(self, "segment_type", s.refused_types);
     refused(self, "process_uncounted", s.refused + s.uncounted);
