@@ -180,11 +180,23 @@ static void take(struct mpx_process_values *v, unsigned index, const char *text,
     }
 }
 
+// Whether one of the real, effective, saved and file system's user ids is this one.
+static bool is_of(const char *status, uint32_t owner)
+{
+    unsigned ids[4];
+    const char *line = strstr(status, "\nUid:");
+    if (!line ||
+        sscanf(line, " Uid: %u %u %u %u", &ids[0], &ids[1], &ids[2], &ids[3]) != 4)
+        return false;
+    return ids[0] == owner || ids[1] == owner || ids[2] == owner || ids[3] == owner;
+}
+
 bool mpx_procfs_sample(const struct mpx_procfs *p, uint32_t pid, uint64_t start_ticks,
-                       struct mpx_process_values *v)
+                       uint32_t owner, struct mpx_process_values *v)
 {
     char text[4096];
     struct stat_fields f;
+    bool allowed = owner == 0 || owner == geteuid();
     *v = (struct mpx_process_values){0};
     if (read_text(p, pid, "io", text, sizeof text)) {
         take(v, READ_BYTES, text, "read_bytes:", 1);
@@ -194,9 +206,10 @@ bool mpx_procfs_sample(const struct mpx_procfs *p, uint32_t pid, uint64_t start_
         take(v, MAX_RESIDENT, text, "VmHWM:", 1024);
         take(v, SWITCHES_VOLUNTARY, text, "voluntary_ctxt_switches:", 1);
         take(v, SWITCHES_INVOLUNTARY, text, "nonvoluntary_ctxt_switches:", 1);
+        allowed = allowed || is_of(text, owner);
     }
     // Read last: a pid that is still this process's now was so above, too.
-    if (!read_stat(p, pid, &f) || !is_alive(&f, start_ticks)) {
+    if (!read_stat(p, pid, &f) || !is_alive(&f, start_ticks) || !allowed) {
         *v = (struct mpx_process_values){0};
         return false;
     }

@@ -38,8 +38,10 @@ enum mpx_life {
 enum mpx_life mpx_procfs_life(const struct mpx_procfs *p, uint32_t pid,
                               uint64_t start_ticks);
 
-// Read the process's use of resources. False, and nothing is known, when it is not alive.
+// Read the process's use of resources. False, and nothing is known, when it is not alive, or
+// none of its user ids is that of the `owner` who says that it is his: nobody may look at
+// another's processes through us. Root may, and so may we.
 bool mpx_procfs_sample(const struct mpx_procfs *p, uint32_t pid, uint64_t start_ticks,
-                       struct mpx_process_values *out);
+                       uint32_t owner, struct mpx_process_values *out);
 
 #endif

@@ -433,7 +433,8 @@ void mpx_unit_sample(struct mpx_segments *s, struct mpx_unit *u)
         return;
     u->sample_at_ms = s->boot_ms + SAMPLE_PERIOD_MS;
     struct mpx_process_values now;
-    if (!mpx_procfs_sample(s->procfs, u->pid, u->start_ticks, &now) ||
+    uint32_t owner = mpx_reader_owner(u->segments[0]->reader);
+    if (!mpx_procfs_sample(s->procfs, u->pid, u->start_ticks, owner, &now) ||
         !mpx_process_values_merge(&u->used, &now))
         return;
     u->changed = true;

@@ -203,7 +203,8 @@ START_TEST(procfs_reads_what_a_process_used)
     while (now.tv_nsec < 60000000);
     ck_assert_int_eq(mpx_procfs_open("/proc", &p, NULL), MPROXY_OK);
 
-    ck_assert(mpx_procfs_sample(p, (uint32_t)getpid(), start_of(getpid()), &v));
+    ck_assert(
+        mpx_procfs_sample(p, (uint32_t)getpid(), start_of(getpid()), geteuid(), &v));
 
     ck_assert_uint_eq(v.set & 0x7cf, 0x7cf); // all but I/O, which may be hidden
     ck_assert_uint_ge(v.value[0] + v.value[1], 30000);
@@ -211,7 +212,37 @@ START_TEST(procfs_reads_what_a_process_used)
     ck_assert_uint_ge(v.value[3], v.value[2] / 2);
     ck_assert_uint_gt(v.value[6], 0);
     ck_assert_uint_eq(v.value[10], 1);
-    ck_assert(!mpx_procfs_sample(p, (uint32_t)getpid(), start_of(getpid()) + 1, &v));
+    ck_assert(
+        !mpx_procfs_sample(p, (uint32_t)getpid(), start_of(getpid()) + 1, geteuid(), &v));
+    mpx_procfs_close(p);
+}
+END_TEST
+
+START_TEST(procfs_tells_nobody_of_the_processes_of_others)
+{
+    struct mpx_procfs *p;
+    struct mpx_process_values v;
+    const uint32_t other = 65534, me = (uint32_t)getpid();
+    ck_assert_int_eq(mpx_procfs_open("/proc", &p, NULL), MPROXY_OK);
+
+    ck_assert(!mpx_procfs_sample(p, me, start_of(getpid()), other, &v));
+    ck_assert_uint_eq(v.set, 0);
+    ck_assert(mpx_procfs_sample(p, me, start_of(getpid()), 0, &v)); // root may
+
+    pid_t child = fork();
+    if (child == 0 && setuid(other) != 0 && geteuid() == 0)
+        _exit(1);
+    if (child == 0)
+        for (;;)
+            pause();
+    for (int tries = 0;
+         geteuid() == 0 && tries < 1000 &&
+         !mpx_procfs_sample(p, (uint32_t)child, start_of(child), other, &v);
+         tries++)
+        usleep(1000);
+    ck_assert(geteuid() != 0 || v.set != 0);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
     mpx_procfs_close(p);
 }
 END_TEST
@@ -255,6 +286,7 @@ int main(void)
     tcase_add_test(tc, samples_move_to_another_directory);
     tcase_add_test(tc, process_values_keep_the_greater_counter_and_the_later_gauge);
     tcase_add_test(tc, procfs_reads_what_a_process_used);
+    tcase_add_test(tc, procfs_tells_nobody_of_the_processes_of_others);
     tcase_add_test(tc, procfs_tells_the_living_from_zombies_and_others);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
