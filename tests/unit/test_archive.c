@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "profile/archive_index.h"
+#include "profile/archive_private.h"
 #include "profile_fixture.h"
 
 static char root[64], dir[96];
@@ -348,6 +348,27 @@ START_TEST(removing_the_newest_gives_its_key_to_the_older)
 }
 END_TEST
 
+START_TEST(a_store_that_did_not_know_of_another_process_writes_nothing)
+{
+    mproxy_archive *mine = open_archive(), *other = open_archive();
+    ck_assert_int_eq(store(other, "j", 1000, 7), MPROXY_OK);
+    ck_assert_int_eq(store(other, "k", 1000, 8), MPROXY_OK);
+    mproxy_profile *p = make_run("j", 5000, 9);
+    mproxy_error err;
+
+    ck_assert_int_eq(mpx_archive_store(mine, p, 0, &err), MPROXY_E_EXISTS);
+
+    ck_assert_double_eq(loaded(mine, "j"), 7); // it knows now
+    ck_assert_uint_eq(count_files(""), 2);
+    ck_assert_int_eq(mpx_archive_store(mine, p, 1, &err), MPROXY_OK);
+    ck_assert_double_eq(loaded(mine, "j"), 9);
+    ck_assert_double_eq(loaded(mine, "j@1000"), 7);
+    mproxy_profile_free(p);
+    mproxy_archive_close(mine);
+    mproxy_archive_close(other);
+}
+END_TEST
+
 START_TEST(two_archives_on_one_directory_see_each_other)
 {
     mproxy_archive *a = open_archive(), *b = open_archive();
@@ -577,6 +598,7 @@ int main(void)
     tcase_add_test(c, leftovers_of_writes_are_removed_at_open);
     tcase_add_test(c, removing_the_newest_gives_its_key_to_the_older);
     tcase_add_test(c, two_archives_on_one_directory_see_each_other);
+    tcase_add_test(c, a_store_that_did_not_know_of_another_process_writes_nothing);
     tcase_add_test(c, a_directory_removed_under_us_is_made_anew);
     tcase_add_test(c, a_write_that_fails_leaves_everything_as_it_was);
     tcase_add_test(c, a_file_in_the_place_of_the_prefix_is_an_error_that_names_it);
