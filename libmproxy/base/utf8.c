@@ -52,6 +52,18 @@ bool mpx_utf8_is_printable(const char *text, size_t length)
     return true;
 }
 
+void mpx_utf8_make_printable(char *text, size_t length)
+{
+    for (size_t at = 0; at < length;) {
+        size_t step = mpx_utf8_char(text + at, length - at);
+        if (step == 0 || !mpx_utf8_is_printable(text + at, step))
+            text[at] = '?';
+        else
+            at += step - 1;
+        at++;
+    }
+}
+
 size_t mpx_utf8_cut(const char *text, size_t length, size_t max)
 {
     if (length <= max)

@@ -11,6 +11,7 @@
 
 #include "base/crash.h"
 #include "base/err.h"
+#include "base/utf8.h"
 #include "collect/segments_private.h"
 
 enum { WARNINGS_PER_ROUND = 8 };
@@ -24,9 +25,7 @@ void mpx_segments_warn(struct mpx_segments *s, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
+    mpx_utf8_make_printable(line, strlen(line));
     s->warn(s->warn_arg, line);
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/utf8.h"
 #include "daemon/daemon_private.h"
 #include "http/listen.h"
 
@@ -35,6 +36,8 @@ void mpx_log(struct mproxy_daemon *d, mproxy_log_level level, const char *format
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    // Names in it may come from anywhere, and a terminal obeys what it is shown.
+    mpx_utf8_make_printable(line, strlen(line));
     d->options.log(d->options.log_arg, level, line);
 }
 

@@ -53,12 +53,8 @@ static char *copy_string(const char *text, size_t length, bool as_is)
         return NULL;
     memcpy(copy, text, length);
     copy[length] = '\0';
-    for (size_t i = 0; i < length && !as_is;) {
-        size_t size = mpx_utf8_char(copy + i, length - i);
-        if (size == 0 || !mpx_utf8_is_printable(copy + i, size))
-            copy[i] = '?';
-        i += size ? size : 1;
-    }
+    if (!as_is)
+        mpx_utf8_make_printable(copy, length);
     return copy;
 }
 
