@@ -77,6 +77,10 @@ static void make_spare(int dir_fd, size_t length)
 mproxy_status mpx_state_file_replace(int dir_fd, const void *bytes, size_t length,
                                      mproxy_error *err)
 {
+    // With its reserve it must be one that is read. What was not folded is safe where it is.
+    if (length > MPX_STATE_MAX / 2 - RESERVE_STEP)
+        return mpx_fail(err, MPROXY_E_SYSTEM, "state file: %zu bytes are too many",
+                        length);
     int fd = openat(dir_fd, MPX_STATE_SPARE, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
                     0600);
     if (fd < 0)

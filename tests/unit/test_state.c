@@ -6,8 +6,11 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+
+#include "reduce/state_file.h"
 
 static struct fixture f;
 
@@ -139,6 +142,26 @@ START_TEST(sums_that_overflow_leave_a_state_that_reads_back)
     idle_rounds(&f, 1);
 
     ck_assert_double_eq(total_of(source_of(&f, MPROXY_SHARE_BASE), "bytes_total"), 6);
+}
+END_TEST
+
+START_TEST(a_state_too_large_to_be_read_back_is_not_written)
+{
+    struct mpx_buf before = MPX_BUF_INIT, after = MPX_BUF_INIT;
+    mproxy_error err;
+    ck_assert_int_eq(mpx_state_file_read(f.fd, &before, NULL), MPROXY_OK);
+    const size_t length = MPX_STATE_MAX / 2;
+    void *bytes = mmap(NULL, length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(bytes, MAP_FAILED);
+
+    ck_assert_int_eq(mpx_state_file_replace(f.fd, bytes, length, &err), MPROXY_E_SYSTEM);
+
+    ck_assert_ptr_nonnull(strstr(err.text, "too many"));
+    ck_assert_int_eq(mpx_state_file_read(f.fd, &after, NULL), MPROXY_OK);
+    ck_assert_mem_eq(before.data, after.data, before.size);
+    munmap(bytes, length);
+    mpx_buf_free(&before);
+    mpx_buf_free(&after);
 }
 END_TEST
 
@@ -461,6 +484,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_state_reads_back_as_it_was_written);
     tcase_add_test(c, the_name_of_a_note_reads_back_as_pending);
     tcase_add_test(c, sums_that_overflow_leave_a_state_that_reads_back);
+    tcase_add_test(c, a_state_too_large_to_be_read_back_is_not_written);
     tcase_add_test(c, nothing_is_written_while_nothing_durable_changes);
     tcase_add_test(c, a_state_cut_short_anywhere_is_refused);
     tcase_add_test(c, a_state_with_a_flipped_bit_is_refused);
