@@ -235,6 +235,14 @@ static int read_pid(int fd)
     return got > 0 ? atoi(text) : 0;
 }
 
+// Whether there is a lock for writing, which only the file's owner can have. Everybody may
+// read the file, and lock it for that.
+static bool is_held(int fd)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 bool mpx_rendezvous_is_live(int dir_fd, int *pid)
 {
     if (pid)
@@ -242,8 +250,7 @@ bool mpx_rendezvous_is_live(int dir_fd, int *pid)
     int fd = openat(dir_fd, "proxy", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return false;
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    bool live = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    bool live = is_held(fd);
     if (live && pid)
         *pid = read_pid(fd);
     close(fd);
@@ -254,9 +261,13 @@ static mproxy_status take_lock(int fd, mproxy_error *err)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
-        if (errno == EAGAIN || errno == EACCES)
+        bool is_busy = errno == EAGAIN || errno == EACCES;
+        if (is_busy && is_held(fd))
             return mpx_fail(err, MPROXY_E_BUSY, "a proxy lives there already: pid %d",
                             read_pid(fd));
+        if (is_busy)
+            return mpx_fail(err, MPROXY_E_BUSY,
+                            "a program that is no proxy has locked file 'proxy'");
         return mpx_fail_errno(err, "lock of file 'proxy'");
     }
     char text[16];

@@ -144,6 +144,25 @@ START_TEST(a_proxy_lives_while_it_holds_the_lock)
 }
 END_TEST
 
+START_TEST(a_lock_for_reading_makes_no_proxy)
+{
+    int fd, lock;
+    mproxy_error err;
+    ck_assert_int_eq(mpx_rendezvous_open(program_dir, false, &fd, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
+    close(lock);
+    int reader = openat(fd, "proxy", O_RDONLY);
+    struct flock reading = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    ck_assert_int_eq(fcntl(reader, F_OFD_SETLK, &reading), 0);
+
+    ck_assert(!mpx_rendezvous_is_live(fd, NULL));
+    ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, &err), MPROXY_E_BUSY);
+    ck_assert_ptr_nonnull(strstr(err.text, "no proxy"));
+    close(reader);
+    ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
+}
+END_TEST
+
 static void read_note(char *target, size_t size)
 {
     char note[400];
@@ -226,6 +245,7 @@ int main(void)
     tcase_add_test(t, directory_is_made_private_whatever_the_umask);
     tcase_add_test(t, directory_of_others_or_a_link_is_refused);
     tcase_add_test(t, a_proxy_lives_while_it_holds_the_lock);
+    tcase_add_test(t, a_lock_for_reading_makes_no_proxy);
     tcase_add_test(t, refusal_needs_neither_descriptor_nor_file_size);
     tcase_add_test(t, notes_beyond_their_bound_are_counted_in_a_file);
     tcase_add_test(t, reasons_have_words);
