@@ -66,7 +66,7 @@ static inline void leave(uint32_t fn, uint64_t begin, uint64_t out, uint64_t in)
 }
 
 // A local call costs less than reading the clock twice: time one in MPX_SAMPLING and count
-// its time for all of them: the last of each 64, since a first call is cold. Never zero, which means "not this one".
+// its time for all of them. The last, since a first call is cold. Zero: not this one.
 static inline uint64_t enter_local(void)
 {
     mpx_mpi_thread.depth = 1;

@@ -1,0 +1,19 @@
+/**
+ * @file mproxy/mproxy.h
+ * All of the library's headers, for a program that does not mind which.
+ */
+#ifndef MPROXY_MPROXY_H
+#define MPROXY_MPROXY_H
+
+#include <mproxy/base.h>
+#include <mproxy/client.h>
+#include <mproxy/daemon.h>
+#include <mproxy/exposition.h>
+#include <mproxy/job.h>
+#include <mproxy/launch.h>
+#include <mproxy/metric.h>
+#include <mproxy/profile.h>
+#include <mproxy/reduce.h>
+#include <mproxy/store.h>
+
+#endif
