@@ -28,6 +28,14 @@ want "after a thread's exec" "$(hits getppid) $(hits execve)" "1530 2"
 counted -- sleep 0.3
 awk -v s="$(said strace___time___clock_nanosleep)" 'BEGIN { exit !(s > 0.29 && s < 3) }' ||
     fail "a sleep of 0.3 s took $(said strace___time___clock_nanosleep)"
+# Short calls are timed in part only, and come to about the same: without standing for the
+# others, those that are timed would be an eighth.
+counted -c close --time-all -- "$calls" threads
+every=$(said strace___time___close)
+counted -c close -- "$calls" threads
+awk -v some="$(said strace___time___close)" -v every="$every" \
+    'BEGIN { exit !(some > every / 4 && some < every * 4) }' ||
+    fail "time in close: $(said strace___time___close), where all are timed $every"
 
 # What strace says. How often threads wait for each other is not the same twice.
 if command -v strace >/dev/null; then

@@ -35,7 +35,13 @@ os.execvp(sys.argv[1], sys.argv[1:])' $run sh -c "$children")" ""
 # It finds itself as untraced, but for the tracer, the filter and the limits of both.
 cat >"$TMP/look" <<'TXT'
 ls /proc/$$/fd
-grep -E '^(Sig(Blk|Ign|Cgt|Pnd)|ShdPnd|Threads|Cpus_allowed):' /proc/$$/status
+# Without a child: while it makes one, a shell blocks signals.
+while read -r line; do
+    case $line in
+    SigBlk:* | SigIgn:* | SigCgt:* | SigPnd:* | ShdPnd:* | Threads:* | Cpus_allowed:*)
+        echo "$line" ;;
+    esac
+done </proc/$$/status
 cat /proc/$$/limits
 umask
 TXT

@@ -40,19 +40,26 @@ static void declare_size(int number)
                                 "Bytes moved by all such system calls", 1);
 }
 
-void count_call(int number, uint64_t ns, int64_t result)
+void count_hit(int number)
 {
-    enum call_moves moves = call_moves(number);
     if (!counters[number].hits)
         declare_call(number);
+    mproxy_counter_add(counters[number].hits, 1);
+    counted++;
+}
+
+void count_time(int number, uint64_t ns, int64_t result)
+{
+    enum call_moves moves = call_moves(number);
     bool moved = moves != MOVES_NOTHING && result > 0;
+    if (!counters[number].hits)
+        declare_call(number);
     if (moved && !counters[number].size)
         declare_size(number);
-    mproxy_counter *const which[] = {counters[number].hits, counters[number].time,
-                                     counters[number].size, totals[moves]};
+    mproxy_counter *const which[] = {counters[number].time, counters[number].size,
+                                     totals[moves]};
     uint64_t size = (uint64_t)result;
-    mproxy_counter_add_many(which, (const uint64_t[]){1, ns, size, size}, moved ? 4 : 2);
-    counted++;
+    mproxy_counter_add_many(which, (const uint64_t[]){ns, size, size}, moved ? 3 : 1);
 }
 
 uint64_t count_total(void)

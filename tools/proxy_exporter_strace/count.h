@@ -4,8 +4,10 @@
 
 #include <stdint.h>
 
-// A call that ended: result as the kernel returned it, negative for errors.
-void count_call(int number, uint64_t ns, int64_t result);
+// A call that began, or ended.
+void count_hit(int number);
+// Time of a call, or of several; result as the kernel returned it, negative for errors.
+void count_time(int number, uint64_t ns, int64_t result);
 
 // How many were counted.
 uint64_t count_total(void);

@@ -27,7 +27,7 @@ struct settings {
     mproxy_launch_options launch;
     const char *calls_text;
     struct calls calls;
-    bool no_filter, no_affinity;
+    bool no_filter, no_affinity, time_all;
     pid_t pids[PIDS_MAX];
     size_t pid_count;
 };
@@ -74,6 +74,9 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
     case OPT_NO_AFFINITY:
         s->no_affinity = true;
         return true;
+    case OPT_TIME_ALL:
+        s->time_all = true;
+        return true;
     case OPT_VERBOSE:
         s->launch.say = say;
         return true;
@@ -114,8 +117,10 @@ static int run_command(struct settings *s, char **command)
     }
     if (prepare(s, command, &err) != MPROXY_OK)
         return tool_fail(&this_tool, &err, NULL);
-    struct start start = {
-        .calls = &s->calls, .unfiltered = s->no_filter, .roams = s->no_affinity};
+    struct start start = {.calls = &s->calls,
+                          .unfiltered = s->no_filter,
+                          .roams = s->no_affinity,
+                          .times_all = s->time_all};
     if (!start_tracer(&start, why, sizeof why))
         tool_complain(&this_tool, NULL, "system calls are not counted: %s", why);
     mproxy_launch_exec(command, &status, &err);
@@ -199,7 +204,8 @@ static int run_attached(struct settings *s)
 
 int main(int argc, char **argv)
 {
-    struct settings s = {.launch.struct_size = sizeof s.launch};
+    struct settings s = {.launch.struct_size = sizeof s.launch,
+                         .time_all = getenv("MPROXY_STRACE_TIME_ALL") != NULL};
     char why[TOOL_WHY];
     mproxy_error err;
     int status = TOOL_OK, first = tool_parse(&this_tool, argc, argv, take, &s, &status);

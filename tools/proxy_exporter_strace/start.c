@@ -109,6 +109,7 @@ __attribute__((noreturn)) static void be_tracer(const struct start *start, pid_t
     struct trace trace = {.calls = start->calls,
                           .filtered = leave != FILTER_NONE,
                           .follows = leave != FILTER_NONE && !start->roams,
+                          .samples = leave != FILTER_NONE && !start->times_all,
                           .first = command};
     long done = ptrace(PTRACE_SEIZE, command, 0, (void *)trace_options(trace.filtered));
     int error = done == 0 ? 0 : errno;

@@ -8,6 +8,7 @@ struct start {
     const struct calls *calls;
     bool unfiltered; // stop at every call
     bool roams;      // leave affinity alone
+    bool times_all;  // do not sample
 };
 
 // A tracer of this process, which is no child of it, waits for its next exec. False, with the

@@ -11,6 +11,7 @@
 
 #include "count.h"
 #include "follow.h"
+#include "sample.h"
 
 enum { SYSCALL_STOP = SIGTRAP | 0x80 };
 
@@ -54,8 +55,12 @@ static bool shows_affinity(uint64_t number)
 static void begin_call(struct trace *trace, struct tracee *t, uint64_t number)
 {
     bool wanted = is_wanted(trace, number);
-    t->call = wanted ? (int)number : NO_CALL;
-    t->in_call = wanted || !trace->filtered;
+    bool untimed = wanted && trace->samples && !trace->first && number != SYS_execve &&
+                   !sample_wants((int)number);
+    if (untimed)
+        count_hit((int)number);
+    t->call = wanted && !untimed ? (int)number : NO_CALL;
+    t->in_call = t->call != NO_CALL || !trace->filtered;
     t->begin_ns = now_ns();
     if (!trace->follows)
         return;
@@ -79,7 +84,8 @@ static void end_call(struct trace *trace, struct tracee *t)
         ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof info, &info) > 0 &&
         info.op == PTRACE_SYSCALL_INFO_EXIT)
         result = info.exit.rval;
-    count_call(number, ns, result);
+    count_hit(number);
+    count_time(number, ns * sample_took(number, ns), result);
 }
 
 static void on_filter(struct trace *trace, struct tracee *t)

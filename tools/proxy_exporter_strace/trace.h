@@ -11,6 +11,7 @@ struct trace {
     const struct calls *calls;
     bool filtered; // wanted calls stop by a filter; else all calls stop
     bool follows;  // see follow.h
+    bool samples;  // see sample.h
     // Nothing is counted before an exec of this one; 0: from the start.
     pid_t first;
     volatile sig_atomic_t *stop; // set by a signal handler: leave all alone; may be NULL
