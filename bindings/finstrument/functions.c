@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/handles.h"
 #include "finstrument/symbols.h"
 
 #define EXPORT __attribute__((visibility("default"), no_instrument_function))
@@ -35,9 +36,11 @@ __attribute__((cold, noinline)) static mproxy_fcounter *declare(struct entry *e,
     char name[MPROXY_NAME_MAX];
     int length = snprintf(name, sizeof name, "func__");
     mpx_symbol_name(function, name + length, sizeof name - (size_t)length - 1);
+    mproxy_error err = {0};
     mproxy_fcounter *counter =
-        mproxy_fcounter_get(name, "Number of calls of a function", NULL);
-    atomic_store_explicit(&e->counter, counter, memory_order_release);
+        mproxy_fcounter_get(name, "Number of calls of a function", &err);
+    if (mpx_handles_keep(&err))
+        atomic_store_explicit(&e->counter, counter, memory_order_release);
     return counter;
 }
 

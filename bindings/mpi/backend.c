@@ -16,6 +16,7 @@
 #include MPX_WRAPPERS
 #undef WRAPPER_NAMES
 
+#include "common/handles.h"
 #include "completion.h"
 #include "volume.h"
 #include "wrap.h"
@@ -33,13 +34,8 @@ static void lower_name(uint32_t fn, char *out, size_t size)
         *c = (char)tolower((unsigned char)*c);
 }
 
-// Two threads may come here at once: both are given the same handles, and one sets them.
-#define SET_ONCE(at, handle)                                                             \
-    __atomic_compare_exchange_n((at), &(__typeof__(handle)){NULL}, (handle), 0,          \
-                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
-
-static void declare(struct mpx_fn *f, enum mpx_fn_counter which, const char *fn,
-                    double scale)
+static mproxy_counter *get(enum mpx_fn_counter which, const char *fn, double scale,
+                           mproxy_error *err)
 {
     static const struct {
         const char *kind, *doc;
@@ -54,7 +50,7 @@ static void declare(struct mpx_fn *f, enum mpx_fn_counter which, const char *fn,
     int upper = snprintf(text, sizeof text, "%s MPI_", texts[which].doc);
     snprintf(text + upper, sizeof text - (size_t)upper, "%s", fn + 4);
     text[upper] = (char)toupper((unsigned char)text[upper]);
-    SET_ONCE(&f->counter[which], mproxy_counter_get_scaled(name, text, scale, NULL));
+    return mproxy_counter_get_scaled(name, text, scale, err);
 }
 
 static void declare_histograms(struct mpx_fn *f, const char *fn)
@@ -64,27 +60,30 @@ static void declare_histograms(struct mpx_fn *f, const char *fn)
         seconds[i] = 1e-9 * (double)(UINT64_C(1) << i);
     char name[200];
     snprintf(name, sizeof name, "mpi_message_size_bytes{function=\"%s\"}", fn);
-    SET_ONCE(&f->size,
-             mproxy_histogram_get(name, "Bytes moved by a call", NULL, 0, NULL));
+    MPX_HANDLE_SET(&f->size,
+                   mproxy_histogram_get(name, "Bytes moved by a call", NULL, 0, NULL));
     snprintf(name, sizeof name, "mpi_call_duration_seconds{function=\"%s\"}", fn);
-    SET_ONCE(&f->latency,
-             mproxy_histogram_get(name, "Time a call took", seconds, 40, NULL));
+    MPX_HANDLE_SET(&f->latency,
+                   mproxy_histogram_get(name, "Time a call took", seconds, 40, NULL));
 }
 
-void mpx_fn_declare(uint32_t fn, int moves)
+int mpx_fn_declare(uint32_t fn, enum mpx_fn_counter last)
 {
     struct mpx_fn *f = &mpx_fns[fn];
+    enum mpx_fn_counter first = last - 1;
     char name[96];
+    mproxy_error err = {0};
     lower_name(fn, name, sizeof name);
-    if (moves) {
-        declare(f, MPX_IN, name, 1);
-        declare(f, MPX_OUT, name, 1);
-        return;
-    }
-    if (mpx_histograms)
+    mproxy_counter *one = get(first, name, 1, &err);
+    mproxy_counter *other =
+        get(last, name, last == MPX_TIME ? seconds_per_tick : 1, &err);
+    if (!mpx_handles_keep(&err))
+        return 0;
+    if (mpx_histograms && last == MPX_TIME)
         declare_histograms(f, name);
-    declare(f, MPX_HITS, name, 1);
-    declare(f, MPX_TIME, name, seconds_per_tick);
+    MPX_HANDLE_SET(&f->counter[first], one);
+    MPX_HANDLE_SET(&f->counter[last], other);
+    return 1;
 }
 
 void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t size)

@@ -19,12 +19,8 @@ static inline uint64_t key_of(MPI_Request request)
 
 static void credit(uint32_t fn, uint64_t out, uint64_t in)
 {
-    if (!(out | in))
-        return;
-    struct mpx_fn *f = &mpx_fns[fn];
-    if (!is_declared(f, MPX_OUT))
-        mpx_fn_declare(fn, 1);
-    mproxy_counter_add_many(&f->counter[MPX_IN], (uint64_t[]){in, out}, 2);
+    if ((out | in) && is_declared(fn, MPX_OUT))
+        mproxy_counter_add_many(&mpx_fns[fn].counter[MPX_IN], (uint64_t[]){in, out}, 2);
 }
 
 static mproxy_counter *_Atomic lost_requests;

@@ -160,7 +160,8 @@ void *mpx_mpi_resolve(size_t index)
     void *target = find(name);
     const struct mpx_mpi_entry *entry = target ? entry_of(name) : NULL;
     if (entry) {
-        *entry->next = target; // the same value from every thread
+        // The same value from every thread; seen by whoever sees the slot.
+        __atomic_store_n(entry->next, target, __ATOMIC_RELAXED);
         target = entry->wrapper;
     } else if (!target) {
         target = strstr(name, "MPI_Initialized") || strstr(name, "MPI_Finalized")

@@ -94,7 +94,7 @@ def emit_status(f):
 def body(f, entry):
     """The wrapper of one entry, MPI_ or PMPI_."""
     args = ", ".join(f.names())
-    next_fn = f"{entry}next_{f.name}"
+    next_fn = f"NEXT({entry}next_{f.name})"
     lines = [f"static {f.ret} {entry}wrap_{f.name}({f.declaration()})", "{"]
     if f.variadic:
         last = f.names()[-1]
@@ -139,7 +139,9 @@ def backend(source, target):
            "#ifdef WRAPPER_NAMES", "enum fn {"]
     out += [f"    FN_{f.name}," for f in every] + ["    FN_COUNT", "};", "",
             "static const char *const fn_names[FN_COUNT] = {"]
-    out += [f'    "{f.name}",' for f in every] + ["};", "#endif", "", "#ifdef WRAPPER_BODIES"]
+    out += [f'    "{f.name}",' for f in every] + ["};", "#endif", "", "#ifdef WRAPPER_BODIES",
+            "// Set by the front-end before it lets a call in, by several threads at worst.",
+            "#define NEXT(pointer) __atomic_load_n(&pointer, __ATOMIC_RELAXED)"]
     for f in every:
         for entry in ("", "p"):
             out.append(f"static {f.ret} (*{entry}next_{f.name})({f.declaration()});")

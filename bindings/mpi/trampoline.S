@@ -70,7 +70,8 @@ mpx_mpi_lazy:
     .balign 16
 \name:
     adrp x16, mpx_mpi_slots+8*\index
-    ldr x16, [x16, :lo12:mpx_mpi_slots+8*\index]
+    add x16, x16, :lo12:mpx_mpi_slots+8*\index
+    ldar x16, [x16] // what the resolver wrote before it
     cbz x16, 1f
     br x16
 1:

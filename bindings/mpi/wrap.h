@@ -24,8 +24,9 @@ enum { MPX_SAMPLING = 64 };
 extern uint32_t mpx_sample_mask; // 0: all are timed
 extern int mpx_histograms;
 
-// Cold: declare the counters of a function that are missing and wanted.
-void mpx_fn_declare(uint32_t fn, int moves) __attribute__((cold));
+// Cold: declare HITS and TIME of a function (last: MPX_TIME), or IN and OUT (MPX_OUT).
+// False when there is no handle to be had now.
+int mpx_fn_declare(uint32_t fn, enum mpx_fn_counter last) __attribute__((cold));
 void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t size) __attribute__((cold));
 
 static inline int nested(void)
@@ -34,10 +35,12 @@ static inline int nested(void)
 }
 
 // Those of HITS and TIME, and of IN and OUT, are set in this order: the last tells of both.
-static inline int is_declared(struct mpx_fn *f, enum mpx_fn_counter last)
+static inline int is_declared(uint32_t fn, enum mpx_fn_counter last)
 {
-    return __builtin_expect(__atomic_load_n(&f->counter[last], __ATOMIC_ACQUIRE) != NULL,
-                            1);
+    return __builtin_expect(
+               __atomic_load_n(&mpx_fns[fn].counter[last], __ATOMIC_ACQUIRE) != NULL,
+               1) ||
+           mpx_fn_declare(fn, last);
 }
 
 static inline uint64_t enter(void)
@@ -46,22 +49,23 @@ static inline uint64_t enter(void)
     return mpx_ticks();
 }
 
-static inline void leave(uint32_t fn, uint64_t begin, uint64_t out, uint64_t in)
+static inline void count(uint32_t fn, uint64_t took, uint64_t out, uint64_t in)
 {
-    uint64_t took = mpx_ticks() - begin;
     struct mpx_fn *f = &mpx_fns[fn];
-    if (!is_declared(f, MPX_TIME))
-        mpx_fn_declare(fn, 0);
-    if (out | in) {
-        if (!is_declared(f, MPX_OUT))
-            mpx_fn_declare(fn, 1);
+    if (!is_declared(fn, MPX_TIME))
+        return;
+    if ((out | in) && is_declared(fn, MPX_OUT))
         mproxy_counter_add_many(f->counter, (uint64_t[]){1, took, in, out},
                                 out ? MPX_FN_COUNTERS : MPX_OUT);
-    } else {
+    else
         mproxy_counter_add_many(f->counter, (uint64_t[]){1, took}, 2);
-    }
     if (__builtin_expect(mpx_histograms, 0))
         mpx_fn_observe(fn, took, out + in);
+}
+
+static inline void leave(uint32_t fn, uint64_t begin, uint64_t out, uint64_t in)
+{
+    count(fn, mpx_ticks() - begin, out, in);
     mpx_mpi_thread.depth = 0;
 }
 
@@ -77,15 +81,10 @@ static inline uint64_t enter_local(void)
 
 static inline void leave_local(uint32_t fn, uint64_t begin)
 {
-    struct mpx_fn *f = &mpx_fns[fn];
-    if (!is_declared(f, MPX_TIME))
-        mpx_fn_declare(fn, 0);
-    if (begin) {
-        uint64_t took = (mpx_ticks() - begin) * (mpx_sample_mask + 1);
-        mproxy_counter_add_many(f->counter, (uint64_t[]){1, took}, 2);
-    } else {
-        mproxy_counter_add(f->counter[MPX_HITS], 1);
-    }
+    if (begin)
+        count(fn, (mpx_ticks() - begin) * (mpx_sample_mask + 1), 0, 0);
+    else if (is_declared(fn, MPX_TIME))
+        mproxy_counter_add(mpx_fns[fn].counter[MPX_HITS], 1);
     mpx_mpi_thread.depth = 0;
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/handles.h"
+
 struct posix_counters posix_fns[FN_COUNT];
 uintptr_t posix_own_begin[2], posix_own_end[2];
 
@@ -80,21 +82,16 @@ void *posix_resolve(enum posix_fn fn)
     return real;
 }
 
-// Two threads may come here at once: both are given the same handles, and one sets them.
-#define SET_ONCE(at, handle)                                                             \
-    __atomic_compare_exchange_n((at), &(__typeof__(handle)){NULL}, (handle), 0,          \
-                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
-
-static void declare_one(mproxy_counter **at, const char *kind, enum posix_fn fn,
-                        const char *doc, double scale)
+static mproxy_counter *get(const char *kind, enum posix_fn fn, const char *doc,
+                           double scale, mproxy_error *err)
 {
     char name[96], text[128];
     snprintf(name, sizeof name, "posix___%s___%s", kind, names[fn].as);
     snprintf(text, sizeof text, "%s %s()", doc, names[fn].as);
-    SET_ONCE(at, mproxy_counter_get_scaled(name, text, scale, NULL));
+    return mproxy_counter_get_scaled(name, text, scale, err);
 }
 
-static void declare_sizes(enum posix_op op)
+static mproxy_histogram *get_sizes(enum posix_op op, mproxy_error *err)
 {
     static const char *const labels[] = {"read", "write"};
     char name[64];
@@ -102,28 +99,39 @@ static void declare_sizes(enum posix_op op)
     double bounds[32];
     for (int i = 0; i < 32; i++)
         bounds[i] = (double)(UINT64_C(1) << i);
-    SET_ONCE(&sizes[op],
-             mproxy_histogram_get(name, "Bytes moved by one call", bounds, 32, NULL));
+    return mproxy_histogram_get(name, "Bytes moved by one call", bounds, 32, err);
 }
 
-// Hits last: who sees them sees all.
-__attribute__((cold)) static void declare(enum posix_fn fn)
+// Hits are set last: who sees them sees all. False when there is no handle to be had now.
+__attribute__((cold)) static int declare(enum posix_fn fn)
 {
-    mproxy_counter **counter = posix_fns[fn].counter;
-    declare_one(&counter[1], "time", fn, "Seconds spent in", mpx_seconds_per_tick());
+    mproxy_error err = {0};
+    mproxy_counter **counter = posix_fns[fn].counter, *bytes = NULL;
+    mproxy_counter *seconds =
+        get("time", fn, "Seconds spent in", mpx_seconds_per_tick(), &err);
     if (names[fn].moves)
-        declare_one(&counter[2], "size", fn, "Bytes moved by", 1);
-    if (names[fn].op != OP_NO)
-        declare_sizes(names[fn].op);
-    declare_one(&counter[0], "hits", fn, "Number of calls of", 1);
+        bytes = get("size", fn, "Bytes moved by", 1, &err);
+    mproxy_histogram *histogram =
+        names[fn].op != OP_NO ? get_sizes(names[fn].op, &err) : NULL;
+    mproxy_counter *hits = get("hits", fn, "Number of calls of", 1, &err);
+    if (!mpx_handles_keep(&err))
+        return 0;
+    MPX_HANDLE_SET(&counter[1], seconds);
+    if (bytes)
+        MPX_HANDLE_SET(&counter[2], bytes);
+    if (histogram)
+        MPX_HANDLE_SET(&sizes[names[fn].op], histogram);
+    MPX_HANDLE_SET(&counter[0], hits);
+    return 1;
 }
 
 void posix_count(enum posix_fn fn, uint64_t begin, uint64_t bytes)
 {
     uint64_t took = mpx_ticks() - begin;
     struct posix_counters *f = &posix_fns[fn];
-    if (__builtin_expect(!__atomic_load_n(&f->counter[0], __ATOMIC_ACQUIRE), 0))
-        declare(fn);
+    if (__builtin_expect(!__atomic_load_n(&f->counter[0], __ATOMIC_ACQUIRE), 0) &&
+        !declare(fn))
+        return;
     mproxy_counter_add_many(f->counter, (uint64_t[]){1, took, bytes}, bytes ? 3 : 2);
     if (bytes)
         mproxy_histogram_observe(sizes[names[fn].op], (double)bytes);

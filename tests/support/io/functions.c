@@ -84,6 +84,8 @@ int main(void)
         pthread_join(threads[i], NULL);
     for (int i = 0; i < 5; i++)
         object_function(i);
+    for (int i = 0; i < 7; i++)
+        free(malloc(100));
     hidden(1);
     recursive(99);
     even(10);
