@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -19,12 +20,13 @@ struct group {
     struct group *next;
     uint32_t number;
     bool ended;
-    struct mpx_scribe *scribe;
+    struct mpx_scribe *scribe; // NULL: it asked another proxy
     struct mpx_ebpf_sum now[MPX_EBPF_CALLS], written[MPX_EBPF_CALLS];
 };
 
 struct mpx_syscalls {
     const char *dir_path;
+    struct stat dir;
     void *library;
     const struct mpx_ebpf_backend *backend;
     struct mpx_ebpf *ebpf;
@@ -92,25 +94,35 @@ static void read_job(struct mpx_mark *mark, mproxy_job *out)
     }
 }
 
+// One without an id counts for the node only. Where there is no room, the next use of the
+// scribe tries again.
+static bool open_group(struct mpx_syscalls *s, struct group *g, struct mpx_mark *mark,
+                       uint32_t uid)
+{
+    mproxy_job job;
+    if (mpx_scribe_new(s->dir_path, MPX_SEG_GATEWAY, &g->scribe, NULL) != MPROXY_OK)
+        return false;
+    mpx_scribe_set_rank(g->scribe, mark->rank);
+    read_job(mark, &job);
+    bool named = mproxy_job_check_id(job.jobid, NULL) == MPROXY_OK;
+    mpx_scribe_begin(g->scribe, named ? &job : NULL, uid, NULL);
+    return true;
+}
+
 static struct group *add_group(struct mpx_syscalls *s, uint32_t number,
                                struct mpx_ebpf_group *seen)
 {
     struct group *g = calloc(1, sizeof *g);
-    mproxy_job job;
     if (!g)
         return NULL;
     g->number = number;
     s->count++;
-    // One without an id counts for the node only; where there is no room, the next use of
-    // the scribe tries again.
-    if (mpx_scribe_new(s->dir_path, MPX_SEG_GATEWAY, &g->scribe, NULL) != MPROXY_OK) {
+    bool ours =
+        seen->mark.dir_device == s->dir.st_dev && seen->mark.dir_inode == s->dir.st_ino;
+    if (ours && !open_group(s, g, &seen->mark, seen->uid)) {
         free_group(s, g);
         return NULL;
     }
-    mpx_scribe_set_rank(g->scribe, seen->mark.rank);
-    read_job(&seen->mark, &job);
-    bool named = mproxy_job_check_id(job.jobid, NULL) == MPROXY_OK;
-    mpx_scribe_begin(g->scribe, named ? &job : NULL, seen->uid, NULL);
     g->next = s->groups;
     s->groups = g;
     return g;
@@ -206,7 +218,8 @@ static void write_group(struct mpx_syscalls *s, struct group *g)
 void mpx_syscalls_round(struct mpx_syscalls *s)
 {
     for (struct group *g = s->groups; g; g = g->next) {
-        mpx_scribe_retry(g->scribe);
+        if (g->scribe)
+            mpx_scribe_retry(g->scribe);
         memset(g->now, 0, sizeof g->now);
     }
     see_groups(s);
@@ -214,14 +227,17 @@ void mpx_syscalls_round(struct mpx_syscalls *s)
         return;
     s->backend->each_sum(s->ebpf, add_part, s);
     for (struct group *g = s->groups; g; g = g->next)
-        write_group(s, g);
+        if (g->scribe)
+            write_group(s, g);
     forget_ended(s);
 }
 
 // ---- life
 
-static mproxy_status announce(int dir_fd, mproxy_error *err)
+static mproxy_status announce(struct mpx_syscalls *s, int dir_fd, mproxy_error *err)
 {
+    if (fstat(dir_fd, &s->dir) != 0)
+        return mpx_fail_errno(err, "%s", s->dir_path);
     int fd =
         openat(dir_fd, MPX_MARK_FILE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd < 0)
@@ -234,8 +250,9 @@ static mproxy_status announce(int dir_fd, mproxy_error *err)
 void mpx_syscalls_move(struct mpx_syscalls *s, int dir_fd)
 {
     for (struct group *g = s->groups; g; g = g->next)
-        mpx_scribe_move(g->scribe);
-    (void)announce(dir_fd, NULL);
+        if (g->scribe)
+            mpx_scribe_move(g->scribe);
+    (void)announce(s, dir_fd, NULL);
 }
 
 void mpx_syscalls_renounce(int dir_fd)
@@ -252,7 +269,7 @@ mproxy_status mpx_syscalls_open(const char *dir_path, int dir_fd,
     s->dir_path = dir_path;
     mproxy_status status = load(s, err);
     if (status == MPROXY_OK)
-        status = announce(dir_fd, err);
+        status = announce(s, dir_fd, err);
     if (status == MPROXY_OK)
         *out = s;
     else

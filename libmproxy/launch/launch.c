@@ -260,12 +260,16 @@ static mproxy_status set_variables(const mproxy_launch_options *options,
     return set_preload(options, err);
 }
 
-static void fill_mark(const mproxy_job *job, uint32_t rank)
+static void fill_mark(int dir, const mproxy_job *job, uint32_t rank)
 {
+    struct stat st = {0};
     const char *const texts[] = {job->jobid,   job->nodelist, job->partition,
                                  job->cluster, job->run_dir,  job->command};
     size_t used = 0;
+    fstat(dir, &st);
     memset(&mark, 0, sizeof mark);
+    mark.dir_device = st.st_dev;
+    mark.dir_inode = st.st_ino;
     mark.start_time = job->start_time;
     mark.size = job->size;
     mark.rank = rank;
@@ -294,7 +298,7 @@ static void meet_proxy(const mproxy_launch_options *options, const char *socket,
     }
     bool is_live = mpx_rendezvous_is_live(dir, &pid);
     proxy_counts_calls = is_live && faccessat(dir, MPX_MARK_FILE, F_OK, 0) == 0;
-    fill_mark(job, rank);
+    fill_mark(dir, job, rank);
     close(dir);
     if (is_live)
         say(options, "socket %s: the proxy lives (pid %d)", socket, pid);

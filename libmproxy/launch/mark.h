@@ -13,6 +13,8 @@ enum { MPX_MARK_TEXT = 4000 };
 
 // Read by the kernel's program, too.
 struct mpx_mark {
+    // Of the rendezvous directory: whose proxy is asked.
+    unsigned long long dir_device, dir_inode;
     long long start_time;
     unsigned long long size; // ranks of the job
     unsigned rank;

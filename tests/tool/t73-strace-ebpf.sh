@@ -30,6 +30,10 @@ want "writes under the tracer" "$(metric strace___hits___write)" 500
 want "getppid under the tracer" "$(metric strace___hits___getppid)" ""
 stop_proxy
 
+# Two proxies that count in the kernel: each hears of its own jobs alone.
+here=$SOCKET SOCKET=$TMP/other.socket
+start_proxy --ebpf
+other=$URL SOCKET=$here
 start_proxy --ebpf
 grep -q 'counted in the kernel' "$LOG" || fail "no eBPF: $(cat "$LOG")"
 $run -v -j marked -- "$calls" calls 2>"$TMP/err"
@@ -48,6 +52,8 @@ grep -q "\"command\":\"$calls calls\"" "$TMP/whole" ||
     fail "the job has lost its command"
 [ -z "$(sed -n 's/^TracerPid:[^0-9]*//p' /proc/self/status | grep -v '^0$')" ] ||
     fail "somebody traces"
+
+want "jobs of the other proxy" "$(curl -sS "$other/metrics" | grep -c '^strace___')" 0
 
 # As strace counts, all calls of all threads and children from the first exec on. But a call
 # in which a thread is killed (thread-execs: the leader's pause) returns in the kernel, which
