@@ -121,10 +121,10 @@ static mproxy_status load(struct mpx_samples *s, uint32_t room, mproxy_error *er
     return MPROXY_OK;
 }
 
-static int open_file(int state_fd, int flags, mproxy_error *err)
+static int open_file(int state_fd, mproxy_error *err)
 {
     int fd = openat(state_fd, "samples",
-                    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0600);
+                    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0)
         mpx_fail_errno(err, "samples");
     return fd;
@@ -136,7 +136,7 @@ mproxy_status mpx_samples_open(int state_fd, struct mpx_samples **out, mproxy_er
     if (!s)
         return mpx_fail(err, MPROXY_E_NOMEM, "samples: no memory");
     mproxy_status status = MPROXY_E_SYSTEM;
-    s->fd = open_file(state_fd, 0, err);
+    s->fd = open_file(state_fd, err);
     if (s->fd < 0)
         goto fail;
     uint32_t room = existing_entries(s->fd);
@@ -230,10 +230,17 @@ void mpx_samples_put(struct mpx_samples *s, uint32_t number,
 mproxy_status mpx_samples_move(struct mpx_samples *s, int state_fd, mproxy_error *err)
 {
     struct entry *entries;
-    int fd = open_file(state_fd, O_TRUNC, err);
+    struct stat ours, there;
+    int fd = open_file(state_fd, err);
     if (fd < 0)
         return MPROXY_E_SYSTEM;
-    if (!map_entries(fd, s->room, &entries)) {
+    bool is_same = fstat(s->fd, &ours) == 0 && fstat(fd, &there) == 0 &&
+                   ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+    if (is_same) {
+        close(fd);
+        return MPROXY_OK;
+    }
+    if (ftruncate(fd, 0) != 0 || !map_entries(fd, s->room, &entries)) {
         mproxy_status status = mpx_fail_errno(err, "samples");
         close(fd);
         return status;

@@ -38,12 +38,29 @@ static mproxy_status open_state(struct opened *o, mproxy_error *err)
     return MPROXY_OK;
 }
 
-static mproxy_status take(const char *path, struct opened *o, mproxy_error *err)
+static bool has(int dir_fd, const char *name, int fd)
+{
+    struct stat path, open;
+    return fstatat(dir_fd, name, &path, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstat(fd, &open) == 0 && path.st_dev == open.st_dev &&
+           path.st_ino == open.st_ino;
+}
+
+// A lock that we have and that is on the file still goes on.
+static mproxy_status lock(struct opened *o, int held, mproxy_error *err)
+{
+    if (held < 0 || !has(o->dir_fd, "proxy", held))
+        return mpx_rendezvous_take(o->dir_fd, &o->lock_fd, err);
+    o->lock_fd = fcntl(held, F_DUPFD_CLOEXEC, 3);
+    return o->lock_fd >= 0 ? MPROXY_OK : mpx_fail_errno(err, "lock of file 'proxy'");
+}
+
+static mproxy_status take(const char *path, int held, struct opened *o, mproxy_error *err)
 {
     *o = (struct opened){.dir_fd = -1, .state_fd = -1, .lock_fd = -1};
     mproxy_status status = mpx_rendezvous_open(path, true, &o->dir_fd, err);
     if (status == MPROXY_OK)
-        status = mpx_rendezvous_take(o->dir_fd, &o->lock_fd, err);
+        status = lock(o, held, err);
     if (status == MPROXY_OK)
         status = open_state(o, err);
     if (status != MPROXY_OK)
@@ -65,7 +82,7 @@ mproxy_status mpx_daemon_take_rendezvous(struct mproxy_daemon *d, mproxy_error *
     mproxy_error why;
     if (status != MPROXY_OK)
         return status;
-    status = take(d->dir_path, &o, &why);
+    status = take(d->dir_path, -1, &o, &why);
     if (status == MPROXY_OK)
         keep(d, &o);
     else if (status == MPROXY_E_BUSY)
@@ -74,14 +91,6 @@ mproxy_status mpx_daemon_take_rendezvous(struct mproxy_daemon *d, mproxy_error *
     else if (err)
         *err = why;
     return status;
-}
-
-static bool has(int dir_fd, const char *name, int fd)
-{
-    struct stat path, open;
-    return fstatat(dir_fd, name, &path, AT_SYMLINK_NOFOLLOW) == 0 &&
-           fstat(fd, &open) == 0 && path.st_dev == open.st_dev &&
-           path.st_ino == open.st_ino;
 }
 
 // A cleaner that meets a new segment leaves the directory, and little in it.
@@ -95,7 +104,7 @@ bool mpx_daemon_has_rendezvous(const struct mproxy_daemon *d)
 mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error *err)
 {
     struct opened o, old = {d->dir_fd, d->state_fd, d->lock_fd};
-    mproxy_status status = take(d->dir_path, &o, err);
+    mproxy_status status = take(d->dir_path, d->lock_fd, &o, err);
     if (status != MPROXY_OK)
         return status;
     // The state first: a directory with segments and no state file would count as new.

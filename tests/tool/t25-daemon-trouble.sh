@@ -70,6 +70,10 @@ timeout 20 "$BIN/proxy-v2" -p 0 -u "$SOCKET" -t "$TMP/x" 2>"$TMP/second" &&
     fail "a second proxy started"
 grep -q "$PROXY_PID" "$TMP/second" || fail "no pid in: $(cat "$TMP/second")"
 get '/accumulate?key=half_total&value=1' >/dev/null
+rm -rf "$(rendezvous "$SOCKET")/state"
+wait_for "its state again" test -e "$(rendezvous "$SOCKET")/state/ledger"
+rm "$(rendezvous "$SOCKET")/state/ledger"
+wait_for "the file alone" test -e "$(rendezvous "$SOCKET")/state/ledger"
 wait_for "being well" get /-/ready
 kill $SLEEP
 wait_for "the profile of the job" get '/profiles/get?jobid=half'

@@ -162,6 +162,21 @@ START_TEST(samples_move_to_another_directory)
 }
 END_TEST
 
+START_TEST(samples_stay_when_they_move_to_where_they_are)
+{
+    struct mpx_samples *s = open_samples();
+    struct mpx_process_values v = values(42), back;
+    uint32_t entry = mpx_samples_add(s, &a);
+    mpx_samples_put(s, entry, &v);
+
+    ck_assert_int_eq(mpx_samples_move(s, state, NULL), MPROXY_OK);
+
+    mpx_samples_get(s, entry, &back);
+    ck_assert_uint_eq(back.value[0], 42);
+    mpx_samples_close(s);
+}
+END_TEST
+
 START_TEST(process_values_keep_the_greater_counter_and_the_later_gauge)
 {
     struct mpx_process_values v = {.set = 7, .value = {10, 20, 300}};
@@ -284,6 +299,7 @@ int main(void)
     tcase_add_test(tc, samples_grow_past_their_first_room);
     tcase_add_loop_test(tc, samples_of_a_damaged_file_are_forgotten, 0, 3);
     tcase_add_test(tc, samples_move_to_another_directory);
+    tcase_add_test(tc, samples_stay_when_they_move_to_where_they_are);
     tcase_add_test(tc, process_values_keep_the_greater_counter_and_the_later_gauge);
     tcase_add_test(tc, procfs_reads_what_a_process_used);
     tcase_add_test(tc, procfs_tells_nobody_of_the_processes_of_others);
