@@ -11,17 +11,33 @@
 
 enum { MPX_REFUSALS = 1000 };
 
-// To be called with the error of the handles asked for: 1 when they are to be kept.
-static inline int mpx_handles_keep(const mproxy_error *err)
+// What is known of a set of handles that all threads share: written by one thread, read by
+// those that see MPX_HANDLES_SET. Whoever comes meanwhile counts with handles of its own,
+// which are the same; a lock would not do in signal handlers.
+enum { MPX_HANDLES_NONE, MPX_HANDLES_CLAIMED, MPX_HANDLES_SET };
+
+static inline int mpx_handles_are_set(const int *state)
 {
-    static int refusals;
-    return err->status == MPROXY_OK ||
-           __atomic_add_fetch(&refusals, 1, __ATOMIC_RELAXED) >= MPX_REFUSALS;
+    return __builtin_expect(__atomic_load_n(state, __ATOMIC_ACQUIRE) == MPX_HANDLES_SET,
+                            1);
 }
 
-// Two threads may come at once: both are given the same handle, and one sets it.
-#define MPX_HANDLE_SET(at, handle)                                                       \
-    (void)__atomic_compare_exchange_n((at), &(__typeof__(handle)){NULL}, (handle), 0,    \
-                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+// With the error of the handles that were asked for: 1 when the caller is to store them and
+// then call mpx_handles_publish().
+static inline int mpx_handles_claim(int *state, const mproxy_error *err)
+{
+    static int refusals;
+    int none = MPX_HANDLES_NONE;
+    if (err->status != MPROXY_OK &&
+        __atomic_add_fetch(&refusals, 1, __ATOMIC_RELAXED) < MPX_REFUSALS)
+        return 0;
+    return __atomic_compare_exchange_n(state, &none, MPX_HANDLES_CLAIMED, 0,
+                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+static inline void mpx_handles_publish(int *state)
+{
+    __atomic_store_n(state, MPX_HANDLES_SET, __ATOMIC_RELEASE);
+}
 
 #endif

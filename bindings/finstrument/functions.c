@@ -16,6 +16,7 @@
 
 struct entry {
     _Atomic(void *) function;
+    int state; // of the counter: common/handles.h
     _Atomic(mproxy_fcounter *) counter;
 };
 
@@ -39,7 +40,7 @@ __attribute__((cold, noinline)) static mproxy_fcounter *declare(struct entry *e,
     mproxy_error err = {0};
     mproxy_fcounter *counter =
         mproxy_fcounter_get(name, "Number of calls of a function", &err);
-    if (mpx_handles_keep(&err))
+    if (mpx_handles_claim(&e->state, &err))
         atomic_store_explicit(&e->counter, counter, memory_order_release);
     return counter;
 }

@@ -16,7 +16,6 @@
 #include MPX_WRAPPERS
 #undef WRAPPER_NAMES
 
-#include "common/handles.h"
 #include "completion.h"
 #include "volume.h"
 #include "wrap.h"
@@ -53,47 +52,81 @@ static mproxy_counter *get(enum mpx_fn_counter which, const char *fn, double sca
     return mproxy_counter_get_scaled(name, text, scale, err);
 }
 
-static void declare_histograms(struct mpx_fn *f, const char *fn)
+static void get_histograms(const char *fn, mproxy_histogram **size,
+                           mproxy_histogram **latency)
 {
     double seconds[40];
     for (int i = 0; i < 40; i++)
         seconds[i] = 1e-9 * (double)(UINT64_C(1) << i);
     char name[200];
     snprintf(name, sizeof name, "mpi_message_size_bytes{function=\"%s\"}", fn);
-    MPX_HANDLE_SET(&f->size,
-                   mproxy_histogram_get(name, "Bytes moved by a call", NULL, 0, NULL));
+    *size = mproxy_histogram_get(name, "Bytes moved by a call", NULL, 0, NULL);
     snprintf(name, sizeof name, "mpi_call_duration_seconds{function=\"%s\"}", fn);
-    MPX_HANDLE_SET(&f->latency,
-                   mproxy_histogram_get(name, "Time a call took", seconds, 40, NULL));
+    *latency = mproxy_histogram_get(name, "Time a call took", seconds, 40, NULL);
 }
 
-int mpx_fn_declare(uint32_t fn, enum mpx_fn_counter last)
+static void get_calls(uint32_t fn, mproxy_counter *own[MPX_FN_COUNTERS])
 {
     struct mpx_fn *f = &mpx_fns[fn];
-    enum mpx_fn_counter first = last - 1;
     char name[96];
     mproxy_error err = {0};
     lower_name(fn, name, sizeof name);
-    mproxy_counter *one = get(first, name, 1, &err);
-    mproxy_counter *other =
-        get(last, name, last == MPX_TIME ? seconds_per_tick : 1, &err);
-    if (!mpx_handles_keep(&err))
-        return 0;
-    if (mpx_histograms && last == MPX_TIME)
-        declare_histograms(f, name);
-    MPX_HANDLE_SET(&f->counter[first], one);
-    MPX_HANDLE_SET(&f->counter[last], other);
-    return 1;
+    own[MPX_HITS] = get(MPX_HITS, name, 1, &err);
+    own[MPX_TIME] = get(MPX_TIME, name, seconds_per_tick, &err);
+    if (mpx_handles_claim(&f->calls, &err)) {
+        f->counter[MPX_HITS] = own[MPX_HITS];
+        f->counter[MPX_TIME] = own[MPX_TIME];
+        if (mpx_histograms)
+            get_histograms(name, &f->size, &f->latency);
+        mpx_handles_publish(&f->calls);
+    }
 }
 
-void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t size)
+static void get_moves(uint32_t fn, mproxy_counter *own[MPX_FN_COUNTERS])
 {
     struct mpx_fn *f = &mpx_fns[fn];
-    if (!f->latency)
-        return;
-    mproxy_histogram_observe(f->latency, (double)ticks * seconds_per_tick);
-    if (size)
-        mproxy_histogram_observe(f->size, (double)size);
+    char name[96];
+    mproxy_error err = {0};
+    lower_name(fn, name, sizeof name);
+    own[MPX_IN] = get(MPX_IN, name, 1, &err);
+    own[MPX_OUT] = get(MPX_OUT, name, 1, &err);
+    if (mpx_handles_claim(&f->moves, &err)) {
+        f->counter[MPX_IN] = own[MPX_IN];
+        f->counter[MPX_OUT] = own[MPX_OUT];
+        mpx_handles_publish(&f->moves);
+    }
+}
+
+void mpx_fn_count_first(uint32_t fn, uint64_t took, uint64_t in, uint64_t out)
+{
+    mproxy_counter *own[MPX_FN_COUNTERS];
+    get_calls(fn, own);
+    mproxy_counter_add_many(own, (uint64_t[]){1, took}, 2);
+    credit(fn, in, out);
+}
+
+void mpx_fn_credit_first(uint32_t fn, uint64_t in, uint64_t out)
+{
+    mproxy_counter *own[MPX_FN_COUNTERS];
+    get_moves(fn, own);
+    mproxy_counter_add_many(&own[MPX_IN], (uint64_t[]){in, out}, 2);
+}
+
+void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t bytes)
+{
+    struct mpx_fn *f = &mpx_fns[fn];
+    mproxy_histogram *size, *latency;
+    if (mpx_handles_are_set(&f->calls)) {
+        size = f->size;
+        latency = f->latency;
+    } else {
+        char name[96];
+        lower_name(fn, name, sizeof name);
+        get_histograms(name, &size, &latency);
+    }
+    mproxy_histogram_observe(latency, (double)ticks * seconds_per_tick);
+    if (bytes)
+        mproxy_histogram_observe(size, (double)bytes);
 }
 
 #define WRAPPER_BODIES

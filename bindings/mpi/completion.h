@@ -17,12 +17,6 @@ static inline uint64_t key_of(MPI_Request request)
     return (uint64_t)(uintptr_t)request;
 }
 
-static void credit(uint32_t fn, uint64_t out, uint64_t in)
-{
-    if ((out | in) && is_declared(fn, MPX_OUT))
-        mproxy_counter_add_many(&mpx_fns[fn].counter[MPX_IN], (uint64_t[]){in, out}, 2);
-}
-
 static mproxy_counter *_Atomic lost_requests;
 
 static void remember_as(uint32_t fn, MPI_Request request, uint32_t flags, uint64_t out,
@@ -63,7 +57,7 @@ static void completed(struct mpx_request *r, const MPI_Status *status)
         (!atomic_exchange_explicit(&r->active, 0, memory_order_relaxed) ||
          !(r->flags & MPX_REQUEST_ON_COMPLETION)))
         return; // inactive, or credited when it was started
-    credit(r->fn, 0, r->flags & MPX_REQUEST_RECEIVES ? received(status) : r->in);
+    credit(r->fn, r->flags & MPX_REQUEST_RECEIVES ? received(status) : r->in, 0);
 }
 
 // After the call: a request that is still the same handle goes on, the others are gone.
@@ -81,7 +75,7 @@ static void started(MPI_Request request)
     if (!r || !(r->flags & MPX_REQUEST_PERSISTENT))
         return;
     atomic_store_explicit(&r->active, 1, memory_order_relaxed);
-    credit(r->fn, r->out, r->flags & MPX_REQUEST_ON_COMPLETION ? 0 : r->in);
+    credit(r->fn, r->flags & MPX_REQUEST_ON_COMPLETION ? 0 : r->in, r->out);
 }
 
 // Room for what a call on `n` requests needs: on the stack for few, else pages that the

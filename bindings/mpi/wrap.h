@@ -8,14 +8,16 @@
 #include <mproxy/client.h>
 
 #include "backend.h"
+#include "common/handles.h"
 #include "common/ticks.h"
 
 // In the order in which add_many() takes them.
 enum mpx_fn_counter { MPX_HITS, MPX_TIME, MPX_IN, MPX_OUT, MPX_FN_COUNTERS };
 
 struct mpx_fn {
-    mproxy_counter *counter[MPX_FN_COUNTERS]; // NULL: not declared yet; set once
-    mproxy_histogram *size, *latency;         // NULL: histograms are off
+    int calls, moves; // state of HITS and TIME, of IN and OUT: common/handles.h
+    mproxy_counter *counter[MPX_FN_COUNTERS];
+    mproxy_histogram *size, *latency; // NULL: histograms are off
 };
 extern struct mpx_fn mpx_fns[];
 
@@ -24,23 +26,15 @@ enum { MPX_SAMPLING = 64 };
 extern uint32_t mpx_sample_mask; // 0: all are timed
 extern int mpx_histograms;
 
-// Cold: declare HITS and TIME of a function (last: MPX_TIME), or IN and OUT (MPX_OUT).
-// False when there is no handle to be had now.
-int mpx_fn_declare(uint32_t fn, enum mpx_fn_counter last) __attribute__((cold));
-void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t size) __attribute__((cold));
+// Cold: where handles are not set yet. Bytes without a call are credited to an earlier one.
+void mpx_fn_count_first(uint32_t fn, uint64_t took, uint64_t in, uint64_t out)
+    __attribute__((cold));
+void mpx_fn_credit_first(uint32_t fn, uint64_t in, uint64_t out) __attribute__((cold));
+void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t bytes) __attribute__((cold));
 
 static inline int nested(void)
 {
     return mpx_mpi_thread.depth != 0;
-}
-
-// Those of HITS and TIME, and of IN and OUT, are set in this order: the last tells of both.
-static inline int is_declared(uint32_t fn, enum mpx_fn_counter last)
-{
-    return __builtin_expect(
-               __atomic_load_n(&mpx_fns[fn].counter[last], __ATOMIC_ACQUIRE) != NULL,
-               1) ||
-           mpx_fn_declare(fn, last);
 }
 
 static inline uint64_t enter(void)
@@ -49,23 +43,35 @@ static inline uint64_t enter(void)
     return mpx_ticks();
 }
 
-static inline void count(uint32_t fn, uint64_t took, uint64_t out, uint64_t in)
+static inline void count(uint32_t fn, uint64_t took, uint64_t in, uint64_t out)
 {
     struct mpx_fn *f = &mpx_fns[fn];
-    if (!is_declared(fn, MPX_TIME))
-        return;
-    if ((out | in) && is_declared(fn, MPX_OUT))
+    if (!mpx_handles_are_set(&f->calls))
+        mpx_fn_count_first(fn, took, in, out);
+    else if (!(in | out))
+        mproxy_counter_add_many(f->counter, (uint64_t[]){1, took}, 2);
+    else if (mpx_handles_are_set(&f->moves))
         mproxy_counter_add_many(f->counter, (uint64_t[]){1, took, in, out},
                                 out ? MPX_FN_COUNTERS : MPX_OUT);
     else
-        mproxy_counter_add_many(f->counter, (uint64_t[]){1, took}, 2);
+        mpx_fn_count_first(fn, took, in, out);
     if (__builtin_expect(mpx_histograms, 0))
-        mpx_fn_observe(fn, took, out + in);
+        mpx_fn_observe(fn, took, in + out);
+}
+
+static inline void credit(uint32_t fn, uint64_t in, uint64_t out)
+{
+    if (!(in | out))
+        return;
+    if (mpx_handles_are_set(&mpx_fns[fn].moves))
+        mproxy_counter_add_many(&mpx_fns[fn].counter[MPX_IN], (uint64_t[]){in, out}, 2);
+    else
+        mpx_fn_credit_first(fn, in, out);
 }
 
 static inline void leave(uint32_t fn, uint64_t begin, uint64_t out, uint64_t in)
 {
-    count(fn, mpx_ticks() - begin, out, in);
+    count(fn, mpx_ticks() - begin, in, out);
     mpx_mpi_thread.depth = 0;
 }
 
@@ -83,8 +89,10 @@ static inline void leave_local(uint32_t fn, uint64_t begin)
 {
     if (begin)
         count(fn, (mpx_ticks() - begin) * (mpx_sample_mask + 1), 0, 0);
-    else if (is_declared(fn, MPX_TIME))
+    else if (mpx_handles_are_set(&mpx_fns[fn].calls))
         mproxy_counter_add(mpx_fns[fn].counter[MPX_HITS], 1);
+    else
+        mpx_fn_count_first(fn, 0, 0, 0);
     mpx_mpi_thread.depth = 0;
 }
 

@@ -22,8 +22,6 @@ static const struct {
 #undef POSIX_FN
 };
 
-static mproxy_histogram *sizes[2];
-
 // The extent of the object that holds an address.
 struct extent {
     uintptr_t inside, begin, end;
@@ -102,37 +100,29 @@ static mproxy_histogram *get_sizes(enum posix_op op, mproxy_error *err)
     return mproxy_histogram_get(name, "Bytes moved by one call", bounds, 32, err);
 }
 
-// Hits are set last: who sees them sees all. False when there is no handle to be had now.
-__attribute__((cold)) static int declare(enum posix_fn fn)
+__attribute__((cold)) static void declare(enum posix_fn fn, struct posix_handles *own)
 {
+    struct posix_counters *f = &posix_fns[fn];
     mproxy_error err = {0};
-    mproxy_counter **counter = posix_fns[fn].counter, *bytes = NULL;
-    mproxy_counter *seconds =
-        get("time", fn, "Seconds spent in", mpx_seconds_per_tick(), &err);
-    if (names[fn].moves)
-        bytes = get("size", fn, "Bytes moved by", 1, &err);
-    mproxy_histogram *histogram =
-        names[fn].op != OP_NO ? get_sizes(names[fn].op, &err) : NULL;
-    mproxy_counter *hits = get("hits", fn, "Number of calls of", 1, &err);
-    if (!mpx_handles_keep(&err))
-        return 0;
-    MPX_HANDLE_SET(&counter[1], seconds);
-    if (bytes)
-        MPX_HANDLE_SET(&counter[2], bytes);
-    if (histogram)
-        MPX_HANDLE_SET(&sizes[names[fn].op], histogram);
-    MPX_HANDLE_SET(&counter[0], hits);
-    return 1;
+    own->counter[0] = get("hits", fn, "Number of calls of", 1, &err);
+    own->counter[1] = get("time", fn, "Seconds spent in", mpx_seconds_per_tick(), &err);
+    if (names[fn].moves) {
+        own->counter[2] = get("size", fn, "Bytes moved by", 1, &err);
+        own->sizes = get_sizes(names[fn].op, &err);
+    }
+    if (mpx_handles_claim(&f->state, &err)) {
+        f->handles = *own;
+        mpx_handles_publish(&f->state);
+    }
 }
 
 void posix_count(enum posix_fn fn, uint64_t begin, uint64_t bytes)
 {
     uint64_t took = mpx_ticks() - begin;
-    struct posix_counters *f = &posix_fns[fn];
-    if (__builtin_expect(!__atomic_load_n(&f->counter[0], __ATOMIC_ACQUIRE), 0) &&
-        !declare(fn))
-        return;
-    mproxy_counter_add_many(f->counter, (uint64_t[]){1, took, bytes}, bytes ? 3 : 2);
+    struct posix_handles own = {0}, *h = &posix_fns[fn].handles;
+    if (!mpx_handles_are_set(&posix_fns[fn].state))
+        declare(fn, h = &own);
+    mproxy_counter_add_many(h->counter, (uint64_t[]){1, took, bytes}, bytes ? 3 : 2);
     if (bytes)
-        mproxy_histogram_observe(sizes[names[fn].op], (double)bytes);
+        mproxy_histogram_observe(h->sizes, (double)bytes);
 }

@@ -22,9 +22,15 @@ enum posix_fn {
 
 enum posix_op { OP_READ, OP_WRITE, OP_NO };
 
+struct posix_handles {
+    mproxy_counter *counter[3]; // hits, time, bytes
+    mproxy_histogram *sizes;    // of calls that move bytes
+};
+
 struct posix_counters {
-    void *real; // set once; by __atomic builtins, which wrappers can inline
-    mproxy_counter *counter[3]; // hits, time, bytes; NULL until the first call
+    void *real; // loaded and stored atomically
+    int state; // of the handles: common/handles.h
+    struct posix_handles handles;
 };
 extern struct posix_counters posix_fns[FN_COUNT] __attribute__((visibility("hidden")));
 extern uintptr_t posix_own_begin[2] __attribute__((visibility("hidden")));
