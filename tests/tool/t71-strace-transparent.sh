@@ -48,9 +48,10 @@ TXT
 sh "$TMP/look" >"$TMP/bare" </dev/null
 $run sh "$TMP/look" >"$TMP/under" </dev/null
 diff "$TMP/bare" "$TMP/under" || fail "the command finds itself changed"
-env | grep -vE '^(_|PROXY_|MPROXY_|METRIC_PROXY_|LD_PRELOAD)' | sort >"$TMP/bare"
-$run env | grep -vE '^(_|PROXY_|MPROXY_LAUNCHER|MPROXY_COMMAND|METRIC_PROXY_|LD_PRELOAD)' |
-    sort >"$TMP/under"
+# All but what proxy_run is to set.
+ours='^(_|PROXY_|MPROXY_LAUNCHER|MPROXY_COMMAND|METRIC_PROXY_|LD_PRELOAD)'
+env | grep -vE "$ours" | sort >"$TMP/bare"
+$run env | grep -vE "$ours" | sort >"$TMP/under"
 diff "$TMP/bare" "$TMP/under" || fail "the environment has changed"
 # A busy thread is kept on one CPU, and does not see that.
 want "processors in sight of a busy program" "$($run python3 -c 'import os
