@@ -29,7 +29,7 @@ struct posix_handles {
 
 struct posix_counters {
     void *real; // loaded and stored atomically
-    int state; // of the handles: common/handles.h
+    int state;  // of the handles: common/handles.h
     struct posix_handles handles;
 };
 extern struct posix_counters posix_fns[FN_COUNT] __attribute__((visibility("hidden")));
