@@ -57,7 +57,12 @@ MPROXY_API mproxy_status mproxy_daemon_open(const mproxy_daemon_options *options
                                             mproxy_daemon **out, mproxy_error *err);
 /** The URL it serves at, `http://HOST:PORT`; valid until close. */
 MPROXY_API const char *mproxy_daemon_url(const mproxy_daemon *daemon);
-/** Serve until mproxy_daemon_stop(); ends with a last round that folds what is final. */
+/**
+ * Serve until mproxy_daemon_stop(); ends with a last round that folds what is final.
+ *
+ * @return MPROXY_OK, MPROXY_E_SYSTEM, or MPROXY_E_BUSY when the rendezvous directory was
+ *         removed and another proxy has taken it: nothing is written any more then
+ */
 MPROXY_API mproxy_status mproxy_daemon_run(mproxy_daemon *daemon, mproxy_error *err);
 /** Make mproxy_daemon_run() return soon. May be called twice, and from a signal handler. */
 MPROXY_API void mproxy_daemon_stop(mproxy_daemon *daemon);

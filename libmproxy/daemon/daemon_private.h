@@ -51,6 +51,7 @@ struct mproxy_daemon {
 
     uint64_t rounds;   // begun
     bool ready;        // a whole round was done
+    bool ousted;       // another proxy has taken the rendezvous
     uint64_t round_us; // UNIX time of the last round
     int64_t round_ns;  // how long it took
     size_t series;     // shown, over all jobs
@@ -71,7 +72,8 @@ void mpx_log_line(void *daemon, bool is_failure, const char *line);
 mproxy_status mpx_daemon_take_rendezvous(struct mproxy_daemon *d, mproxy_error *err);
 // Whether it is there, with what of it is ours.
 bool mpx_daemon_has_rendezvous(const struct mproxy_daemon *d);
-// Make it again after somebody removed it; everything known is kept.
+// Make it again after somebody removed it; everything known is kept. MPROXY_E_BUSY: another
+// proxy has taken it, and the state is not ours to write any more.
 mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error *err);
 
 // round.c

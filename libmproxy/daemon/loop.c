@@ -83,7 +83,7 @@ static bool turn(struct mproxy_daemon *d)
             break;
         }
     }
-    return go_on && (count >= 0 || errno == EINTR);
+    return go_on && !d->ousted && (count >= 0 || errno == EINTR);
 }
 
 // What clients counted through us becomes final and is folded by a last round.
@@ -96,10 +96,12 @@ static void finish(struct mproxy_daemon *d)
     d->gateway = NULL;
     mpx_direct_close(d->direct);
     d->direct = NULL;
-    mpx_syscalls_renounce(d->dir_fd);
+    if (!d->ousted)
+        mpx_syscalls_renounce(d->dir_fd);
     mpx_syscalls_close(d->syscalls);
     d->syscalls = NULL;
-    mpx_daemon_round(d);
+    if (!d->ousted)
+        mpx_daemon_round(d);
     if (d->keeper && !mpx_keeper_drain(d->keeper, DRAIN_MS))
         mpx_log(d, MPROXY_LOG_WARNING,
                 "profiles are still being written: the next start tries again");
@@ -114,5 +116,9 @@ mproxy_status mpx_daemon_loop(struct mproxy_daemon *d, mproxy_error *err)
     while (turn(d))
         ;
     finish(d);
+    if (d->ousted)
+        return mpx_fail(err, MPROXY_E_BUSY,
+                        "%s: %s: this one ends, and leaves the state to the other",
+                        d->dir_path, d->trouble);
     return MPROXY_OK;
 }

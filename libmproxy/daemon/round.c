@@ -31,7 +31,9 @@ static void keep_rendezvous(struct mproxy_daemon *d)
     mproxy_error err;
     if (mpx_daemon_has_rendezvous(d))
         return;
-    if (mpx_daemon_remake_rendezvous(d, &err) == MPROXY_OK)
+    mproxy_status status = mpx_daemon_remake_rendezvous(d, &err);
+    d->ousted = status == MPROXY_E_BUSY;
+    if (status == MPROXY_OK)
         mpx_log(d, MPROXY_LOG_WARNING, "%s was removed and has been made again",
                 d->dir_path);
     else
@@ -142,6 +144,8 @@ void mpx_daemon_round(struct mproxy_daemon *d)
     d->trouble[0] = '\0';
     d->rounds++;
     keep_rendezvous(d);
+    if (d->ousted)
+        return;
     if (d->gateway)
         mpx_gateway_round(d->gateway);
     if (d->direct)

@@ -243,6 +243,15 @@ static bool is_held(int fd)
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+// Whether it is the file of whoever owns the directory. In one that everybody may write to,
+// somebody else may have been first, and may lock it as a proxy does.
+static bool is_owners_file(int dir_fd, int fd)
+{
+    struct stat dir, file;
+    return fstat(dir_fd, &dir) == 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode) &&
+           file.st_uid == dir.st_uid;
+}
+
 bool mpx_rendezvous_is_live(int dir_fd, int *pid)
 {
     if (pid)
@@ -250,26 +259,15 @@ bool mpx_rendezvous_is_live(int dir_fd, int *pid)
     int fd = openat(dir_fd, "proxy", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return false;
-    bool live = is_held(fd);
+    bool live = is_owners_file(dir_fd, fd) && is_held(fd);
     if (live && pid)
         *pid = read_pid(fd);
     close(fd);
     return live;
 }
 
-static mproxy_status take_lock(int fd, mproxy_error *err)
+static mproxy_status write_pid(int fd, mproxy_error *err)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
-        bool is_busy = errno == EAGAIN || errno == EACCES;
-        if (is_busy && is_held(fd))
-            return mpx_fail(err, MPROXY_E_BUSY, "a proxy lives there already: pid %d",
-                            read_pid(fd));
-        if (is_busy)
-            return mpx_fail(err, MPROXY_E_BUSY,
-                            "a program that is no proxy has locked file 'proxy'");
-        return mpx_fail_errno(err, "lock of file 'proxy'");
-    }
     char text[16];
     int length = snprintf(text, sizeof text, "%d\n", (int)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)length, 0) != length)
@@ -277,16 +275,76 @@ static mproxy_status take_lock(int fd, mproxy_error *err)
     return MPROXY_OK;
 }
 
-mproxy_status mpx_rendezvous_take(int dir_fd, int *lock_fd, mproxy_error *err)
+static bool lock_whole(int fd)
 {
-    int fd = openat(dir_fd, "proxy", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+// Put a file that we hold in the place of one that others are in the way of: they can't
+// open it before it is locked. A folder that is not empty is left under the other name.
+static mproxy_status replace_file(int dir_fd, int *lock_fd, mproxy_error *err)
+{
+    char name[64];
+    snprintf(name, sizeof name, ".proxy-%d-%lld", (int)getpid(),
+             (long long)mpx_clock_ns(CLOCK_BOOTTIME));
+    int fd =
+        openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return mpx_fail_errno(err, "file 'proxy'");
-    mproxy_status status = take_lock(fd, err);
-    if (status) {
+    mproxy_status status = MPROXY_OK;
+    if (!lock_whole(fd))
+        status = mpx_fail_errno(err, "lock of file 'proxy'");
+    if (status == MPROXY_OK)
+        status = write_pid(fd, err);
+    if (status == MPROXY_OK &&
+        renameat2(dir_fd, name, dir_fd, "proxy", RENAME_EXCHANGE) != 0 &&
+        renameat(dir_fd, name, dir_fd, "proxy") != 0)
+        status = mpx_fail_errno(err, "file 'proxy'");
+    if (unlinkat(dir_fd, name, 0) != 0)
+        unlinkat(dir_fd, name, AT_REMOVEDIR);
+    if (status == MPROXY_OK)
+        *lock_fd = fd;
+    else
         close(fd);
-        return status;
+    return status;
+}
+
+// @return MPROXY_E_NOTFOUND: what is there is of no use, and no proxy's
+static mproxy_status take_file(int dir_fd, int *lock_fd, mproxy_error *err)
+{
+    int fd = openat(dir_fd, "proxy",
+                    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0644);
+    if (fd < 0 &&
+        (errno == EACCES || errno == EISDIR || errno == ELOOP || errno == ENXIO))
+        return MPROXY_E_NOTFOUND;
+    if (fd < 0)
+        return mpx_fail_errno(err, "file 'proxy'");
+    mproxy_status status = MPROXY_E_NOTFOUND;
+    if (is_owners_file(dir_fd, fd)) {
+        if (lock_whole(fd))
+            status = write_pid(fd, err);
+        else if (errno != EAGAIN && errno != EACCES)
+            status = mpx_fail_errno(err, "lock of file 'proxy'");
+        else if (is_held(fd))
+            status = mpx_fail(err, MPROXY_E_BUSY, "a proxy lives there already: pid %d",
+                              read_pid(fd));
     }
+    if (status == MPROXY_OK)
+        *lock_fd = fd;
+    else
+        close(fd);
+    return status;
+}
+
+mproxy_status mpx_rendezvous_take(int dir_fd, int *lock_fd, mproxy_error *err)
+{
+    int fd = -1;
+    mproxy_status status = take_file(dir_fd, &fd, err);
+    if (status == MPROXY_E_NOTFOUND)
+        status = replace_file(dir_fd, &fd, err);
+    if (status != MPROXY_OK)
+        return status;
     fchmod(fd, 0644); // clients of other users ask for the lock
     *lock_fd = fd;
     return MPROXY_OK;

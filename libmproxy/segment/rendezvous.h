@@ -45,12 +45,14 @@ MPROXY_API bool mpx_rendezvous_is_trusted(const char *path, const struct stat *s
 MPROXY_API mproxy_status mpx_rendezvous_open(const char *path, bool create, int *out,
                                              mproxy_error *err);
 
-// Whether a proxy lives there: somebody holds the lock on `proxy`. *pid may be NULL; it is
-// 0 where no pid is known.
+// Whether a proxy lives there: somebody holds the lock for writing on `proxy`, a file of the
+// directory's owner. *pid may be NULL; it is 0 where no pid is known.
 MPROXY_API bool mpx_rendezvous_is_live(int dir_fd, int *pid);
 MPROXY_API bool mpx_rendezvous_is_live_at(const char *dir_path);
 
-// Take the lock on `proxy` and write our pid there; the descriptor holds the lock.
+// Take the lock on `proxy` and write our pid there; the descriptor holds the lock. A file
+// that others keep from being locked, or that is theirs, is replaced; so that not two do that
+// at a time, the caller holds a lock that is out of the reach of others.
 // @return MPROXY_OK, MPROXY_E_BUSY (text names the pid), MPROXY_E_SYSTEM
 MPROXY_API mproxy_status mpx_rendezvous_take(int dir_fd, int *lock_fd, mproxy_error *err);
 

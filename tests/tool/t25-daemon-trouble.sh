@@ -79,6 +79,13 @@ kill $SLEEP
 wait_for "the profile of the job" get '/profiles/get?jobid=half'
 want "a counter of before" "$(value half_total)" 2
 
+# The file that everybody may see alone: what is in the state stays ours.
+rm "$(rendezvous "$SOCKET")/proxy"
+timeout 20 "$BIN/proxy-v2" -p 0 -u "$SOCKET" -t "$TMP/x" 2>"$TMP/second" &&
+    fail "a second proxy started"
+grep -q "a proxy lives there already" "$TMP/second" || fail "said: $(cat "$TMP/second")"
+wait_for "its lock" test -e "$(rendezvous "$SOCKET")/proxy"
+
 # The socket file is removed.
 rm "$SOCKET"
 wait_for "the socket" test -S "$SOCKET"
@@ -98,3 +105,28 @@ kill -STOP "$PROXY_PID"
 timeout 20 "$BIN/proxy_run" -u "$SOCKET" -j stopped -- true || fail "the program was harmed"
 kill -CONT "$PROXY_PID"
 wait_for "its profile" get '/profiles/get?jobid=stopped'
+
+# While it is stopped all is removed, and another takes the place: the one that comes too
+# late ends with a sentence, and the other's state is its own.
+wait_for "being well" get /-/ready
+first=$PROXY_PID first_log=$LOG
+kill -STOP "$first"
+rm -rf "$(rendezvous "$SOCKET")"/* "$SOCKET"
+start_proxy -t "$TMP/prefix-2"
+wait_for "the first round" get /-/ready
+get '/accumulate?key=second_total&value=3' >/dev/null
+wait_for "its counter" value second_total
+kill -CONT "$first"
+status=0
+timeout 20 tail --pid="$first" -f /dev/null || fail "the first goes on: $(cat "$first_log")"
+wait "$first" || status=$?
+want "exit status of the first" $status 1
+grep -q "a proxy lives there already: pid $PROXY_PID: this one ends" "$first_log" ||
+    fail "the first did not say why: $(tail -n 2 "$first_log")"
+[ -S "$SOCKET" ] || fail "the first took the socket away"
+stop_proxy KILL
+start_proxy -t "$TMP/prefix-2"
+wait_for "the first round" get /-/ready
+want "the counter of the second" "$(value second_total)" 3
+stop_proxy
+want "exit status" "$STATUS" 0

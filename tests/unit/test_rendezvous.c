@@ -144,22 +144,83 @@ START_TEST(a_proxy_lives_while_it_holds_the_lock)
 }
 END_TEST
 
-START_TEST(a_lock_for_reading_makes_no_proxy)
+static int locked_for_reading(int dir)
 {
-    int fd, lock;
-    mproxy_error err;
+    int reader = openat(dir, "proxy", O_RDONLY);
+    struct flock reading = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    ck_assert_int_eq(fcntl(reader, F_OFD_SETLK, &reading), 0);
+    return reader;
+}
+
+START_TEST(a_lock_for_reading_makes_no_proxy_and_keeps_none_out)
+{
+    int fd, lock, other, pid;
     ck_assert_int_eq(mpx_rendezvous_open(program_dir, false, &fd, NULL), MPROXY_OK);
     ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
     close(lock);
-    int reader = openat(fd, "proxy", O_RDONLY);
-    struct flock reading = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    ck_assert_int_eq(fcntl(reader, F_OFD_SETLK, &reading), 0);
-
+    locked_for_reading(fd);
     ck_assert(!mpx_rendezvous_is_live(fd, NULL));
-    ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, &err), MPROXY_E_BUSY);
-    ck_assert_ptr_nonnull(strstr(err.text, "no proxy"));
-    close(reader);
+
     ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
+
+    ck_assert(mpx_rendezvous_is_live(fd, &pid));
+    ck_assert_int_eq(pid, getpid());
+    ck_assert_int_eq(mpx_rendezvous_take(fd, &other, NULL), MPROXY_E_BUSY);
+    ck_assert_int_eq(probe_entries(program_dir, ".proxy-"), 0);
+    struct stat st;
+    ck_assert_int_eq(fstat(lock, &st), 0);
+    ck_assert_uint_eq(st.st_mode & 0777, 0644);
+    close(lock);
+    ck_assert(!mpx_rendezvous_is_live(fd, NULL));
+}
+END_TEST
+
+static void make_folder(const char *name)
+{
+    ck_assert_int_eq(mkdir(name, 0700), 0);
+    strcat(strcpy(path, name), "/full");
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+}
+
+static void make_link(const char *name)
+{
+    ck_assert_int_eq(symlink("/nowhere", name), 0);
+}
+
+static void make_fifo(const char *name)
+{
+    ck_assert_int_eq(mkfifo(name, 0666), 0);
+}
+
+START_TEST(what_is_no_file_is_replaced_by_the_proxys)
+{
+    static void (*const makers[])(const char *) = {make_folder, make_link, make_fifo};
+    int fd, lock;
+    char name[PATH_MAX];
+    ck_assert_int_eq(mpx_rendezvous_open(program_dir, false, &fd, NULL), MPROXY_OK);
+    snprintf(name, sizeof name, "%s/proxy", program_dir);
+    makers[_i](name);
+    ck_assert(!mpx_rendezvous_is_live(fd, NULL));
+
+    ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
+
+    ck_assert(mpx_rendezvous_is_live(fd, NULL));
+}
+END_TEST
+
+START_TEST(a_file_of_somebody_else_makes_no_proxy)
+{
+    int fd, lock, other;
+    if (geteuid() != 0)
+        return;
+    ck_assert_int_eq(mpx_rendezvous_open(program_dir, false, &fd, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
+    ck_assert_int_eq(fchown(lock, 65534, 65534), 0);
+    ck_assert(!mpx_rendezvous_is_live(fd, NULL));
+
+    ck_assert_int_eq(mpx_rendezvous_take(fd, &other, NULL), MPROXY_OK);
+
+    ck_assert(mpx_rendezvous_is_live(fd, NULL));
 }
 END_TEST
 
@@ -245,7 +306,9 @@ int main(void)
     tcase_add_test(t, directory_is_made_private_whatever_the_umask);
     tcase_add_test(t, directory_of_others_or_a_link_is_refused);
     tcase_add_test(t, a_proxy_lives_while_it_holds_the_lock);
-    tcase_add_test(t, a_lock_for_reading_makes_no_proxy);
+    tcase_add_test(t, a_lock_for_reading_makes_no_proxy_and_keeps_none_out);
+    tcase_add_loop_test(t, what_is_no_file_is_replaced_by_the_proxys, 0, 3);
+    tcase_add_test(t, a_file_of_somebody_else_makes_no_proxy);
     tcase_add_test(t, refusal_needs_neither_descriptor_nor_file_size);
     tcase_add_test(t, notes_beyond_their_bound_are_counted_in_a_file);
     tcase_add_test(t, reasons_have_words);
