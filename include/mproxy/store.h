@@ -45,7 +45,7 @@ typedef struct mproxy_entry {
 
 typedef struct mproxy_store_options {
     size_t struct_size; /**< sizeof(mproxy_store_options) */
-    size_t max_metrics; /**< most names interned; 0: 4,000,000 */
+    size_t max_metrics; /**< most names interned for programs; 0: 4,000,000 */
 } mproxy_store_options;
 
 /**

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "collect/procfs.h"
 #include "collect/segments_derived.h"
+#include "store/kept.h"
 
 enum { LAYOUT_ENTRIES_MAX = 16 << 20 }; // of all layouts
 
@@ -220,8 +221,8 @@ _Static_assert(PROCESS_METRICS <= (int)MPX_SEG_FINAL_MAX,
 static mproxy_status add_process(struct mpx_vectors *vs, const struct process_metric *m,
                                  mproxy_error *err)
 {
-    mproxy_status status = mproxy_store_metric(vs->store, m->name, m->type, m->doc,
-                                               &vs->metrics[vs->count], err);
+    mproxy_status status = mpx_store_metric_kept(vs->store, m->name, m->type, m->doc,
+                                                 &vs->metrics[vs->count], err);
     // The store's first type wins everywhere; the values are the same.
     if (status == MPROXY_OK || status == MPROXY_E_TYPE) {
         vs->count++;

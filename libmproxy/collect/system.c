@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "collect/system_source.h"
 #include "collect/system_private.h"
+#include "store/kept.h"
 
 static const struct mpx_system_source *const sources[] = {
     &mpx_system_cpu,      &mpx_system_memory, &mpx_system_mounts, &mpx_system_disk,
@@ -36,8 +37,8 @@ const mproxy_metric *mpx_system_metric(struct mpx_system *s, enum mpx_node_metri
         mpx_buf_addf(&name, "{%s}", labels);
     const char *text = mpx_buf_text(&name);
     const mproxy_metric *metric = NULL;
-    if (!text || mproxy_store_metric(s->store, text, table[id].type, table[id].doc,
-                                     &metric, NULL) != MPROXY_OK)
+    if (!text || mpx_store_metric_kept(s->store, text, table[id].type, table[id].doc,
+                                       &metric, NULL) != MPROXY_OK)
         metric = NULL;
     mpx_buf_free(&name);
     return metric;

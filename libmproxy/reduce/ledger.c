@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "reduce/state.h"
 #include "reduce/state_file.h"
+#include "store/kept.h"
 
 enum {
     PENDING_GONE_MIN = 256 // names on disk that no longer matter, before it is rewritten
@@ -117,8 +118,8 @@ static mproxy_status init(struct mproxy_ledger *l, int state_fd,
     if (!l->host || !reset(l))
         return mpx_fail(err, MPROXY_E_NOMEM, "ledger: no memory");
     mproxy_status status =
-        mproxy_store_metric(l->store, "walltime", MPROXY_COUNTER,
-                            "Seconds with live processes", &l->walltime, err);
+        mpx_store_metric_kept(l->store, "walltime", MPROXY_COUNTER,
+                              "Seconds with live processes", &l->walltime, err);
     if (status != MPROXY_OK)
         return status;
     bool discard = options->struct_size >= sizeof *options && options->discard_damaged;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "segment/rendezvous.h"
+#include "store/kept.h"
 
 uint32_t mpx_job_hash(uint32_t uid, const char *jobid)
 {
@@ -241,7 +242,7 @@ static bool intern_reason(struct mproxy_ledger *l, unsigned bit)
     mpx_off_reason_text(1u << bit, text, sizeof text);
     snprintf(name, sizeof name, "mproxy_processes_uncounted_total{reason=\"%s\"}",
              text[0] ? text : "other");
-    mproxy_status status = mproxy_store_metric(
+    mproxy_status status = mpx_store_metric_kept(
         l->store, name, MPROXY_COUNTER,
         "Processes that could not count, wholly or in part", &l->reasons[bit], NULL);
     if (status == MPROXY_E_TYPE)
@@ -269,7 +270,7 @@ static bool map_refused(struct mproxy_ledger *l)
     if (!l->refused)
         return true;
     if (!l->refused_metric &&
-        mproxy_store_metric(
+        mpx_store_metric_kept(
             l->store, "mproxy_processes_uncounted_total{reason=\"refused\"}",
             MPROXY_COUNTER, "Processes that could not count, wholly or in part",
             &l->refused_metric, NULL) != MPROXY_OK)

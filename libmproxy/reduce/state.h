@@ -25,7 +25,7 @@ struct mpx_state_view {
 mproxy_status mpx_state_encode(struct mproxy_ledger *l, const struct mpx_state_view *view,
                                mproxy_error *err);
 // Fill an empty ledger (store, walltime set). On failure it holds a part of it, for close.
-// @return MPROXY_OK, MPROXY_E_CORRUPT, MPROXY_E_VERSION, MPROXY_E_NOMEM, MPROXY_E_LIMIT
+// @return MPROXY_OK, MPROXY_E_CORRUPT, MPROXY_E_VERSION, MPROXY_E_NOMEM
 mproxy_status mpx_state_decode(struct mproxy_ledger *l, const void *bytes, size_t length,
                                mproxy_error *err);
 // The id of this boot of the kernel, "" if it is not known.

@@ -12,6 +12,7 @@
 #include "base/codec.h"
 #include "base/err.h"
 #include "reduce/numbers.h"
+#include "store/kept.h"
 
 // What is written was in bounds of its own; these only keep a reader from being led astray.
 enum { NAME_MAX_BYTES = 512, TEXT_MAX_BYTES = 1 << 20 };
@@ -97,10 +98,10 @@ static bool get_metric(struct decoder *d, size_t position)
         struct file_metric *m = &d->metrics[position];
         m->type = (mproxy_type)type;
         mproxy_status status =
-            mproxy_store_metric(d->l->store, name, m->type, doc, &m->metric, NULL);
+            mpx_store_metric_kept(d->l->store, name, m->type, doc, &m->metric, NULL);
         if (status == MPROXY_E_TYPE || status == MPROXY_E_INVALID)
             refuse(d, m);
-        else if (status == MPROXY_E_NOMEM || status == MPROXY_E_LIMIT)
+        else if (status == MPROXY_E_NOMEM)
             fail_memory(d);
         else if (status != MPROXY_OK)
             fail(d);

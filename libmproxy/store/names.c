@@ -276,14 +276,14 @@ static struct mpx_metric *metric_new(struct mpx_names *n, const char *name, size
 }
 
 static mproxy_status metric_add(struct mpx_names *n, uint64_t hash, const char *name,
-                                mproxy_type type, const char *doc,
+                                mproxy_type type, const char *doc, size_t most,
                                 const mproxy_metric **out, mproxy_error *err)
 {
     size_t length = strlen(name);
     mproxy_status status = mproxy_metric_check_name(name, length, err);
     if (status)
         return status;
-    if (n->count >= n->max_metrics)
+    if (n->count >= most)
         return mpx_fail(err, MPROXY_E_LIMIT,
                         "metric '%.100s': %zu names are known, "
                         "no more are taken",
@@ -310,14 +310,14 @@ static mproxy_status metric_set_doc(struct mpx_names *n, struct mpx_metric *m,
 }
 
 mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
-                               mproxy_type type, const char *doc,
+                               mproxy_type type, const char *doc, bool bounded,
                                const mproxy_metric **out, mproxy_error *err)
 {
-    size_t length = strlen(name);
+    size_t length = strlen(name), most = bounded ? names->max_metrics : UINT32_MAX;
     uint64_t hash = mpx_table_hash(names->seed, name, length);
     struct mpx_metric *m = mpx_table_find(&names->metrics, hash, name, length);
     if (!m)
-        return metric_add(names, hash, name, type, doc, out, err);
+        return metric_add(names, hash, name, type, doc, most, out, err);
     if (m->public.type != type) {
         *out = &m->public;
         return mpx_fail(err, MPROXY_E_TYPE, "metric '%.100s': is a %s", name,

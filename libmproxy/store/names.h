@@ -71,8 +71,9 @@ struct mpx_names;
 struct mpx_names *mpx_names_new(size_t max_metrics); // one reference; NULL: no memory
 struct mpx_names *mpx_names_ref(struct mpx_names *names);
 void mpx_names_unref(struct mpx_names *names); // accepts NULL
+// Unless it is `bounded` a new name is taken past `max_metrics` too.
 mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
-                               mproxy_type type, const char *doc,
+                               mproxy_type type, const char *doc, bool bounded,
                                const mproxy_metric **out, mproxy_error *err);
 size_t mpx_names_count(const struct mpx_names *names);
 const mproxy_metric *mpx_names_at(const struct mpx_names *names, uint32_t id);

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "store/cache.h"
+#include "store/kept.h"
 #include "store/names.h"
 
 #define MAX_METRICS_DEFAULT 4000000
@@ -108,7 +109,14 @@ mproxy_status mproxy_store_metric(mproxy_store *store, const char *name, mproxy_
                                   const char *doc, const mproxy_metric **out,
                                   mproxy_error *err)
 {
-    return mpx_names_intern(store->names, name, type, doc, out, err);
+    return mpx_names_intern(store->names, name, type, doc, true, out, err);
+}
+
+mproxy_status mpx_store_metric_kept(mproxy_store *store, const char *name,
+                                    mproxy_type type, const char *doc,
+                                    const mproxy_metric **out, mproxy_error *err)
+{
+    return mpx_names_intern(store->names, name, type, doc, false, out, err);
 }
 
 const char *mproxy_metric_doc(const mproxy_metric *metric)
