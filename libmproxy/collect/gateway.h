@@ -12,6 +12,7 @@
 #include <mproxy/base.h>
 
 struct mpx_gateway;
+struct mpx_segments;
 
 struct mpx_gateway_options {
     const char *socket_path; // copied
@@ -38,10 +39,9 @@ void mpx_gateway_dispatch(struct mpx_gateway *gw);
 // Once a round: bind again if the socket file has vanished, try again what had no room.
 void mpx_gateway_round(struct mpx_gateway *gw);
 
-// Right after the segments were read.
-void mpx_gateway_seen(struct mpx_gateway *gw);
-// The rendezvous directory was removed and made again at the same path.
-void mpx_gateway_move(struct mpx_gateway *gw);
+// Right after `by` has read the segments: what of ours was removed before that goes on where
+// it can be read.
+void mpx_gateway_keep(struct mpx_gateway *gw, const struct mpx_segments *by);
 
 // What was refused, by reason; names in mpx_gateway_refusal_name().
 enum mpx_gateway_refusal {

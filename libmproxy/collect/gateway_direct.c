@@ -124,18 +124,12 @@ mproxy_status mpx_direct_set(struct mpx_direct *d, const struct mpx_direct_key *
     return status;
 }
 
-void mpx_direct_mark(struct mpx_direct *d)
+void mpx_direct_mark(struct mpx_direct *d, const struct mpx_segments *by)
 {
     for (struct page *page = d->pages; page; page = page->next) {
         mpx_scribe_retry(page->scribe);
-        mpx_scribe_mark(page->scribe);
+        mpx_scribe_mark(page->scribe, by);
     }
-}
-
-void mpx_direct_move(struct mpx_direct *d)
-{
-    for (struct page *page = d->pages; page; page = page->next)
-        mpx_scribe_move(page->scribe);
 }
 
 void mpx_direct_end(struct mpx_direct *d,

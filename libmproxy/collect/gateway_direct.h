@@ -12,6 +12,7 @@
 #include <mproxy/job.h>
 
 struct mpx_direct;
+struct mpx_segments;
 
 mproxy_status mpx_direct_open(const char *dir_path, struct mpx_direct **out,
                               mproxy_error *err);
@@ -36,10 +37,9 @@ mproxy_status mpx_direct_set(struct mpx_direct *d, const struct mpx_direct_key *
                              const char *name, const char *doc, double value,
                              double shown, mproxy_error *err);
 
-// Right after the segments were read: what is in them now makes up the next totals.
-void mpx_direct_mark(struct mpx_direct *d);
-// The rendezvous directory was removed and made again at the same path.
-void mpx_direct_move(struct mpx_direct *d);
+// Right after `by` has read the segments: what it has of ours makes up the next totals, the
+// rest goes on where it can be read.
+void mpx_direct_mark(struct mpx_direct *d, const struct mpx_segments *by);
 // End the segments of jobs for which `is_over` says so.
 void mpx_direct_end(struct mpx_direct *d,
                     bool (*is_over)(void *arg, const char *jobid, uint32_t uid),

@@ -1,11 +1,14 @@
 #include "collect/gateway_segment.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
+#include "collect/segments.h"
 #include "segment/writer.h"
 
 enum { NAMES_MAX = 65536 };
@@ -25,7 +28,7 @@ struct mpx_scribe {
     mproxy_job job;
     uint32_t uid, rank;
     bool begun;
-    bool seen;    // the segment there is now was read
+    bool read;    // the segment there is now was read, and counts for what it holds
     bool no_room; // do not try again before the next round
     struct item *items;
     size_t count, room;
@@ -148,7 +151,7 @@ static mproxy_status open_segment(struct mpx_scribe *s, mproxy_error *err)
         return mpx_fail(err, MPROXY_E_SYSTEM, "no room for a segment");
     mproxy_status status = mpx_writer_open(&birth, &s->writer, &reasons, err);
     s->no_room = status != MPROXY_OK;
-    s->seen = false;
+    s->read = false;
     // Counted for the user it was done for, though it is our file.
     if (status == MPROXY_OK)
         mpx_writer_header(s->writer)->uid = s->uid;
@@ -168,6 +171,27 @@ static mproxy_status define_once(struct mpx_scribe *s, struct item *item,
     return status;
 }
 
+// Into a new segment, with the values.
+static void move(struct mpx_scribe *s)
+{
+    struct mpx_writer *old = s->writer;
+    s->writer = NULL;
+    if (open_segment(s, NULL) != MPROXY_OK) {
+        s->writer = old;
+        return;
+    }
+    const struct mpx_row row = mpx_writer_row(old, 0);
+    for (size_t i = 0; i < s->count; i++) {
+        struct item *item = &s->items[i];
+        uint32_t slot = item->slot;
+        if (!item->defined || define_once(s, item, NULL) != MPROXY_OK)
+            continue;
+        for (uint32_t k = 0; k < (item->type == MPROXY_GAUGE ? 2 : 1); k++)
+            atomic_store(slot_of(s, item) + k, atomic_load(row.slots + slot + k));
+    }
+    mpx_writer_close(old);
+}
+
 // A file that was removed under us can't grow: go on in another one.
 static mproxy_status define(struct mpx_scribe *s, struct item *item, mproxy_error *err)
 {
@@ -177,7 +201,10 @@ static mproxy_status define(struct mpx_scribe *s, struct item *item, mproxy_erro
     if (status == MPROXY_OK || !s->writer ||
         !(mpx_writer_header(s->writer)->flags & MPX_OFF_REMOVED))
         return status;
-    leave_segment(s);
+    if (s->read)
+        leave_segment(s);
+    else
+        move(s);
     return define_once(s, item, err);
 }
 
@@ -285,39 +312,20 @@ mproxy_status mpx_scribe_adjust(struct mpx_scribe *s, const char *name, const ch
     return status;
 }
 
-void mpx_scribe_seen(struct mpx_scribe *s)
+void mpx_scribe_keep(struct mpx_scribe *s, const struct mpx_segments *by)
 {
-    s->seen = s->writer != NULL;
+    if (!s->writer)
+        return;
+    const char *path = mpx_writer_path(s->writer);
+    s->read = mpx_segments_has(by, strrchr(path, '/') + 1);
+    if (!s->read && access(path, F_OK) != 0 && errno == ENOENT)
+        move(s);
 }
 
-void mpx_scribe_mark(struct mpx_scribe *s)
+void mpx_scribe_mark(struct mpx_scribe *s, const struct mpx_segments *by)
 {
-    mpx_scribe_seen(s);
+    mpx_scribe_keep(s, by);
     for (size_t i = 0; i < s->count; i++)
-        if (s->items[i].defined)
+        if (s->items[i].defined && s->read)
             s->items[i].marked = read_slot(s, &s->items[i]);
-}
-
-void mpx_scribe_move(struct mpx_scribe *s)
-{
-    struct mpx_writer *old = s->writer;
-    if (!old || s->seen)
-        return;
-    s->writer = NULL;
-    if (open_segment(s, NULL) != MPROXY_OK) {
-        s->writer = old;
-        return;
-    }
-    const struct mpx_row row = mpx_writer_row(old, 0);
-    for (size_t i = 0; i < s->count; i++) {
-        struct item *item = &s->items[i];
-        uint32_t slot = item->slot;
-        double marked = item->marked;
-        if (!item->defined || define_once(s, item, NULL) != MPROXY_OK)
-            continue;
-        item->marked = marked;
-        for (uint32_t k = 0; k < (item->type == MPROXY_GAUGE ? 2 : 1); k++)
-            atomic_store(slot_of(s, item) + k, atomic_load(row.slots + slot + k));
-    }
-    mpx_writer_close(old);
 }

@@ -13,6 +13,7 @@
 #include "segment/layout.h"
 
 struct mpx_scribe;
+struct mpx_segments;
 
 // @param dir_path  rendezvous directory; must stay
 mproxy_status mpx_scribe_new(const char *dir_path, enum mpx_seg_kind kind,
@@ -44,12 +45,10 @@ mproxy_status mpx_scribe_write(struct mpx_scribe *s, const char *name, mproxy_ty
 // becomes `value`.
 mproxy_status mpx_scribe_adjust(struct mpx_scribe *s, const char *name, const char *doc,
                                 double value, double shown, mproxy_error *err);
-// The segments have just been read: whoever reads them keeps ours, even if it is removed.
-void mpx_scribe_seen(struct mpx_scribe *s);
-// As seen, and the values as they are now are what the next total is made of.
-void mpx_scribe_mark(struct mpx_scribe *s);
-// The directory was removed and made again: a segment that nobody had read yet goes on, with
-// its values, in a new one.
-void mpx_scribe_move(struct mpx_scribe *s);
+// `by` has just read the segments. What it has not got, because the file was removed first,
+// goes on with its values in a new segment.
+void mpx_scribe_keep(struct mpx_scribe *s, const struct mpx_segments *by);
+// As keep, and the values that were read are what the next total is made of.
+void mpx_scribe_mark(struct mpx_scribe *s, const struct mpx_segments *by);
 
 #endif

@@ -42,6 +42,9 @@ void mpx_segments_close(struct mpx_segments *s); // accepts NULL
 mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
                                  uint64_t wall_us, mproxy_error *err);
 
+// Whether a segment of this name is adopted. It is kept then, even if its file is removed.
+bool mpx_segments_has(const struct mpx_segments *s, const char *name);
+
 // After a successful mproxy_ledger_round_end(): unlink what is pending and forget it. What
 // cannot be unlinked stays pending and is tried again at the next call.
 void mpx_segments_unlink(struct mpx_segments *s);

@@ -90,6 +90,14 @@ struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name,
     return seg;
 }
 
+bool mpx_segments_has(const struct mpx_segments *s, const char *name)
+{
+    const struct mpx_segment *seg = s->names[hash_name(name) % MPX_SEGMENT_BUCKETS];
+    while (seg && !(seg->reader && strcmp(seg->name, name) == 0))
+        seg = seg->next;
+    return seg != NULL;
+}
+
 static struct mpx_segment *add_name(struct mpx_segments *s, const char *name)
 {
     if (s->name_count >= MPX_SEGMENT_NAMES_MAX)

@@ -246,12 +246,16 @@ static mproxy_status announce(struct mpx_syscalls *s, int dir_fd, mproxy_error *
     return MPROXY_OK;
 }
 
-// Without the sign programs are traced by a process of their own.
-void mpx_syscalls_move(struct mpx_syscalls *s, int dir_fd)
+void mpx_syscalls_keep(struct mpx_syscalls *s, const struct mpx_segments *by)
 {
     for (struct group *g = s->groups; g; g = g->next)
         if (g->scribe)
-            mpx_scribe_move(g->scribe);
+            mpx_scribe_keep(g->scribe, by);
+}
+
+// Without the sign programs are traced by a process of their own.
+void mpx_syscalls_move(struct mpx_syscalls *s, int dir_fd)
+{
     (void)announce(s, dir_fd, NULL);
 }
 

@@ -12,6 +12,7 @@
 
 #include <mproxy/base.h>
 
+struct mpx_segments;
 struct mpx_syscalls;
 
 // Load the programs and say in the rendezvous directory that they are there.
@@ -25,8 +26,11 @@ void mpx_syscalls_close(struct mpx_syscalls *s);
 
 // Before segments are read.
 void mpx_syscalls_round(struct mpx_syscalls *s);
+// Right after `by` has read them: what of ours was removed before that goes on where it can
+// be read.
+void mpx_syscalls_keep(struct mpx_syscalls *s, const struct mpx_segments *by);
 
-// The directory was removed and is there again: what was not read moves there.
+// The directory was removed and is there again.
 void mpx_syscalls_move(struct mpx_syscalls *s, int dir_fd);
 // Say in a directory that none are: a proxy that was here before may have said otherwise.
 void mpx_syscalls_renounce(int dir_fd);

@@ -156,10 +156,6 @@ mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error
     }
     keep(d, &o);
     close_opened(&old);
-    if (d->gateway)
-        mpx_gateway_move(d->gateway);
-    if (d->direct)
-        mpx_direct_move(d->direct);
     if (d->syscalls)
         mpx_syscalls_move(d->syscalls, d->dir_fd);
     return MPROXY_OK;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "segment_probe.h"
+#include "suite.h"
 
 static char program_socket[64];
 static char program_dir[80];
@@ -91,15 +92,6 @@ static inline void pipe_hear(const int pipe_fds[2])
     char c;
     while (read(pipe_fds[0], &c, 1) < 0 && errno == EINTR)
         ;
-}
-
-static inline int run_suite(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 #endif

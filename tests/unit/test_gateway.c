@@ -5,15 +5,13 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "../support/gateway_client.h"
 #include "../support/segment_probe.h"
-#include "collect/gateway.h"
-#include "collect/gateway_direct.h"
 #include "collect/gateway_json.h"
 
 static char dir[64], socket_path[100], last_line[512];
 static int lines;
 static struct mpx_gateway *gw;
-static struct mpx_direct *direct;
 
 static void on_log(void *arg, bool is_failure, const char *line)
 {
@@ -40,7 +38,6 @@ static void set_up(void)
     snprintf(socket_path, sizeof socket_path, "%s/socket", dir);
     struct mpx_gateway_options options = options_for_test();
     ck_assert_int_eq(mpx_gateway_open(&options, &gw, NULL), MPROXY_OK);
-    ck_assert_int_eq(mpx_direct_open(dir, &direct, NULL), MPROXY_OK);
     lines = 0;
 }
 
@@ -48,35 +45,23 @@ static void tear_down(void)
 {
     char command[300];
     mpx_gateway_close(gw);
-    mpx_direct_close(direct);
     snprintf(command, sizeof command, "rm -rf '%s'", dir);
     ck_assert_int_eq(system(command), 0);
 }
 
 static int dial(void)
 {
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    snprintf(to.sun_path, sizeof to.sun_path, "%s", socket_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
-        return fd;
-    close(fd);
-    return -1;
+    return gateway_dial(socket_path);
 }
 
-// Let the gateway do all there is to do.
 static void settle(void)
 {
-    struct pollfd ready = {.fd = mpx_gateway_fd(gw), .events = POLLIN};
-    while (poll(&ready, 1, 0) == 1)
-        mpx_gateway_dispatch(gw);
+    gateway_settle(gw);
 }
 
 static void tell(int fd, const char *message)
 {
-    ck_assert_int_eq(send(fd, message, strlen(message) + 1, MSG_NOSIGNAL),
-                     (ssize_t)strlen(message) + 1);
-    settle();
+    gateway_tell(gw, fd, message);
 }
 
 // Whether the gateway has closed the connection.
@@ -88,13 +73,7 @@ static bool is_closed(int fd)
 
 static void tell_job(int fd, const char *jobid)
 {
-    char text[256];
-    snprintf(text, sizeof text,
-             "{\"JobDesc\":{\"jobid\":\"%s\",\"command\":\"./a\",\"size\":4,"
-             "\"nodelist\":\"\",\"partition\":\"\",\"cluster\":\"\",\"run_dir\":\"/x\","
-             "\"start_time\":1700000000000,\"end_time\":0}}",
-             jobid);
-    tell(fd, text);
+    gateway_tell_job(gw, fd, jobid);
 }
 
 static void tell_counter(int fd, const char *name, const char *value)
@@ -421,100 +400,6 @@ START_TEST(a_socket_that_vanished_is_made_again)
 }
 END_TEST
 
-START_TEST(direct_counters_are_added_and_set)
-{
-    struct mpx_direct_key main_key = {.uid = geteuid()};
-    ck_assert_int_eq(mpx_direct_add(direct, &main_key, "k", "d", 5, NULL), MPROXY_OK);
-    ck_assert_int_eq(mpx_direct_add(direct, &main_key, "k", "d", 2, NULL), MPROXY_OK);
-    ck_assert_double_eq(look("", "k").value, 7);
-    ck_assert_uint_eq(look("", "k").kind, MPX_SEG_PASSIVE);
-
-    mpx_direct_mark(direct); // a round: 7 of ours and 93 of others are shown
-    mpx_direct_add(direct, &main_key, "k", "d", 1, NULL);
-    mpx_direct_set(direct, &main_key, "k", "d", 150, 100, NULL);
-
-    ck_assert_double_eq(look("", "k").value, 57); // 93 + 57 = 150
-}
-END_TEST
-
-static void remove_directory(void)
-{
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'; mkdir -m 700 '%s'", dir, dir);
-    ck_assert_int_eq(system(command), 0);
-}
-
-START_TEST(what_nobody_has_read_survives_the_removal_of_its_file)
-{
-    struct mpx_direct_key main_key = {.uid = geteuid()};
-    mpx_direct_add(direct, &main_key, "k", "d", 5, NULL);
-    int fd = dial();
-    tell_job(fd, "j1");
-    tell(fd, "{\"Value\":{\"name\":\"g\",\"value\":{\"Gauge\":{\"min\":3,\"max\":3,"
-             "\"hits\":1,\"total\":3}}}}");
-
-    remove_directory();
-    mpx_direct_move(direct);
-    mpx_gateway_move(gw);
-
-    ck_assert_double_eq(look("", "k").value, 5);
-    ck_assert_double_eq(look("j1", "g").value, 3);
-    ck_assert(look("j1", "g").set);
-    mpx_direct_add(direct, &main_key, "k", "d", 1, NULL);
-    ck_assert_double_eq(look("", "k").value, 6);
-    close(fd);
-}
-END_TEST
-
-START_TEST(what_was_read_is_not_written_twice)
-{
-    struct mpx_direct_key main_key = {.uid = geteuid()};
-    mpx_direct_add(direct, &main_key, "k", "d", 5, NULL);
-    mpx_direct_mark(direct);
-
-    remove_directory();
-    mpx_direct_move(direct);
-
-    ck_assert_int_eq(look("", "k").segments, 0);
-}
-END_TEST
-
-static bool is_over(void *arg, const char *jobid, uint32_t uid)
-{
-    (void)uid;
-    return strcmp(jobid, arg) == 0;
-}
-
-START_TEST(direct_counters_of_a_job_end_with_it)
-{
-    mproxy_job job = {0}, named = {.jobid = (char[]){"j1"}};
-    ck_assert_int_eq(mproxy_job_copy(&named, &job), MPROXY_OK);
-    struct mpx_direct_key key = {.job = &job, .uid = geteuid()};
-    mpx_direct_add(direct, &key, "k", "", 5, NULL);
-    ck_assert_int_eq(look("j1", "k").live, 1);
-
-    mpx_direct_end(direct, is_over, (void *)(uintptr_t) "other");
-    ck_assert_int_eq(look("j1", "k").live, 1);
-    mpx_direct_end(direct, is_over, (void *)(uintptr_t) "j1");
-
-    ck_assert_int_eq(look("j1", "k").live, 0);
-    ck_assert_double_eq(look("j1", "k").value, 5);
-    mproxy_job_clear(&job);
-}
-END_TEST
-
-START_TEST(a_refused_name_says_where)
-{
-    struct mpx_direct_key key = {.uid = geteuid()};
-    mproxy_error err;
-
-    mproxy_status status = mpx_direct_add(direct, &key, "a b", "", 1, &err);
-
-    ck_assert_int_eq(status, MPROXY_E_INVALID);
-    ck_assert_int_eq(err.column, 2);
-}
-END_TEST
-
 START_TEST(many_names_are_kept_apart)
 {
     int fd = dial();
@@ -553,11 +438,6 @@ int main(void)
     tcase_add_test(all, a_socket_that_is_left_over_is_replaced);
     tcase_add_test(all, another_kind_of_file_at_the_socket_stays);
     tcase_add_test(all, a_socket_that_vanished_is_made_again);
-    tcase_add_test(all, direct_counters_are_added_and_set);
-    tcase_add_test(all, what_nobody_has_read_survives_the_removal_of_its_file);
-    tcase_add_test(all, what_was_read_is_not_written_twice);
-    tcase_add_test(all, direct_counters_of_a_job_end_with_it);
-    tcase_add_test(all, a_refused_name_says_where);
     tcase_add_test(all, many_names_are_kept_apart);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
