@@ -1,13 +1,16 @@
 // The bytes of a segment: one process's counters in one file of shared memory.
 //
-// One page at birth: header, then the record log, then the first slots of row 0 at the
+// One page at birth: header, then the record log, then the first slots of row 0 up to the
 // page's end. All later room is appended to the file in whole pages and announced by
 // records of the log. Everything before `log_count` records is immutable, so a reader
 // parses each record once. Little-endian, 64-bit machines only; version 1.
 //
+// A page is what the writer's system maps: 4 KiB on x86-64, up to 64 KiB on arm64. Only how
+// much of row 0 lies in the first page depends on it.
+//
 // Rows: row 0 is shared by all threads (atomic adds), every other row has one writer. A
 // row's slots are contiguous in the writer's memory, in the file they lie in extents. The
-// first MPX_SEG_ROW0_FIRST slots of row 0 need no record; all other extents have one. A
+// first mpx_seg_row0_first() slots of row 0 need no record; all other extents have one. A
 // row's extents come in the order of their slots and do not overlap; row numbers may have
 // gaps, and a slot without an extent counts as 0.
 #ifndef MPX_SEGMENT_LAYOUT_H
@@ -16,10 +19,10 @@
 #include <stdint.h>
 
 enum {
-    MPX_SEG_PAGE = 4096,
+    MPX_SEG_PAGE = 4096, // the smallest page
+    MPX_SEG_PAGE_MAX = 65536,
     MPX_SEG_LOG_OFFSET = 512,   // of the first log chunk, up to MPX_SEG_ROW0_OFFSET
-    MPX_SEG_ROW0_OFFSET = 3072, // of row 0's slot 0; 128 slots to the page's end
-    MPX_SEG_ROW0_FIRST = 128,   // slots of row 0 in page 0
+    MPX_SEG_ROW0_OFFSET = 3072, // of row 0's slot 0
     MPX_SEG_SLOTS_MAX = 16384,  // per row
     MPX_SEG_ROWS_MAX = 1024,
     MPX_SEG_DEFS_MAX = 16384,
@@ -57,7 +60,7 @@ enum { MPX_SEG_FINAL_MAX = 24 };
 struct mpx_seg_header {
     uint64_t magic;
     uint32_t version;
-    uint32_t page_size; // MPX_SEG_PAGE
+    uint32_t page_size; // see mpx_seg_page_is_known()
     uint32_t pid;       // in its own PID namespace
     uint32_t uid;
     uint64_t start_ticks;   // /proc/PID/stat field 22
@@ -142,6 +145,18 @@ struct mpx_rec_next {
     uint64_t offset;
     uint64_t length;
 };
+
+// Whether segments can be made of such pages.
+static inline int mpx_seg_page_is_known(long page)
+{
+    return page >= MPX_SEG_PAGE && page <= MPX_SEG_PAGE_MAX && (page & (page - 1)) == 0;
+}
+
+// Slots of row 0 in page 0: 128 for pages of 4 KiB.
+static inline uint32_t mpx_seg_row0_first(uint32_t page)
+{
+    return (page - MPX_SEG_ROW0_OFFSET) / 8;
+}
 
 _Static_assert(sizeof(struct mpx_seg_header) <= MPX_SEG_LOG_OFFSET,
                "header fits its room");

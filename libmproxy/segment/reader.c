@@ -101,7 +101,8 @@ static mproxy_status check_header(const struct mpx_reader *r, int dir_fd,
     if (h->version != MPX_SEG_VERSION)
         return mpx_fail(err, MPROXY_E_VERSION, "segment '%s': version %u, known is %u",
                         r->name, h->version, MPX_SEG_VERSION);
-    if (h->page_size != MPX_SEG_PAGE || h->kind > MPX_SEG_PASSIVE)
+    if (!mpx_seg_page_is_known(h->page_size) || h->page_size > r->map_size ||
+        h->kind > MPX_SEG_PASSIVE)
         return mpx_fail(err, MPROXY_E_CORRUPT, "segment '%s': page size %u, kind %u",
                         r->name, h->page_size, h->kind);
     struct stat dir;
@@ -147,6 +148,7 @@ static mproxy_status read_first(struct mpx_reader *r, int dir_fd, mproxy_error *
     uint32_t count = __atomic_load_n(&live->log_count, __ATOMIC_ACQUIRE);
     bool gone = mpx_guard_hit();
     mproxy_status status = gone ? MPROXY_OK : check_header(r, dir_fd, err);
+    r->log.page_size = r->header.page_size;
     // The file may have grown since it was mapped, and its log speak of that.
     if (!gone && status == MPROXY_OK)
         status = mpx_reader_follow_size(r, err);

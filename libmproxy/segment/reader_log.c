@@ -252,7 +252,8 @@ mproxy_status mpx_log_read(struct mpx_log *log, const unsigned char *base, uint6
     if (log->end == 0) { // also after going back to the very first
         log->at = MPX_SEG_LOG_OFFSET;
         log->end = MPX_SEG_ROW0_OFFSET;
-        struct mpx_extent birth = {0, 0, MPX_SEG_ROW0_FIRST, MPX_SEG_ROW0_OFFSET};
+        struct mpx_extent birth = {0, 0, mpx_seg_row0_first(log->page_size),
+                                   MPX_SEG_ROW0_OFFSET};
         mproxy_status status = add_extent(log, &birth, err);
         if (status != MPROXY_OK)
             return status;

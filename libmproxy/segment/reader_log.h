@@ -14,11 +14,13 @@ struct mpx_extent {
     uint64_t offset;
 };
 
-// What the records read so far have said. Zeroed before the first mpx_log_read().
+// What the records read so far have said. Zeroed before the first mpx_log_read(), but for
+// what the header says.
 struct mpx_log {
-    uint64_t at, end; // of the chunk that is being read
-    uint64_t bytes;   // of all records
-    uint32_t seen;    // records
+    uint32_t page_size; // of the header, checked; the file has at least one such page
+    uint64_t at, end;   // of the chunk that is being read
+    uint64_t bytes;     // of all records
+    uint32_t seen;      // records
     bool has_job;
     mproxy_job job;
     struct mpx_extent *extents;

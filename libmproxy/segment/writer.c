@@ -53,7 +53,7 @@ static unsigned add_chunk(struct mpx_writer *w, size_t size)
     size_t want = size + sizeof(struct mpx_rec_next);
     if (want < w->total_log / 2)
         want = w->total_log / 2;
-    size_t length = mpx_writer_round(want, MPX_SEG_PAGE);
+    size_t length = mpx_writer_round(want, w->page_size);
     uint64_t offset;
     void *at;
     bool hole;
@@ -111,10 +111,10 @@ unsigned mpx_writer_extend(struct mpx_writer *w, uint32_t number, uint32_t slots
     if (more < row->extent / 2)
         more = row->extent / 2;
     // Row 0 does not end with a page: the rest of its last one is not used.
-    more = (uint32_t)mpx_writer_round(more, MPX_WRITER_PAGE_SLOTS);
+    more = (uint32_t)mpx_writer_round(more, w->page_size / 8);
     if (more > row->capacity - row->extent)
         more = row->capacity - row->extent;
-    size_t length = mpx_writer_round(more, MPX_WRITER_PAGE_SLOTS) * 8;
+    size_t length = mpx_writer_round(more * UINT64_C(8), w->page_size);
     unsigned reasons = mpx_writer_make_room(w, sizeof(struct mpx_rec_extent));
     if (reasons)
         return reasons;

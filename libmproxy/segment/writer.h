@@ -23,6 +23,7 @@ struct mpx_writer_birth {
     uint32_t rank;
     enum mpx_seg_kind kind;
     int proxy_is_live; // 1: skip the bounds that hold without a proxy; 0: enforce; -1: find out
+    uint32_t page_size; // 0: the system's; any larger page will do too
 };
 
 // Create `.new-*`, lock it, write one page, rename it to PID-START-NS-IMAGE.seg (kinds

@@ -67,29 +67,32 @@ static void write_job_record(const mproxy_job *job, size_t size, void *at)
 // The first page, and a second part when the job record is too long for it.
 struct image {
     char *at;
-    size_t size;
-    void *job; // room for the job record
+    size_t page, size; // of the first page, of both parts
+    void *job;         // room for the job record
     size_t job_size;
 };
 
 static bool image_init(struct image *image, struct mpx_writer *w, size_t job_size)
 {
-    *image = (struct image){.at = w->page, .size = MPX_SEG_PAGE, .job_size = job_size};
-    image->job = w->page + MPX_SEG_LOG_OFFSET;
-    if (job_size + sizeof(struct mpx_rec_next) <= MPX_WRITER_LOG_ROOM) {
-        memset(w->page, 0, MPX_SEG_PAGE);
-        return true;
-    }
-    image->size = MPX_SEG_PAGE +
-                  mpx_writer_round(job_size + sizeof(struct mpx_rec_next), MPX_SEG_PAGE);
-    image->at = map_memory(image->size);
+    size_t page = w->page_size, need = job_size + sizeof(struct mpx_rec_next);
+    bool fits = need <= MPX_WRITER_LOG_ROOM;
+    *image = (struct image){.at = w->page, .page = page, .size = page};
+    image->job_size = job_size;
+    if (!fits)
+        image->size += mpx_writer_round(need, page);
+    if (image->size > sizeof w->page)
+        image->at = map_memory(image->size);
+    else
+        memset(w->page, 0, sizeof w->page);
     if (!image->at)
         return false;
+    image->job = image->at + (fits ? MPX_SEG_LOG_OFFSET : page);
+    if (fits)
+        return true;
     struct mpx_rec_next *next = (void *)(image->at + MPX_SEG_LOG_OFFSET);
     *next = (struct mpx_rec_next){.head = {MPX_REC_NEXT, sizeof *next},
-                                  .offset = MPX_SEG_PAGE,
-                                  .length = image->size - MPX_SEG_PAGE};
-    image->job = image->at + MPX_SEG_PAGE;
+                                  .offset = page,
+                                  .length = image->size - page};
     return true;
 }
 
@@ -104,27 +107,27 @@ static void fill_header(struct mpx_seg_header *h, const struct image *image,
 {
     h->magic = MPX_SEG_MAGIC;
     h->version = MPX_SEG_VERSION;
-    h->page_size = MPX_SEG_PAGE;
+    h->page_size = (uint32_t)image->page;
     h->rank = rank;
     h->kind = kind;
-    h->log_count = image->size > MPX_SEG_PAGE ? 2 : 1;
+    h->log_count = image->size > image->page ? 2 : 1;
     mpx_segment_identify(h);
 }
 
 static unsigned map_image(struct mpx_writer *w, const struct image *image, int fd)
 {
     int prot = PROT_READ | PROT_WRITE;
+    size_t page = image->page, more = image->size - page;
     void *second = NULL;
-    if (image->size > MPX_SEG_PAGE) {
-        second =
-            mmap(NULL, image->size - MPX_SEG_PAGE, prot, MAP_SHARED, fd, MPX_SEG_PAGE);
+    if (more) {
+        second = mmap(NULL, more, prot, MAP_SHARED, fd, (off_t)page);
         if (second == MAP_FAILED)
             return MPX_OFF_MEMORY;
     }
-    if (mmap(w->header, MPX_SEG_PAGE, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd,
-             0) == MAP_FAILED) {
+    if (mmap(w->header, page, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) ==
+        MAP_FAILED) {
         if (second)
-            munmap(second, image->size - MPX_SEG_PAGE);
+            munmap(second, more);
         return MPX_OFF_MEMORY;
     }
     char *log = (char *)w->header + MPX_SEG_LOG_OFFSET;
@@ -134,7 +137,7 @@ static unsigned map_image(struct mpx_writer *w, const struct image *image, int f
     w->chunk_count = 1;
     if (second)
         w->chunks[w->chunk_count++] = (struct mpx_writer_chunk){
-            .at = second, .length = image->size - MPX_SEG_PAGE, .used = image->job_size};
+            .at = second, .length = more, .used = image->job_size};
     w->total_log = image->job_size;
     w->rows[0].at = (char *)w->header + MPX_SEG_ROW0_OFFSET;
     return 0;
@@ -163,29 +166,37 @@ static mproxy_status bear(struct mpx_writer *w, const struct image *image,
     return MPROXY_OK;
 }
 
-static struct mpx_writer *make_writer(void)
+// Page 0 and row 0, which go on to any page that the file is mapped by.
+static char *reserve_region(struct mpx_writer *w)
+{
+    size_t page = w->page_size, all = MPX_SEG_ROW0_OFFSET + MPX_WRITER_ROW_BYTES;
+    w->region_bytes = mpx_writer_round(all, page);
+    char *region = mpx_writer_reserve(w->region_bytes);
+    if (region)
+        return region;
+    // Locked memory may be short: then row 0 is what the first page holds.
+    w->region_bytes = page;
+    return mpx_writer_reserve(w->region_bytes);
+}
+
+static struct mpx_writer *make_writer(size_t page)
 {
     struct mpx_writer *w = map_memory(sizeof *w);
     if (!w)
         return NULL;
     w->row_count = 1;
-    // Locked memory may be short: then row 0 is what the first page holds.
-    w->region_bytes = MPX_WRITER_REGION_BYTES;
-    char *region = mpx_writer_reserve(w->region_bytes);
-    if (!region) {
-        w->region_bytes = MPX_SEG_PAGE;
-        region = mpx_writer_reserve(w->region_bytes);
-    }
+    w->page_size = page;
+    char *region = reserve_region(w);
     if (!region) {
         munmap(w, sizeof *w);
         return NULL;
     }
+    uint32_t first = mpx_seg_row0_first((uint32_t)page);
     w->header = (void *)region;
-    w->rows[0] = (struct mpx_writer_row_memory){.at = region + MPX_SEG_ROW0_OFFSET,
-                                                .extent = MPX_SEG_ROW0_FIRST,
-                                                .capacity = w->region_bytes > MPX_SEG_PAGE
-                                                                ? MPX_SEG_SLOTS_MAX
-                                                                : MPX_SEG_ROW0_FIRST};
+    w->rows[0] = (struct mpx_writer_row_memory){
+        .at = region + MPX_SEG_ROW0_OFFSET,
+        .extent = first,
+        .capacity = w->region_bytes > page ? MPX_SEG_SLOTS_MAX : first};
     return w;
 }
 
@@ -194,10 +205,11 @@ mproxy_status mpx_writer_open(const struct mpx_writer_birth *birth,
                               mproxy_error *err)
 {
     *reasons = MPX_OFF_MEMORY;
-    if (sysconf(_SC_PAGESIZE) != MPX_SEG_PAGE)
-        return mpx_fail(err, MPROXY_E_SYSTEM, "pages of %ld bytes, only %d are supported",
-                        sysconf(_SC_PAGESIZE), MPX_SEG_PAGE);
-    struct mpx_writer *w = make_writer();
+    long page = birth->page_size ? (long)birth->page_size : sysconf(_SC_PAGESIZE);
+    if (!mpx_seg_page_is_known(page))
+        return mpx_fail(err, MPROXY_E_SYSTEM, "pages of %ld bytes, not of %d to %d", page,
+                        MPX_SEG_PAGE, MPX_SEG_PAGE_MAX);
+    struct mpx_writer *w = make_writer((size_t)page);
     if (!w)
         return mpx_fail_errno(err, "memory for a segment");
     struct image image;
@@ -242,7 +254,7 @@ static void save_records(struct mpx_writer *w)
     size_t total = 0;
     for (uint32_t i = 0; i < w->chunk_count; i++)
         total += w->chunks[i].used;
-    w->saved_bytes = mpx_writer_round(total, MPX_SEG_PAGE);
+    w->saved_bytes = mpx_writer_round(total, w->page_size);
     w->saved_used = 0;
     w->saved = map_memory(w->saved_bytes);
     if (!w->saved)
@@ -293,7 +305,7 @@ static unsigned restore_log(struct mpx_writer *w, size_t from)
 {
     struct mpx_writer_row_memory *row = &w->rows[0];
     uint32_t had = row->extent;
-    row->extent = MPX_SEG_ROW0_FIRST;
+    row->extent = mpx_seg_row0_first((uint32_t)w->page_size);
     unsigned reasons = mpx_writer_extend(w, 0, had);
     if (reasons) {
         row->extent = had;

@@ -12,11 +12,7 @@
 #include "segment/writer.h"
 
 enum {
-    MPX_WRITER_ROW_BYTES = MPX_SEG_SLOTS_MAX * 8,
-    MPX_WRITER_REGION_BYTES =
-        (MPX_SEG_ROW0_OFFSET + MPX_WRITER_ROW_BYTES + MPX_SEG_PAGE - 1) / MPX_SEG_PAGE *
-        MPX_SEG_PAGE,
-    MPX_WRITER_PAGE_SLOTS = MPX_SEG_PAGE / 8,
+    MPX_WRITER_ROW_BYTES = MPX_SEG_SLOTS_MAX * 8, // whole pages of any size
     MPX_WRITER_LOG_ROOM = MPX_SEG_ROW0_OFFSET - MPX_SEG_LOG_OFFSET,
     MPX_WRITER_CHUNKS_MAX = 64,
 };
@@ -36,6 +32,7 @@ struct mpx_writer_row_memory {
 struct mpx_writer {
     struct mpx_seg_header *header; // start of the region
     size_t region_bytes;
+    size_t page_size; // what the file grows by
     size_t total_log;
     char *saved; // while detached: the records that survive a fork
     size_t saved_used, saved_bytes;
@@ -43,7 +40,7 @@ struct mpx_writer {
     struct mpx_segment_file file;
     struct mpx_writer_chunk chunks[MPX_WRITER_CHUNKS_MAX];
     struct mpx_writer_row_memory rows[MPX_SEG_ROWS_MAX];
-    // Where the first page is put together.
+    // Where the first page is put together, when it is a small one.
     _Alignas(MPX_SEG_PAGE) char page[MPX_SEG_PAGE];
 };
 

@@ -119,7 +119,7 @@ static inline bool probe_add_extent(const struct mpx_rec_head *head, void *user)
 static inline struct probe_search probe_slot(const struct probe *p, uint32_t slot)
 {
     struct probe_search s = {.probe = p, .slot = slot};
-    if (slot < MPX_SEG_ROW0_FIRST) {
+    if (slot < mpx_seg_row0_first(probe_header(p)->page_size)) {
         const char *at = p->bytes + MPX_SEG_ROW0_OFFSET + slot * 8;
         s.sum = *(const uint64_t *)(const void *)at;
         s.fsum = *(const double *)(const void *)at;

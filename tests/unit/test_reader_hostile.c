@@ -297,7 +297,11 @@ struct lie {
 
 static const struct lie header_lies[] = {
     {offsetof(struct mpx_seg_header, magic), 0},
-    {offsetof(struct mpx_seg_header, page_size), 16384},
+    {offsetof(struct mpx_seg_header, page_size), 0},
+    {offsetof(struct mpx_seg_header, page_size), 2048},
+    {offsetof(struct mpx_seg_header, page_size), 12288},
+    {offsetof(struct mpx_seg_header, page_size), 65536}, // more than the file
+    {offsetof(struct mpx_seg_header, page_size), 131072},
     {offsetof(struct mpx_seg_header, kind), 4},
     {offsetof(struct mpx_seg_header, log_count), 0},
     {offsetof(struct mpx_seg_header, log_count), 65537},

@@ -4,11 +4,16 @@
 #include <sys/resource.h>
 
 #include "../support/program.h"
+#include "segment/reader.h"
 #include "segment/rendezvous.h"
 
 static const mproxy_job job = {.jobid = "job 7", .command = "./a", .size = 4};
 
-static struct mpx_writer *open_kind(enum mpx_seg_kind kind)
+// Pages of other systems can be had on this one: what is mapped lies on a page here too.
+static const uint32_t page_sizes[] = {4096, 16384, 65536};
+enum { PAGE_SIZES = sizeof page_sizes / sizeof *page_sizes };
+
+static struct mpx_writer *open_paged(enum mpx_seg_kind kind, uint32_t page_size)
 {
     struct mpx_writer *w = NULL;
     unsigned reasons = 0;
@@ -17,10 +22,16 @@ static struct mpx_writer *open_kind(enum mpx_seg_kind kind)
                                      .job = &job,
                                      .rank = 3,
                                      .kind = kind,
-                                     .proxy_is_live = -1};
+                                     .proxy_is_live = -1,
+                                     .page_size = page_size};
     ck_assert_msg(mpx_writer_open(&birth, &w, &reasons, &err) == MPROXY_OK, "%s",
                   err.text);
     return w;
+}
+
+static struct mpx_writer *open_kind(enum mpx_seg_kind kind)
+{
+    return open_paged(kind, 0);
 }
 
 static struct probe read_back(struct mpx_writer *w)
@@ -55,7 +66,8 @@ START_TEST(segment_tells_who_we_are_and_is_locked)
     snprintf(expect, sizeof expect, "%d-%llu-%llu-0.seg", (int)getpid(),
              (unsigned long long)h->start_ticks, (unsigned long long)h->pid_ns);
     ck_assert_str_eq(p.name, expect);
-    ck_assert_uint_eq(p.size, 4096);
+    ck_assert_int_eq((long)p.size, sysconf(_SC_PAGESIZE));
+    ck_assert_int_eq(h->page_size, sysconf(_SC_PAGESIZE));
     ck_assert(p.locked);
     const struct mpx_rec_job *record = probe_find(&p, NULL).job;
     ck_assert_uint_eq(record->job_size, 4);
@@ -130,8 +142,10 @@ START_TEST(a_job_record_of_64_kib_gets_a_chunk_of_its_own)
     static char command[MPROXY_JOB_COMMAND_MAX + 100];
     memset(command, 'c', sizeof command - 1);
     mproxy_job large = {.jobid = "big", .command = command};
-    struct mpx_writer_birth birth = {
-        .dir_path = program_dir, .job = &large, .proxy_is_live = 1};
+    struct mpx_writer_birth birth = {.dir_path = program_dir,
+                                     .job = &large,
+                                     .proxy_is_live = 1,
+                                     .page_size = page_sizes[_i]};
     struct mpx_writer *w;
     unsigned reasons;
     ck_assert_int_eq(mpx_writer_open(&birth, &w, &reasons, NULL), MPROXY_OK);
@@ -151,7 +165,7 @@ END_TEST
 START_TEST(ten_thousand_definitions_are_read_back)
 {
     char name[40];
-    struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
+    struct mpx_writer *w = open_paged(MPX_SEG_PROGRAM, page_sizes[_i]);
     const _Atomic uint64_t *row = mpx_writer_row(w, 0).slots;
 
     for (int i = 0; i < 10000; i++) {
@@ -168,7 +182,45 @@ START_TEST(ten_thousand_definitions_are_read_back)
         ck_assert_int_eq(probe_counter(&p, name), i);
     }
     ck_assert_uint_lt(p.size, 2 << 20);
+    ck_assert_uint_eq(p.size % page_sizes[_i], 0);
     probe_close(&p);
+    mpx_writer_close(w);
+}
+END_TEST
+
+START_TEST(segments_of_large_pages_are_read_as_those_of_small_ones)
+{
+    struct mpx_readers_options options = {0};
+    struct mpx_readers *readers;
+    struct mpx_reader *r;
+    uint32_t row;
+    char name[40];
+    bool changed;
+    struct mpx_writer *w = open_paged(MPX_SEG_PROGRAM, page_sizes[_i]);
+    int dir = open(program_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_eq(mpx_readers_open(&options, &readers, NULL), MPROXY_OK);
+    // Before there is more than a page, and more often than it can hold.
+    ck_assert_int_eq(mpx_reader_open(readers, dir,
+                                     mpx_writer_path(w) + strlen(program_dir) + 1, &r,
+                                     NULL),
+                     MPROXY_OK);
+
+    for (int i = 0; i < 9000; i++) {
+        snprintf(name, sizeof name, "metric_%d_total", i);
+        mpx_writer_row(w, 0).slots[define(w, name)] = 1;
+    }
+    ck_assert_int_eq(mpx_writer_add_row(w, 9000, &row, NULL), MPROXY_OK);
+    for (int i = 0; i < 9000; i++)
+        mpx_writer_row(w, row).slots[i] = (uint64_t)i;
+    mproxy_error err = {0};
+    ck_assert_msg(mpx_reader_sample(r, &changed, &err) == MPROXY_OK, "%s", err.text);
+
+    ck_assert_uint_eq(mpx_reader_table(r)->count, 9000);
+    for (int i = 0; i < 9000; i++)
+        ck_assert_double_eq(mpx_reader_columns(r)[i], i + 1);
+    mpx_reader_close(r);
+    mpx_readers_close(readers);
+    close(dir);
     mpx_writer_close(w);
 }
 END_TEST
@@ -178,7 +230,7 @@ START_TEST(slots_end_at_their_bound_with_a_flag)
     mproxy_error err = {0};
     uint32_t slot;
     char name[40];
-    struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
+    struct mpx_writer *w = open_paged(MPX_SEG_PROGRAM, page_sizes[_i]);
     for (int i = 0; i < MPX_SEG_SLOTS_MAX / 2; i++) {
         snprintf(name, sizeof name, "gauge_%d", i);
         ck_assert_int_eq(
@@ -200,7 +252,7 @@ END_TEST
 START_TEST(rows_keep_their_address_while_they_grow)
 {
     uint32_t row;
-    struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
+    struct mpx_writer *w = open_paged(MPX_SEG_PROGRAM, page_sizes[_i]);
     ck_assert_int_eq(mpx_writer_add_row(w, 1, &row, NULL), MPROXY_OK);
     _Atomic uint64_t *slots = mpx_writer_row(w, row).slots;
     slots[0] = 11;
@@ -322,7 +374,7 @@ START_TEST(a_child_writes_to_memory_and_then_to_a_file_of_its_own)
     unsigned reasons;
     uint32_t row, slot = 0;
     char name[40];
-    struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
+    struct mpx_writer *w = open_paged(MPX_SEG_PROGRAM, page_sizes[_i]);
     for (int i = 0; i < 2000; i++) {
         snprintf(name, sizeof name, "metric_%d_total", i);
         slot = define(w, name);
@@ -377,7 +429,9 @@ START_TEST(file_size_limit_is_never_passed)
             struct mpx_writer_birth birth = {
                 .dir_path = program_dir, .job = &job, .proxy_is_live = -1};
             if (mpx_writer_open(&birth, &w, &reasons, NULL) != MPROXY_OK)
-                _exit(reasons == MPX_OFF_FSIZE && limit < 4096 ? 0 : 1);
+                _exit(reasons == MPX_OFF_FSIZE && limit < (rlim_t)sysconf(_SC_PAGESIZE)
+                          ? 0
+                          : 1);
             for (int i = 0; i < 3000; i++) {
                 char name[40];
                 snprintf(name, sizeof name, "metric_%d_total", i);
@@ -404,15 +458,18 @@ int main(void)
     tcase_add_test(t, images_take_the_first_free_number);
     tcase_add_test(t, segments_of_a_gateway_do_not_clash);
     tcase_add_test(t, earlier_image_that_started_is_found);
-    tcase_add_test(t, a_job_record_of_64_kib_gets_a_chunk_of_its_own);
-    tcase_add_test(t, ten_thousand_definitions_are_read_back);
-    tcase_add_test(t, slots_end_at_their_bound_with_a_flag);
-    tcase_add_test(t, rows_keep_their_address_while_they_grow);
+    tcase_add_loop_test(t, a_job_record_of_64_kib_gets_a_chunk_of_its_own, 0, PAGE_SIZES);
+    tcase_add_loop_test(t, ten_thousand_definitions_are_read_back, 0, PAGE_SIZES);
+    tcase_add_loop_test(t, segments_of_large_pages_are_read_as_those_of_small_ones, 0,
+                        PAGE_SIZES);
+    tcase_add_loop_test(t, slots_end_at_their_bound_with_a_flag, 0, PAGE_SIZES);
+    tcase_add_loop_test(t, rows_keep_their_address_while_they_grow, 0, PAGE_SIZES);
     tcase_add_test(t, a_removed_file_does_not_grow);
     tcase_add_test(t, missing_and_foreign_directories_are_told_apart);
     tcase_add_test(t, bounds_hold_only_while_no_proxy_lives);
     tcase_add_test(t, large_segments_meet_the_bound_of_bytes);
-    tcase_add_test(t, a_child_writes_to_memory_and_then_to_a_file_of_its_own);
+    tcase_add_loop_test(t, a_child_writes_to_memory_and_then_to_a_file_of_its_own, 0,
+                        PAGE_SIZES);
     tcase_add_test(t, file_size_limit_is_never_passed);
     suite_add_tcase(suite, t);
     return run_suite(suite);
