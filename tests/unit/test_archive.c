@@ -1,115 +1,12 @@
-// Stored profiles: keys, names, crashes, damage, full disks, several writers.
+// Stored profiles: their keys and names, for one process and for several.
 #include <mproxy/profile.h>
 
-#include <check.h>
-#include <dirent.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <stdatomic.h>
 
+#include "../support/archive_fixture.h"
+#include "../support/suite.h"
 #include "profile/archive_private.h"
-#include "profile_fixture.h"
-
-static char root[64], dir[96];
-static unsigned damaged;
-static char damaged_path[256];
-
-static void setup(void)
-{
-    strcpy(root, "/tmp/mproxy-test-archive-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
-    snprintf(dir, sizeof dir, "%s/prefix/profiles", root);
-    damaged = 0;
-}
-
-static void teardown(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    ck_assert_int_eq(system(command), 0);
-}
-
-static void on_damaged(void *arg, const char *path, const mproxy_error *why)
-{
-    (void)arg;
-    ck_assert_int_ne(why->text[0], '\0');
-    snprintf(damaged_path, sizeof damaged_path, "%s", path);
-    damaged++;
-}
-
-static mproxy_archive *open_archive(void)
-{
-    mproxy_archive *a = NULL;
-    mproxy_error err = {0};
-    ck_assert_msg(mproxy_archive_open(dir, on_damaged, NULL, &a, &err) == MPROXY_OK, "%s",
-                  err.text);
-    return a;
-}
-
-// A run of one share that counts `value`.
-static mproxy_profile *make_run(const char *jobid, int64_t start, double value)
-{
-    mproxy_profile *p = fixture_profile(jobid, start, 1);
-    fixture_counter(&p->shares[0], "hits", value, 0);
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
-    return p;
-}
-
-static mproxy_status store(mproxy_archive *a, const char *jobid, int64_t start,
-                           double value)
-{
-    mproxy_profile *p = make_run(jobid, start, value);
-    mproxy_status status = mproxy_archive_store(a, p, NULL);
-    mproxy_profile_free(p);
-    return status;
-}
-
-// What a stored profile counted; -1 if there is none.
-static double loaded(mproxy_archive *a, const char *key)
-{
-    mproxy_profile *p = NULL;
-    if (mproxy_archive_load(a, key, &p, NULL) != MPROXY_OK)
-        return -1;
-    double value = p->entries[0].value.total;
-    mproxy_profile_free(p);
-    return value;
-}
-
-static size_t count_files(const char *prefix)
-{
-    size_t count = 0;
-    DIR *list = opendir(dir);
-    const struct dirent *entry;
-    while (list && (entry = readdir(list)))
-        count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
-                 strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-                 strcmp(entry->d_name, ".lock") != 0;
-    if (list)
-        closedir(list);
-    return count;
-}
-
-static bool has_file(const char *name)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    return access(path, F_OK) == 0;
-}
-
-static void write_file(const char *name, const char *text)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *file = fopen(path, "w");
-    ck_assert_ptr_nonnull(file);
-    fputs(text, file);
-    fclose(file);
-}
 
 START_TEST(a_missing_directory_is_an_empty_archive_until_the_first_store)
 {
@@ -183,18 +80,6 @@ START_TEST(a_later_state_of_a_run_replaces_it)
 }
 END_TEST
 
-// One profile with the shares of the runs that started at 1000 and 2000.
-static mproxy_profile *make_bridge(void)
-{
-    mproxy_profile *p = make_run("j", 1000, 1), *q = make_run("j", 2000, 2);
-    p->shares = realloc(p->shares, 2 * sizeof *p->shares);
-    p->shares[p->share_count++] = q->shares[0];
-    q->share_count = 0;
-    mproxy_profile_free(q);
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
-    return p;
-}
-
 START_TEST(a_profile_that_holds_two_replaces_both)
 {
     mproxy_archive *a = open_archive();
@@ -265,72 +150,6 @@ START_TEST(key_of_an_older_run_does_not_hide_an_id_that_looks_like_it)
 }
 END_TEST
 
-START_TEST(damaged_files_are_reported_and_left_alone)
-{
-    mproxy_archive *a = open_archive();
-    ck_assert_int_eq(store(a, "good", 1000, 1), MPROXY_OK);
-    ck_assert_int_eq(store(a, "cut", 1000, 1), MPROXY_OK);
-    mproxy_archive_close(a);
-    char path[256];
-    struct stat st;
-    snprintf(path, sizeof path, "%s/cut.json", dir);
-    ck_assert_int_eq(stat(path, &st), 0);
-    ck_assert_int_eq(truncate(path, st.st_size - 40), 0);
-
-    a = open_archive();
-
-    ck_assert_uint_eq(damaged, 1);
-    ck_assert_str_eq(damaged_path, path);
-    ck_assert_uint_eq(mproxy_archive_size(a), 1);
-    ck_assert_int_eq(store(a, "cut", 3000, 5), MPROXY_OK); // the name is taken
-    ck_assert_double_eq(loaded(a, "cut"), 5);
-    ck_assert_int_eq(stat(path, &st), 0);
-    ck_assert_uint_eq(count_files(""), 3);
-    ck_assert_uint_eq(damaged, 1); // once only
-    mproxy_archive_close(a);
-}
-END_TEST
-
-START_TEST(hostile_files_in_the_directory_do_no_harm)
-{
-    mproxy_archive *a = open_archive();
-    ck_assert_int_eq(store(a, "j", 1000, 1), MPROXY_OK);
-    mproxy_archive_close(a);
-    char path[256];
-    snprintf(path, sizeof path, "%s/link.json", dir);
-    ck_assert_int_eq(symlink("/etc/passwd", path), 0);
-    snprintf(path, sizeof path, "%s/pipe.json", dir);
-    ck_assert_int_eq(mkfifo(path, 0600), 0);
-    snprintf(path, sizeof path, "%s/folder.json", dir);
-    ck_assert_int_eq(mkdir(path, 0700), 0);
-    write_file("empty.json", "");
-    write_file("notes.txt", "not ours");
-    write_file(".hidden.json", "not ours");
-
-    a = open_archive();
-
-    ck_assert_uint_eq(damaged, 4);
-    ck_assert_uint_eq(mproxy_archive_size(a), 1);
-    ck_assert(has_file("notes.txt"));
-    mproxy_archive_close(a);
-}
-END_TEST
-
-START_TEST(leftovers_of_writes_are_removed_at_open)
-{
-    mproxy_archive *a = open_archive();
-    ck_assert_int_eq(store(a, "j", 1000, 1), MPROXY_OK);
-    mproxy_archive_close(a);
-    write_file(".new-123-abc", "{\"version\":1");
-
-    a = open_archive();
-
-    ck_assert(!has_file(".new-123-abc"));
-    ck_assert_uint_eq(mproxy_archive_size(a), 1);
-    mproxy_archive_close(a);
-}
-END_TEST
-
 START_TEST(removing_the_newest_gives_its_key_to_the_older)
 {
     mproxy_archive *a = open_archive();
@@ -345,6 +164,23 @@ START_TEST(removing_the_newest_gives_its_key_to_the_older)
     ck_assert_double_eq(loaded(a, "j"), 3);
     ck_assert_double_eq(loaded(a, "j@1000"), 1);
     mproxy_archive_close(a);
+}
+END_TEST
+
+START_TEST(two_archives_on_one_directory_see_each_other)
+{
+    mproxy_archive *a = open_archive(), *b = open_archive();
+    ck_assert_int_eq(store(a, "j", 1000, 1), MPROXY_OK);
+    ck_assert_int_eq(store(b, "j", 2000, 2), MPROXY_OK);
+    ck_assert_int_eq(store(a, "j", 3000, 3), MPROXY_OK);
+    ck_assert_int_eq(mproxy_archive_refresh(b, NULL), MPROXY_OK);
+
+    ck_assert_double_eq(loaded(b, "j"), 3);
+    ck_assert_double_eq(loaded(b, "j@2000"), 2);
+    ck_assert_double_eq(loaded(a, "j@1000"), 1);
+    ck_assert_uint_eq(mproxy_archive_size(a), 3);
+    mproxy_archive_close(a);
+    mproxy_archive_close(b);
 }
 END_TEST
 
@@ -366,156 +202,6 @@ START_TEST(a_store_that_did_not_know_of_another_process_writes_nothing)
     mproxy_profile_free(p);
     mproxy_archive_close(mine);
     mproxy_archive_close(other);
-}
-END_TEST
-
-START_TEST(two_archives_on_one_directory_see_each_other)
-{
-    mproxy_archive *a = open_archive(), *b = open_archive();
-    ck_assert_int_eq(store(a, "j", 1000, 1), MPROXY_OK);
-    ck_assert_int_eq(store(b, "j", 2000, 2), MPROXY_OK);
-    ck_assert_int_eq(store(a, "j", 3000, 3), MPROXY_OK);
-    ck_assert_int_eq(mproxy_archive_refresh(b, NULL), MPROXY_OK);
-
-    ck_assert_double_eq(loaded(b, "j"), 3);
-    ck_assert_double_eq(loaded(b, "j@2000"), 2);
-    ck_assert_double_eq(loaded(a, "j@1000"), 1);
-    ck_assert_uint_eq(mproxy_archive_size(a), 3);
-    mproxy_archive_close(a);
-    mproxy_archive_close(b);
-}
-END_TEST
-
-START_TEST(a_directory_removed_under_us_is_made_anew)
-{
-    mproxy_archive *a = open_archive();
-    ck_assert_int_eq(store(a, "j1", 1000, 1), MPROXY_OK);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s/prefix", root);
-    ck_assert_int_eq(system(command), 0);
-
-    ck_assert_int_eq(store(a, "j2", 1000, 2), MPROXY_OK);
-
-    ck_assert(has_file("j2.json"));
-    ck_assert_uint_eq(mproxy_archive_size(a), 1);
-    mproxy_archive_close(a);
-}
-END_TEST
-
-static void store_on_full_disk(void)
-{
-    struct rlimit small = {.rlim_cur = 64, .rlim_max = RLIM_INFINITY};
-    signal(SIGXFSZ, SIG_IGN);
-    mproxy_archive *a = open_archive();
-    mproxy_profile *p = make_run("j", 2000, 2);
-    mproxy_error err = {0};
-    setrlimit(RLIMIT_FSIZE, &small);
-    bool refused = mproxy_archive_store(a, p, &err) == MPROXY_E_SYSTEM &&
-                   strstr(err.text, dir) && mproxy_archive_size(a) == 1 &&
-                   count_files(".new-") == 0 && loaded(a, "j") == 1;
-    small.rlim_cur = RLIM_INFINITY;
-    setrlimit(RLIMIT_FSIZE, &small);
-    _exit(refused && mproxy_archive_store(a, p, NULL) == MPROXY_OK && loaded(a, "j") == 2
-              ? 0
-              : 1);
-}
-
-START_TEST(a_write_that_fails_leaves_everything_as_it_was)
-{
-    mproxy_archive *a = open_archive();
-    ck_assert_int_eq(store(a, "j", 1000, 1), MPROXY_OK);
-    mproxy_archive_close(a);
-
-    int status;
-    pid_t pid = fork();
-    if (pid == 0)
-        store_on_full_disk();
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-
-    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-END_TEST
-
-START_TEST(a_file_in_the_place_of_the_prefix_is_an_error_that_names_it)
-{
-    char command[256];
-    snprintf(command, sizeof command, "mkdir -p %s && touch %s/prefix", root, root);
-    ck_assert_int_eq(system(command), 0);
-    mproxy_archive *a = NULL;
-    mproxy_error err = {0};
-
-    ck_assert_int_eq(mproxy_archive_open(dir, NULL, NULL, &a, &err), MPROXY_E_SYSTEM);
-
-    ck_assert_ptr_nonnull(strstr(err.text, dir));
-}
-END_TEST
-
-// Die in the midst of storing, then look at what a new archive sees.
-static void crash_while_storing(const char *point, bool bridge)
-{
-    int status;
-    pid_t pid = fork();
-    if (pid == 0) {
-        setenv("MPROXY_CRASH_AT", point, 1);
-        mproxy_archive *a = open_archive();
-        mproxy_profile *p = bridge ? make_bridge() : make_run("j", 3000, 3);
-        mproxy_archive_store(a, p, NULL);
-        _exit(0);
-    }
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_msg(WIFSIGNALED(status), "%s is not reached", point);
-}
-
-START_TEST(a_crash_anywhere_in_a_store_loses_nothing)
-{
-    static const char *const points[] = {"profile.written", "profile.moved",
-                                         "profile.renamed", "profile.synced"};
-    for (size_t i = 0; i < 4; i++) {
-        mproxy_archive *a = open_archive();
-        ck_assert_int_eq(store(a, "j", 1000, 1), MPROXY_OK);
-        ck_assert_int_eq(store(a, "j", 2000, 2), MPROXY_OK);
-        mproxy_archive_close(a);
-
-        crash_while_storing(points[i], false);
-        a = open_archive();
-        bool stored = mproxy_archive_size(a) == 3;
-        ck_assert_double_eq(loaded(a, "j"), stored ? 3 : 2);
-        ck_assert_double_eq(loaded(a, "j@1000"), 1);
-        ck_assert(stored == (i >= 2));
-        ck_assert_int_eq(store(a, "j", 3000, 3), MPROXY_OK);
-
-        ck_assert_uint_eq(mproxy_archive_size(a), 3);
-        ck_assert_double_eq(loaded(a, "j"), 3);
-        ck_assert_double_eq(loaded(a, "j@2000"), 2);
-        ck_assert_uint_eq(count_files(""), 3);
-        ck_assert_uint_eq(damaged, 0);
-        mproxy_archive_close(a);
-        teardown();
-        setup();
-    }
-}
-END_TEST
-
-START_TEST(a_crash_anywhere_in_a_bridging_store_loses_nothing)
-{
-    static const char *const points[] = {"profile.written", "profile.renamed",
-                                         "profile.synced", "profile.unlinked"};
-    for (size_t i = 0; i < 4; i++) {
-        mproxy_archive *a = open_archive();
-        ck_assert_int_eq(store(a, "j", 1000, 1), MPROXY_OK);
-        ck_assert_int_eq(store(a, "j", 2000, 2), MPROXY_OK);
-        mproxy_archive_close(a);
-
-        crash_while_storing(points[i], true);
-        a = open_archive();
-        bool stored = mproxy_archive_size(a) == 1;
-        ck_assert(stored == (i >= 1));
-        ck_assert_double_eq(loaded(a, "j"), stored ? 3 : 2);
-        ck_assert_uint_eq(count_files(""), stored ? 1 : 2);
-        mproxy_archive_close(a);
-        teardown();
-        setup();
-    }
 }
 END_TEST
 
@@ -593,23 +279,11 @@ int main(void)
     tcase_add_test(c, a_profile_that_holds_two_replaces_both);
     tcase_add_test(c, hostile_ids_stay_inside);
     tcase_add_test(c, key_of_an_older_run_does_not_hide_an_id_that_looks_like_it);
-    tcase_add_test(c, damaged_files_are_reported_and_left_alone);
-    tcase_add_test(c, hostile_files_in_the_directory_do_no_harm);
-    tcase_add_test(c, leftovers_of_writes_are_removed_at_open);
     tcase_add_test(c, removing_the_newest_gives_its_key_to_the_older);
     tcase_add_test(c, two_archives_on_one_directory_see_each_other);
     tcase_add_test(c, a_store_that_did_not_know_of_another_process_writes_nothing);
-    tcase_add_test(c, a_directory_removed_under_us_is_made_anew);
-    tcase_add_test(c, a_write_that_fails_leaves_everything_as_it_was);
-    tcase_add_test(c, a_file_in_the_place_of_the_prefix_is_an_error_that_names_it);
-    tcase_add_test(c, a_crash_anywhere_in_a_store_loses_nothing);
-    tcase_add_test(c, a_crash_anywhere_in_a_bridging_store_loses_nothing);
     tcase_add_test(c, readers_always_find_a_profile_while_it_is_rewritten);
     tcase_add_test(c, file_names_escape_all_that_is_not_plain);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 // The rules of shares, each on a ledger in a directory of its own.
 
-#include "ledger_fixture.h"
+#include "../support/ledger_fixture.h"
+#include "../support/suite.h"
 
 static struct fixture f;
 
@@ -631,9 +632,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite());
 }

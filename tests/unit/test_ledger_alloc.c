@@ -1,9 +1,10 @@
 // Memory that runs out anywhere in a round, in opening and in summing up: nothing is counted
 // twice, nothing is lost, and a state is never taken for damaged.
 
-#include "ledger_fixture.h"
+#include "../support/ledger_fixture.h"
 
 #include "../support/chaos_alloc.h"
+#include "../support/suite.h"
 
 enum { PEOPLE = 6 };
 
@@ -121,9 +122,5 @@ int main(void)
     tcase_add_test(c, opening_without_memory_fails_and_discards_nothing);
     tcase_add_test(c, a_round_without_memory_counts_all_or_nothing);
     suite_add_tcase(s, c);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

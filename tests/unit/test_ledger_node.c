@@ -1,6 +1,7 @@
 // The node's own metrics in the shares of the jobs that run there.
 
-#include "ledger_fixture.h"
+#include "../support/ledger_fixture.h"
+#include "../support/suite.h"
 
 enum { NET, LOAD, NODE_METRICS };
 
@@ -196,9 +197,5 @@ int main(void)
     tcase_add_test(c, a_metric_that_appears_later_counts_from_its_first_sample);
     tcase_add_test(c, an_absorbed_share_leaves_no_node_metrics_in_the_base);
     suite_add_tcase(s, c);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

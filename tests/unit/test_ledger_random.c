@@ -5,7 +5,8 @@
 //
 // MPROXY_SEED=n replays one scenario, MPROXY_SEEDS=n runs that many.
 
-#include "ledger_fixture.h"
+#include "../support/ledger_fixture.h"
+#include "../support/suite.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -504,9 +505,5 @@ int main(void)
     tcase_set_timeout(c, 0);
     tcase_add_test(c, every_count_arrives_once_whatever_is_killed_when);
     suite_add_tcase(s, c);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

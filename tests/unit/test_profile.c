@@ -12,7 +12,8 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "profile/profile.h"
-#include "profile_fixture.h"
+#include "../support/profile_fixture.h"
+#include "../support/suite.h"
 
 static struct mpx_buf render(const mproxy_profile *p)
 {
@@ -330,9 +331,5 @@ int main(void)
     tcase_add_test(c, invalid_cases_are_refused_with_their_text);
     tcase_add_test(c, every_cut_of_a_file_is_refused);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

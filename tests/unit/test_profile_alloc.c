@@ -9,7 +9,8 @@
 
 #include "../support/chaos_alloc.h"
 #include "collect/system.h"
-#include "profile_fixture.h"
+#include "../support/profile_fixture.h"
+#include "../support/suite.h"
 
 static char root[64];
 static mproxy_profile *profile;
@@ -140,9 +141,5 @@ int main(void)
     tcase_add_test(c, storing_and_loading_survive_every_failing_allocation);
     tcase_add_test(c, sampling_the_node_survives_every_failing_allocation);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

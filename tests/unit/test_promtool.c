@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/suite.h"
 #include "exposition/sink.h"
 
 static const char *const fixed[] = {
@@ -178,19 +179,10 @@ START_TEST(prometheus_parses_the_openmetrics_of_hostile_names)
 }
 END_TEST
 
-static int skip(void)
-{
-    const char *required = getenv("MPROXY_REQUIRE");
-    printf("SKIP: needs promtool: no program of that name\n");
-    return required && (strstr(required, "promtool") || strstr(required, "all"))
-               ? EXIT_FAILURE
-               : 77;
-}
-
 int main(void)
 {
     if (run("command -v promtool >/dev/null") != 0)
-        return skip();
+        return skip_suite("promtool", "no program of that name");
     TCase *c = tcase_create("promtool");
     tcase_set_timeout(c, 60);
     tcase_add_checked_fixture(c, make_directory, remove_directory);
@@ -198,9 +190,5 @@ int main(void)
     tcase_add_test(c, prometheus_parses_the_openmetrics_of_hostile_names);
     Suite *suite = suite_create("promtool");
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 #include "collect/segments.h"
 
 #include "../support/segments_fixture.h"
+#include "../support/suite.h"
 #include "segment/rendezvous.h"
 
 START_TEST(segments_count_a_killed_process_exactly)
@@ -370,42 +371,6 @@ START_TEST(segments_do_not_remove_another_file_of_the_name)
 }
 END_TEST
 
-#ifdef MPROXY_TEST_HOOKS
-// ---- a proxy that dies between two steps
-
-static const char *const crash_points[] = {"collect.read", "collect.unlinked",
-                                           "collect.unlinked:2", "collect.unlinked:5"};
-
-START_TEST(segments_are_counted_once_when_the_proxy_dies)
-{
-    for (int i = 0; i < 5; i++) {
-        struct program p = start();
-        tell(&p, "ocf");
-        end(&p, 0);
-    }
-    close_proxy();
-    pid_t proxy = fork();
-    if (proxy == 0) {
-        setenv("MPROXY_CRASH_AT", crash_points[_i], 1);
-        open_proxy();
-        play_round();
-        _exit(0);
-    }
-    int status;
-    ck_assert_int_eq(waitpid(proxy, &status, 0), proxy);
-    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-
-    open_proxy();
-    play_round();
-
-    ck_assert_double_eq(shown("job-1", "calls_total"), 5000);
-    ck_assert_double_eq(shown("job-1", "has_finished"), 5);
-    ck_assert_uint_eq(files(".seg"), 0);
-}
-END_TEST
-
-#endif
-
 static void add_tests(TCase *tc)
 {
     tcase_add_test(tc, segments_count_a_killed_process_exactly);
@@ -425,10 +390,6 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, segments_sweep_those_never_born);
     tcase_add_test(tc, segments_tell_of_processes_that_could_not_count);
     tcase_add_test(tc, segments_do_not_remove_another_file_of_the_name);
-#ifdef MPROXY_TEST_HOOKS
-    tcase_add_loop_test(tc, segments_are_counted_once_when_the_proxy_dies, 0,
-                        sizeof crash_points / sizeof crash_points[0]);
-#endif
 }
 
 int main(void)
@@ -439,9 +400,5 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     add_tests(tc);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -1,7 +1,8 @@
 // The state file: what it brings back, what is refused, and what happens while it cannot be
 // written.
 
-#include "ledger_fixture.h"
+#include "../support/ledger_fixture.h"
+#include "../support/suite.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -504,9 +505,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite());
 }
