@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "../support/suite.h"
+
 START_TEST(buf_grows_and_keeps_what_was_added)
 {
     struct mpx_buf b = MPX_BUF_INIT;
@@ -102,9 +104,5 @@ int main(void)
     tcase_add_test(c, buf_adds_bytes_with_nuls);
     Suite *suite = suite_create("buf");
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

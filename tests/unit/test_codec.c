@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../support/suite.h"
+
 static struct mpx_buf buf;
 
 static void free_buf(void)
@@ -207,9 +209,5 @@ int main(void)
     tcase_add_test(c, random_bytes_are_read_in_bounds);
     Suite *suite = suite_create("codec");
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/suite.h"
+
 START_TEST(fail_fills_in_and_returns_the_status)
 {
     mproxy_error err = {.line = 7, .column = 7};
@@ -89,9 +91,5 @@ int main(void)
     tcase_add_test(c, every_status_has_a_text_unknown_ones_too);
     Suite *suite = suite_create("err");
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

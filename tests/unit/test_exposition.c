@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/suite.h"
 #include "exposition/json.h"
 
 #define TS UINT64_C(1700000000000000)
@@ -580,9 +581,5 @@ int main(void)
     tcase_add_test(c, options_of_an_older_caller_are_taken_as_far_as_they_go);
     Suite *suite = suite_create("exposition");
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/suite.h"
+
 static char directory[64];
 static int dir_fd;
 static struct mpx_buf buf;
@@ -209,9 +211,5 @@ int main(void)
     tcase_add_test(c, write_all_goes_on_after_short_writes);
     Suite *suite = suite_create("file");
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "../support/gateway_client.h"
 #include "../support/segment_probe.h"
+#include "../support/suite.h"
 #include "collect/gateway_json.h"
 
 static char dir[64], socket_path[100], last_line[512];
@@ -440,9 +441,5 @@ int main(void)
     tcase_add_test(all, a_socket_that_vanished_is_made_again);
     tcase_add_test(all, many_names_are_kept_apart);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

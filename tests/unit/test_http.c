@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "../support/suite.h"
 #include "http/listen.h"
 #include "http/server.h"
 
@@ -407,9 +408,5 @@ int main(void)
     tcase_add_test(served, a_taken_port_names_its_program_and_pid);
     tcase_add_test(served, requests_are_counted_by_route_and_code);
     suite_add_tcase(suite, served);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

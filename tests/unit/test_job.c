@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/suite.h"
 #include "base/utf8.h"
 
 static mproxy_job job;
@@ -350,9 +351,5 @@ int main(int argc, char **argv)
     tcase_add_test(cases, a_copy_owns_its_strings_and_has_no_null);
     tcase_add_test(cases, utf8_tells_characters_from_bytes);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

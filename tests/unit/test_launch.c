@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/suite.h"
+
 static char dir[64];    // holds exporters, the socket's path, and scripts
 static char line[4096]; // everything said
 static mproxy_exporters *exporters;
@@ -358,9 +360,5 @@ int main(void)
     tcase_add_test(cases, a_tool_that_can_not_be_started_is_left_out);
     tcase_add_test(cases, a_full_environment_goes_without_what_was_added);
     suite_add_tcase(suite, cases);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/suite.h"
 #include "metric/escape.h"
 #include "metric/label.h"
 
@@ -229,9 +230,5 @@ int main(void)
     tcase_add_test(c, base_is_sanitised_to_one_underscore_a_character);
     Suite *suite = suite_create("metric");
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

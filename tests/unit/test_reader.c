@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "../support/segment_image.h"
+#include "../support/suite.h"
 #include "segment/writer.h"
 
 static char folder[] = "/dev/shm/mproxy-reader-XXXXXX";
@@ -497,9 +498,5 @@ int main(void)
     tcase_add_test(tc, reader_blanks_names_that_are_no_text);
     tcase_add_test(tc, reader_takes_ten_thousand_names);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

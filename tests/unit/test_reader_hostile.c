@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "../support/segment_image.h"
+#include "../support/suite.h"
 
 static char folder[64];
 static int dir;
@@ -446,9 +447,5 @@ int main(void)
     tcase_add_test(tc, reader_refuses_a_log_that_runs_in_a_circle);
     tcase_add_test(tc, reader_cleans_the_job_but_not_its_id);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -7,6 +7,8 @@
 
 #include <mproxy/reduce.h>
 
+#include "../support/suite.h"
+
 enum { HITS, LOAD, NET, METRICS };
 
 static mproxy_store *store;
@@ -583,9 +585,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite());
 }

@@ -8,6 +8,7 @@
 #include <mproxy/reduce.h>
 
 #include "../support/chaos_alloc.h"
+#include "../support/suite.h"
 
 static mproxy_store *store;
 static mproxy_reduction *reduction;
@@ -117,9 +118,5 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, a_publication_without_memory_leaves_what_is_shown);
     suite_add_tcase(s, c);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

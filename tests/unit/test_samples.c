@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../support/suite.h"
+
 static char folder[64];
 static int state;
 static const struct mpx_sample_key a = {7, 100, 1000}, b = {7, 100, 1001};
@@ -305,9 +307,5 @@ int main(void)
     tcase_add_test(tc, procfs_tells_nobody_of_the_processes_of_others);
     tcase_add_test(tc, procfs_tells_the_living_from_zombies_and_others);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

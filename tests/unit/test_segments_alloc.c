@@ -5,6 +5,7 @@
 
 #include "../support/chaos_alloc.h"
 #include "../support/segments_fixture.h"
+#include "../support/suite.h"
 #include "segment/reader.h"
 
 static mproxy_status open_and_read(void *arg)
@@ -116,9 +117,5 @@ int main(void)
     tcase_add_test(tc, reading_survives_every_failed_allocation);
     tcase_add_loop_test(tc, rounds_catch_up_after_every_failed_allocation, 0, 2);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

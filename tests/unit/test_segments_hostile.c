@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "../support/segments_fixture.h"
+#include "../support/suite.h"
 
 START_TEST(segments_keep_what_a_damaged_one_had)
 {
@@ -269,9 +270,5 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     add_tests(tc);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

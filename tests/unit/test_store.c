@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../support/suite.h"
 #include "store/cache.h"
 #include "store/names.h"
 
@@ -509,9 +510,5 @@ int main(void)
     tcase_add_test(c, bodies_of_one_snapshot_are_bounded);
     Suite *suite = suite_create("store");
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

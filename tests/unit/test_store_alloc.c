@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../support/chaos_alloc.h"
+#include "../support/suite.h"
 #include "exposition/sink.h"
 #include "store/cache.h"
 
@@ -185,9 +186,5 @@ int main(void)
     tcase_add_test(c, bodies_survive_every_failed_allocation);
     Suite *suite = suite_create("store_alloc");
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

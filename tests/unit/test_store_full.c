@@ -1,6 +1,7 @@
 // A store that takes no more names: what was taken before is kept all the same, and so is
 // what the proxy tells of its own.
 #include "../support/segments_fixture.h"
+#include "../support/suite.h"
 
 #include "collect/system.h"
 
@@ -112,9 +113,5 @@ int main(void)
     tcase_add_test(tc, a_full_store_refuses_new_names_and_adds_to_known_ones);
     tcase_add_test(tc, a_full_store_takes_the_proxys_own_names);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

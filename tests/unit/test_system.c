@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "../support/suite.h"
 #include "base/clock.h"
 
 struct node {
@@ -431,9 +432,5 @@ int main(void)
     tcase_add_test(c, real_node_agrees_with_independent_readings);
     tcase_add_test(c, sampling_keeps_no_more_descriptors_than_files);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }
