@@ -56,11 +56,12 @@ static void do_status(struct mproxy_daemon *d, struct mpx_request *rq, void *arg
     mpx_buf_addf(&body,
                  ",\"uptime\":%.3f,\"jobs\":%zu,\"series\":%zu,\"clients\":%llu,"
                  "\"children\":0,\"memory\":%llu,\"profiles\":%zu,\"rounds\":%llu,"
-                 "\"period\":%u,\"trouble\":",
+                 "\"period\":%u,\"connections_cut\":%llu,\"trouble\":",
                  (double)(mpx_boot_ms() - d->start_boot_ms) / 1e3, d->jobs, d->series,
                  (unsigned long long)gateway.clients,
                  (unsigned long long)resident_bytes(), mpx_daemon_profiles(d),
-                 (unsigned long long)d->rounds, d->options.sampling_period_ms);
+                 (unsigned long long)d->rounds, d->options.sampling_period_ms,
+                 (unsigned long long)mpx_server_cut_count(d->server));
     mpx_json_add_string(&body, d->trouble);
     mpx_buf_add_text(&body, "}");
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);

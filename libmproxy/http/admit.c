@@ -6,6 +6,28 @@
 
 #include "http/internal.h"
 
+enum { ADDRESS_MAX = 16 * 1024, PARAMETERS_MAX = 128 };
+
+bool mpx_http_check_address(struct mpx_request *rq, const char *address)
+{
+    size_t length = strlen(address), parameters = 1;
+    for (const char *at = address; (at = strchr(at, '&')) != NULL; at++)
+        parameters++;
+    // Behind an escaped NUL, paths and parameters would silently end.
+    if (strstr(address, "%00"))
+        mpx_reply_refuse(rq, 400, "the address holds %%00: text was expected");
+    else if (length > ADDRESS_MAX)
+        mpx_reply_refuse(rq, 414, "the address has %zu bytes: at most %d were expected",
+                         length, ADDRESS_MAX);
+    else if (parameters > PARAMETERS_MAX)
+        mpx_reply_refuse(rq, 400,
+                         "the address has %zu parameters: at most %d were expected",
+                         parameters, PARAMETERS_MAX);
+    else
+        return true;
+    return false;
+}
+
 static unsigned known_method(const char *method)
 {
     static const struct {
@@ -32,6 +54,24 @@ static bool has_body(const struct mpx_request *rq)
 {
     return mpx_http_announced_length(rq) > 0 ||
            mpx_request_header(rq, "Transfer-Encoding");
+}
+
+bool mpx_http_check_framing(struct mpx_request *rq)
+{
+    const char *coding = mpx_request_header(rq, "Transfer-Encoding");
+    if (!coding)
+        return true;
+    // Who stands between may believe the other of the two, and see another request in it.
+    if (mpx_request_header(rq, "Content-Length"))
+        mpx_reply_refuse(rq, 400,
+                         "headers Content-Length and Transfer-Encoding: one of them was "
+                         "expected");
+    else if (strcasecmp(coding, "chunked") != 0)
+        mpx_reply_refuse(
+            rq, 400, "header Transfer-Encoding: '%.60s': chunked was expected", coding);
+    else
+        return true;
+    return false;
 }
 
 static bool is_json(const struct mpx_request *rq)
@@ -61,9 +101,9 @@ void mpx_http_admit(struct mpx_request *rq, const struct mpx_route_table *table,
     rq->route = mpx_route_find(table, path, rq->method, &allow);
     mproxy_error why;
     int code;
-    if (rq->has_nul)
-        mpx_reply_refuse(rq, 400, "the address holds %%00: text was expected");
-    else if (!rq->route)
+    if (rq->reply.code != 0)
+        return; // the address was refused
+    if (!rq->route)
         mpx_reply_refuse(rq, 404, "path '%.200s' is not served here: see / for a list",
                          path);
     else if (allow)

@@ -7,7 +7,7 @@
 #include "http/server.h"
 
 // Statuses that are counted apart; all others count under the last, 0.
-enum { MPX_HTTP_CODES = 12 };
+enum { MPX_HTTP_CODES = 14 };
 
 struct mpx_route_table {
     const struct mpx_route *routes;
@@ -32,9 +32,9 @@ struct mpx_request {
     const struct mpx_route *route; // NULL: unknown path
     unsigned method;               // 0: one we do not know
     bool is_head;
+    bool begun;    // its head is there
     bool started;  // the handler has run
     bool deferred; // the handler answers later
-    bool has_nul;  // the address holds an escaped NUL
     struct mpx_buf body;
     size_t received; // bytes of the body, kept or not
     struct mpx_http_reply reply;
@@ -57,6 +57,11 @@ void mpx_route_each(struct mpx_route_table *table,
 // into its reply.
 void mpx_http_admit(struct mpx_request *rq, const struct mpx_route_table *table,
                     bool ready, const char *path, const char *method);
+// False when the address, as it was sent, can't be taken: refused then.
+bool mpx_http_check_address(struct mpx_request *rq, const char *address);
+// False when nobody can tell where the body ends: refused then, and the connection can't be
+// used any more.
+bool mpx_http_check_framing(struct mpx_request *rq);
 // What Content-Length says; 0 without one.
 uint64_t mpx_http_announced_length(const struct mpx_request *rq);
 // The one place that decides what a request may do.

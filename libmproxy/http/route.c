@@ -5,8 +5,8 @@
 
 #include "http/internal.h"
 
-static const int codes[MPX_HTTP_CODES] = {200, 400, 401, 403, 404, 405,
-                                          409, 413, 415, 500, 503, 0};
+static const int codes[MPX_HTTP_CODES] = {200, 400, 401, 403, 404, 405, 409,
+                                          413, 414, 415, 431, 500, 503, 0};
 
 static bool path_fits(const char *route, const char *path, size_t length)
 {

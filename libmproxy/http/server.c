@@ -4,6 +4,10 @@
 // `on_request`), body bytes (further calls), the end of the body (last call: the handler
 // runs). A refusal waits for the end of the body too, because a client that is still
 // sending would lose the reply to a reset connection.
+//
+// The library answers by itself, with pages of its own, what is no request, and what does
+// not fit its memory of a connection. So that memory is larger than what we take, and what
+// lies between the two is refused by us.
 
 #include "http/internal.h"
 
@@ -11,23 +15,29 @@
 #include <inttypes.h>
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "http/crowd.h"
 #include "http/stream.h"
 
 enum {
-    CONNECTION_MEMORY = 24 * 1024, // headers, query and read buffer of one connection
-    IDLE_SECONDS = 60,             // then a connection without progress is closed
+    CONNECTION_MEMORY = 32 * 1024, // headers, query and read buffer of one connection
+    HEAD_MAX = 24 * 1024,          // of it, what a request may take
+    CONNECTIONS_MAX = 1024,
+    IDLE_SECONDS = 60, // then a connection without progress is closed
     STREAM_BLOCK = 64 * 1024,
     SWALLOWED_MAX = 16 << 20, // of a refused body; beyond, the connection is cut
-    LISTEN_BACKLOG = 256,
+    SPARE_CONNECTIONS = 128,  // of each thread: cut off already, not closed yet
 };
 
 struct mpx_server {
     struct mpx_server_options options;
     struct mpx_route_table table;
     struct MHD_Daemon *daemon;
+    struct mpx_crowd crowd;
     atomic_bool ready;
     atomic_bool stopping;
     atomic_uint suspended; // connections; must be 0 when the daemon stops
@@ -120,6 +130,51 @@ static struct MHD_Response *open_stream(struct mpx_request *rq)
     return response;
 }
 
+// Connections.
+
+static struct mpx_guest *guest_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void enter(struct mpx_server *server, struct MHD_Connection *connection,
+                  void **state)
+{
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *address =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct mpx_guest *guest = malloc(sizeof *guest);
+    *state = guest;
+    if (guest)
+        mpx_crowd_enter(&server->crowd, guest, fd->connect_fd,
+                        address ? address->client_addr : NULL);
+    else
+        shutdown(fd->connect_fd, SHUT_RDWR); // a connection that nobody could bound
+}
+
+static void on_connection(void *arg, struct MHD_Connection *connection, void **state,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct mpx_server *server = arg;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        enter(server, connection, state);
+    } else if (*state) {
+        mpx_crowd_leave(&server->crowd, *state);
+        free(*state);
+        *state = NULL;
+    }
+}
+
+static void set_busy(struct mpx_request *rq, bool busy)
+{
+    struct mpx_guest *guest = guest_of(rq->connection);
+    if (guest && guest->busy != busy) // only the connection's own thread changes it
+        mpx_crowd_set_busy(&rq->server->crowd, guest, busy);
+}
+
 // Replies.
 
 static struct MHD_Response *open_held(struct mpx_request *rq)
@@ -139,13 +194,24 @@ static struct MHD_Response *open_held(struct mpx_request *rq)
     return response;
 }
 
+static ssize_t read_nothing(void *arg, uint64_t position, char *bytes, size_t room)
+{
+    (void)arg;
+    (void)position;
+    (void)bytes;
+    (void)room;
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 static struct MHD_Response *open_response(struct mpx_request *rq)
 {
     if (!rq->reply.produce)
         return open_held(rq);
     if (!rq->is_head)
         return open_stream(rq);
-    return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    // Of a size that is not known, which is what GET says too.
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_nothing, NULL,
+                                             NULL);
 }
 
 static void add_headers(struct mpx_request *rq, struct MHD_Response *response)
@@ -172,6 +238,7 @@ static void add_headers(struct mpx_request *rq, struct MHD_Response *response)
 static enum MHD_Result send_reply(struct mpx_request *rq)
 {
     struct mpx_server *server = rq->server;
+    set_busy(rq, true);
     if (rq->reply.code == 0)
         mpx_reply_refuse(rq, 500, "this route gave no answer");
     if (rq->reply.produce &&
@@ -197,8 +264,20 @@ static enum MHD_Result send_reply(struct mpx_request *rq)
 
 // Requests.
 
-// Called before anything of the request is parsed: the only place to see an escaped NUL,
-// behind which paths and parameters would silently end.
+// The library makes a record of each parameter in the connection's memory and closes the
+// connection without a word when there is no more. The address is in that memory, so that
+// it may be cut.
+static void drop_query(const char *uri)
+{
+    union {
+        const char *from;
+        char *to;
+    } at = {.from = strchr(uri, '?')};
+    if (at.to)
+        at.to[1] = '\0';
+}
+
+// Called before anything of the address is parsed: the only place to see all of it.
 static void *begin_request(void *arg, const char *uri, struct MHD_Connection *connection)
 {
     struct mpx_request *rq = calloc(1, sizeof *rq);
@@ -206,7 +285,8 @@ static void *begin_request(void *arg, const char *uri, struct MHD_Connection *co
         return NULL;
     rq->server = arg;
     rq->connection = connection;
-    rq->has_nul = strstr(uri, "%00") != NULL;
+    if (uri && !mpx_http_check_address(rq, uri))
+        drop_query(uri);
     return rq;
 }
 
@@ -219,6 +299,7 @@ static void end_request(void *arg, struct MHD_Connection *connection, void **sta
     struct mpx_request *rq = *state;
     if (!rq)
         return;
+    set_busy(rq, false);
     mpx_http_reply_clear(&rq->reply);
     mpx_buf_free(&rq->body);
     free(rq);
@@ -245,15 +326,49 @@ static enum MHD_Result take_body(struct mpx_request *rq, const char *bytes, size
     return MHD_YES;
 }
 
+struct longest {
+    const char *name;
+    size_t length;
+};
+
+static enum MHD_Result compare_header(void *arg, enum MHD_ValueKind kind,
+                                      const char *name, const char *value)
+{
+    (void)kind;
+    struct longest *longest = arg;
+    size_t length = strlen(name) + (value ? strlen(value) : 0);
+    if (length > longest->length)
+        *longest = (struct longest){.name = name, .length = length};
+    return MHD_YES;
+}
+
+static void check_head(struct mpx_request *rq)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(rq->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (rq->reply.code != 0 || !info || info->header_size <= HEAD_MAX)
+        return;
+    struct longest longest = {.name = "none"};
+    MHD_get_connection_values(rq->connection, MHD_HEADER_KIND, compare_header, &longest);
+    mpx_reply_refuse(rq, 431,
+                     "the head of the request is over the limit of %d bytes; its longest "
+                     "header, '%.60s', has %zu",
+                     HEAD_MAX, longest.name, longest.length);
+}
+
 static enum MHD_Result begin_body(struct mpx_request *rq, const char *path,
                                   const char *method)
 {
+    rq->begun = true;
     mpx_http_admit(rq, &rq->server->table, atomic_load(&rq->server->ready), path, method);
+    check_head(rq);
+    if (!mpx_http_check_framing(rq))
+        return send_reply(rq); // the connection is closed behind it
     if (mpx_http_announced_length(rq) <= SWALLOWED_MAX)
         return MHD_YES;
     if (rq->reply.code == 0)
         refuse_size(rq);
-    return send_reply(rq); // the connection is closed behind it
+    return send_reply(rq);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
@@ -266,7 +381,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
     struct mpx_request *rq = *state;
     if (!rq || rq->connection != connection)
         return MHD_NO;
-    if (rq->method == 0 && rq->reply.code == 0)
+    if (!rq->begun)
         return begin_body(rq, path, method);
     if (*body_length > 0) {
         size_t length = *body_length;
@@ -277,6 +392,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
         mpx_reply_refuse(rq, 503, "no memory for the body");
     if (rq->reply.code == 0 && !rq->started) {
         rq->started = true;
+        set_busy(rq, true);
         if (!rq->route->handle)
             mpx_reply_refuse(rq, 404, "'%s' is not served here", rq->route->path);
         else
@@ -328,18 +444,37 @@ void mpx_request_resume(struct mpx_request *rq)
 
 // The server.
 
+// Connections leave descriptors to the rest of the process.
+static unsigned connections_at_most(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 2 > CONNECTIONS_MAX)
+        return CONNECTIONS_MAX;
+    return limit.rlim_cur < 16 ? 8 : (unsigned)(limit.rlim_cur / 2);
+}
+
+// What is not given.
+static void fill_in(struct mpx_server_options *o)
+{
+    o->threads = o->threads ? o->threads : 2;
+    o->max_connections = o->max_connections ? o->max_connections : connections_at_most();
+    o->max_streams = o->max_streams ? o->max_streams : 8;
+    o->max_body = o->max_body ? o->max_body : 1 << 20;
+}
+
 static struct MHD_Daemon *start(struct mpx_server *server)
 {
     const struct mpx_server_options *o = &server->options;
-    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0,
-                            NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET,
-                            o->listen_fd, MHD_OPTION_CONNECTION_LIMIT, o->max_connections,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-                            MHD_OPTION_THREAD_POOL_SIZE, o->threads,
-                            MHD_OPTION_URI_LOG_CALLBACK, begin_request, server,
-                            MHD_OPTION_NOTIFY_COMPLETED, end_request, server,
-                            MHD_OPTION_END);
+    return MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        on_request, server, MHD_OPTION_LISTEN_SOCKET, o->listen_fd,
+        MHD_OPTION_CONNECTION_LIMIT,
+        o->threads * (o->max_connections + SPARE_CONNECTIONS),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_THREAD_POOL_SIZE, o->threads, MHD_OPTION_URI_LOG_CALLBACK,
+        begin_request, server, MHD_OPTION_NOTIFY_COMPLETED, end_request, server,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_END);
 }
 
 mproxy_status mpx_server_open(const struct mpx_server_options *options,
@@ -350,10 +485,8 @@ mproxy_status mpx_server_open(const struct mpx_server_options *options,
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the web server");
     struct mpx_server_options *o = &server->options;
     *o = *options;
-    o->threads = o->threads ? o->threads : 2;
-    o->max_connections = o->max_connections ? o->max_connections : 1024;
-    o->max_streams = o->max_streams ? o->max_streams : 8;
-    o->max_body = o->max_body ? o->max_body : 1 << 20;
+    fill_in(o);
+    mpx_crowd_init(&server->crowd, o->max_connections);
     server->table.routes = o->routes;
     server->table.count = o->route_count;
     server->table.counts = calloc(o->route_count + 1, sizeof *server->table.counts);
@@ -382,6 +515,7 @@ void mpx_server_close(struct mpx_server *server)
         usleep(1000);
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
+    mpx_crowd_fini(&server->crowd);
     free(server->table.counts);
     free(server);
 }
@@ -397,4 +531,9 @@ void mpx_server_each_count(struct mpx_server *server,
                            void *arg)
 {
     mpx_route_each(&server->table, visit, arg);
+}
+
+uint64_t mpx_server_cut_count(struct mpx_server *server)
+{
+    return mpx_crowd_cut(&server->crowd);
 }

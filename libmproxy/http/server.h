@@ -14,7 +14,7 @@ struct mpx_server_options {
     void *context;            // given to every handler
     int listen_fd;            // stays the caller's; must outlive the server
     unsigned threads;         // 0: 2
-    unsigned max_connections; // 0: 1024
+    unsigned max_connections; // 0: 1024, or half of the descriptors that are allowed
     unsigned max_streams;     // at one time; 0: 8
     size_t max_body;          // of a request, in bytes; 0: 1 MiB
 };
@@ -32,5 +32,9 @@ void mpx_server_each_count(struct mpx_server *server,
                            void (*visit)(void *arg, const char *route, int code,
                                          uint64_t count),
                            void *arg);
+
+// How many connections were cut off because more than max_connections were there; any
+// thread.
+uint64_t mpx_server_cut_count(struct mpx_server *server);
 
 #endif

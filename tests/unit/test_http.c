@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -97,6 +98,7 @@ static void open_server(void)
     struct mpx_server_options options = {.routes = routes,
                                          .route_count = sizeof routes / sizeof *routes,
                                          .listen_fd = listen_fd,
+                                         .max_connections = 8,
                                          .max_body = 10000};
     ck_assert_int_eq(mpx_server_open(&options, &server, NULL), MPROXY_OK);
     mpx_server_set_ready(server, true);
@@ -108,9 +110,13 @@ static void close_server(void)
     close(listen_fd);
 }
 
-static int dial(void)
+// A connection from another address of this host: 127.0.0.FROM.
+static int dial_from(uint32_t from)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in local = {.sin_family = AF_INET,
+                                .sin_addr.s_addr = htonl(0x7f000000 | from)};
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&local, sizeof local), 0);
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -120,11 +126,15 @@ static int dial(void)
     return fd;
 }
 
-// Send what is given, read until the server closes; the status, the reply in `reply`.
-static int talk(const char *request, size_t length)
+static int dial(void)
 {
-    int fd = dial();
-    ck_assert_int_eq(send(fd, request, length, 0), (ssize_t)length);
+    return dial_from(1);
+}
+
+// Send what is given, read until the server closes; the status, the reply in `reply`.
+static int talk_on(int fd, const char *request, size_t length)
+{
+    ck_assert_int_eq(send(fd, request, length, MSG_NOSIGNAL), (ssize_t)length);
     reply_size = 0;
     ssize_t got;
     while ((got = recv(fd, reply + reply_size, sizeof reply - 1 - reply_size, 0)) > 0)
@@ -134,6 +144,11 @@ static int talk(const char *request, size_t length)
     int status = 0;
     sscanf(reply, "HTTP/1.1 %d", &status);
     return status;
+}
+
+static int talk(const char *request, size_t length)
+{
+    return talk_on(dial(), request, length);
 }
 
 static int ask(const char *method, const char *path, const char *headers,
@@ -198,6 +213,7 @@ START_TEST(head_answers_as_get_without_a_body)
     ck_assert_ptr_null(strstr(reply, "xxxx"));
     ck_assert_int_eq(ask("HEAD", "/stream?size=1000", "", NULL), 200);
     ck_assert_ptr_null(strstr(reply, "yyyy"));
+    ck_assert_ptr_null(strstr(reply, "Content-Length"));
 }
 END_TEST
 
@@ -346,6 +362,154 @@ START_TEST(an_escaped_nul_in_the_address_is_refused)
 }
 END_TEST
 
+// The texts around a run of one piece.
+static const char *run(const char *before, const char *piece, size_t size,
+                       const char *after)
+{
+    static char text[64 * 1024];
+    size_t used = strlen(before), end = used + size, step = strlen(piece);
+    memcpy(text, before, used);
+    for (; used + step <= end; used += step)
+        memcpy(text + used, piece, step);
+    memcpy(text + used, after, strlen(after) + 1);
+    return text;
+}
+
+START_TEST(an_address_with_too_many_parameters_is_refused)
+{
+    ck_assert_int_eq(ask("GET", run("/echo?key=a&", "b=1&", 4000, ""), "", NULL), 400);
+    ck_assert_ptr_nonnull(strstr(reply, "the address has 1002 parameters"));
+    ck_assert_ptr_nonnull(strstr(reply, "\"success\":false}"));
+
+    ck_assert_int_eq(ask("GET", run("/echo?", "b=1&", 500, "key=last"), "", NULL), 200);
+    ck_assert_ptr_nonnull(strstr(reply, "last"));
+}
+END_TEST
+
+START_TEST(an_address_that_is_too_long_is_414_in_json)
+{
+    ck_assert_int_eq(ask("GET", run("/echo?key=", "k", 20000, ""), "", NULL), 414);
+    ck_assert_ptr_nonnull(strstr(reply, "the address has 20010 bytes"));
+    ck_assert_ptr_nonnull(strstr(reply, "Content-Type: application/json"));
+
+    ck_assert_int_eq(ask("GET", run("/", "p", 30000, ""), "", NULL), 414);
+    ck_assert_ptr_nonnull(strstr(reply, "Content-Type: application/json"));
+}
+END_TEST
+
+START_TEST(headers_that_are_too_long_are_431_and_the_longest_is_named)
+{
+    ck_assert_int_eq(
+        ask("GET", "/long", run("A: b\r\nAccept: ", "c", 28000, "\r\n"), NULL), 431);
+    ck_assert_ptr_nonnull(strstr(reply, "'Accept', has 28006"));
+    ck_assert_ptr_nonnull(strstr(reply, "Content-Type: application/json"));
+
+    ck_assert_int_eq(ask("GET", "/long", run("A: ", "c", 16000, "\r\n"), NULL), 200);
+}
+END_TEST
+
+START_TEST(what_is_a_little_too_long_is_refused_by_us)
+{
+    for (size_t size = 15000; size < 31000; size += 131) {
+        int status = ask("GET", run("/echo?key=", "k", size, ""), "", NULL);
+        ck_assert_msg(status == (size <= 16374 ? 200 : 414), "%zu bytes of address: %d",
+                      size, status);
+        status = ask("GET", "/long", run("A: ", "a", size, "\r\n"), NULL);
+        ck_assert_msg(status == (size < 24507 ? 200 : 431), "%zu bytes of a header: %d",
+                      size, status);
+        ck_assert_ptr_nonnull(strstr(reply, "\r\nCache-Control: no-cache\r\n"));
+    }
+}
+END_TEST
+
+START_TEST(a_body_whose_end_is_unclear_is_refused)
+{
+    const char *type = "Content-Type: application/json\r\n";
+    char headers[200];
+    snprintf(headers, sizeof headers, "%sTransfer-Encoding: gzip\r\n", type);
+    ck_assert_int_eq(ask("POST", "/echo", headers, NULL), 400);
+    ck_assert_ptr_nonnull(strstr(reply, "header Transfer-Encoding: 'gzip'"));
+
+    snprintf(headers, sizeof headers, "%sTransfer-Encoding: chunked\r\n", type);
+    ck_assert_int_eq(ask("POST", "/echo", headers, "0"), 400);
+    ck_assert_ptr_nonnull(strstr(reply, "Content-Length and Transfer-Encoding"));
+}
+END_TEST
+
+static const char get_long[] = "GET /long HTTP/1.1\r\nHost: h\r\n\r\n";
+
+// True once the server has closed the connection.
+static bool was_closed(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+START_TEST(a_crowd_of_one_address_keeps_no_other_out)
+{
+    int early = dial_from(2), crowd[60];
+
+    for (int i = 0; i < 60; i++) {
+        crowd[i] = dial_from(1);
+        // Half of them stop in the middle of a request.
+        if (i % 2)
+            send(crowd[i], "POST /echo HTTP/1.1\r\nHo", 24, MSG_NOSIGNAL);
+    }
+    time_t started = time(NULL);
+    int late = dial_from(3);
+    const char *request = "GET /long HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+
+    ck_assert_int_eq(talk_on(late, request, strlen(request)), 200);
+    ck_assert_int_eq(talk_on(early, request, strlen(request)), 200);
+    ck_assert_int_le(time(NULL) - started, 2);
+    ck_assert_uint_ge(mpx_server_cut_count(server), 54);
+    for (int i = 0; i < 60; i++)
+        close(crowd[i]);
+}
+END_TEST
+
+START_TEST(a_crowd_that_reads_no_reply_keeps_nobody_out)
+{
+    int crowd[30];
+    const char *request = "GET /stream?size=100000000000 HTTP/1.1\r\nHost: h\r\n\r\n";
+
+    for (int i = 0; i < 30; i++) {
+        crowd[i] = dial_from(1);
+        send(crowd[i], request, strlen(request), MSG_NOSIGNAL);
+    }
+    time_t started = time(NULL);
+
+    request = "GET /long HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    ck_assert_int_eq(talk_on(dial_from(2), request, strlen(request)), 200);
+    ck_assert_int_eq(talk(request, strlen(request)), 200);
+    ck_assert_int_le(time(NULL) - started, 2);
+    for (int i = 0; i < 30; i++)
+        close(crowd[i]);
+}
+END_TEST
+
+START_TEST(below_the_limit_no_connection_is_cut)
+{
+    int fds[8];
+    for (int i = 0; i < 8; i++)
+        fds[i] = dial_from(1);
+
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < 8; i++) {
+            ck_assert_int_eq(send(fds[i], get_long, sizeof get_long - 1, 0),
+                             sizeof get_long - 1);
+            for (size_t got = 0; got < 5000;)
+                got += (size_t)recv(fds[i], reply, sizeof reply, 0);
+        }
+
+    ck_assert_uint_eq(mpx_server_cut_count(server), 0);
+    for (int i = 0; i < 8; i++) {
+        ck_assert(!was_closed(fds[i]));
+        close(fds[i]);
+    }
+}
+END_TEST
+
 START_TEST(a_taken_port_names_its_program_and_pid)
 {
     mproxy_error err;
@@ -405,6 +569,14 @@ int main(void)
     tcase_add_test(served, before_ready_only_what_needs_nothing_is_served);
     tcase_add_test(served, what_a_client_sent_is_quoted_as_valid_json);
     tcase_add_test(served, an_escaped_nul_in_the_address_is_refused);
+    tcase_add_test(served, an_address_with_too_many_parameters_is_refused);
+    tcase_add_test(served, an_address_that_is_too_long_is_414_in_json);
+    tcase_add_test(served, headers_that_are_too_long_are_431_and_the_longest_is_named);
+    tcase_add_test(served, what_is_a_little_too_long_is_refused_by_us);
+    tcase_add_test(served, a_body_whose_end_is_unclear_is_refused);
+    tcase_add_test(served, a_crowd_of_one_address_keeps_no_other_out);
+    tcase_add_test(served, a_crowd_that_reads_no_reply_keeps_nobody_out);
+    tcase_add_test(served, below_the_limit_no_connection_is_cut);
     tcase_add_test(served, a_taken_port_names_its_program_and_pid);
     tcase_add_test(served, requests_are_counted_by_route_and_code);
     suite_add_tcase(suite, served);
