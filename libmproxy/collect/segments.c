@@ -14,7 +14,14 @@
 #include "base/utf8.h"
 #include "collect/segments_private.h"
 
-enum { WARNINGS_PER_ROUND = 8 };
+enum {
+    WARNINGS_PER_ROUND = 8,
+    // Of a user, where there are others: far more than programs need, and a fraction of what
+    // all may have.
+    FILES_MAX = 1 << 16,
+    NAMES_MAX = 1 << 18,
+    OWN_NAMES_MAX = 2000000,
+};
 
 void mpx_segments_warn(struct mpx_segments *s, const char *format, ...)
 {
@@ -80,6 +87,17 @@ static mproxy_status open_parts(struct mpx_segments *s,
     return status;
 }
 
+static struct mpx_users *open_users(const struct mpx_segments_options *o)
+{
+    struct mpx_users_bounds bounds = {
+        .files = o->max_files_per_uid ? o->max_files_per_uid : FILES_MAX,
+        .names = o->max_names_per_uid ? o->max_names_per_uid : NAMES_MAX,
+        .entries = MPX_LAYOUT_ENTRIES_MAX / 4,
+        .own_names = OWN_NAMES_MAX,
+    };
+    return mpx_users_new(&bounds);
+}
+
 mproxy_status mpx_segments_open(const struct mpx_segments_options *o,
                                 struct mpx_segments **out, mproxy_error *err)
 {
@@ -93,8 +111,9 @@ mproxy_status mpx_segments_open(const struct mpx_segments_options *o,
     s->warn_arg = o->warn_arg;
     s->dir_path = strdup(o->dir_path);
     s->vectors = mpx_vectors_new(o->store);
+    s->users = open_users(o);
     mproxy_status status = MPROXY_E_NOMEM;
-    if (s->dir_path && s->vectors)
+    if (s->dir_path && s->vectors && s->users)
         status = open_parts(s, o, err);
     else
         mpx_fail(err, status, "no memory for segments");
@@ -122,6 +141,7 @@ void mpx_segments_close(struct mpx_segments *s)
     forget_all(s);
     mpx_readers_close(s->readers);
     mpx_vectors_free(s->vectors);
+    mpx_users_free(s->users);
     mpx_procfs_close(s->procfs);
     if (s->dir)
         closedir(s->dir);
@@ -294,6 +314,7 @@ void mpx_segments_stats(const struct mpx_segments *s, struct mpx_segments_stats 
     out->refused_names = vectors->refused_names;
     out->refused_types = vectors->refused_types;
     out->refused_values = vectors->refused_values;
+    out->refused_limits = vectors->refused_limits;
     for (size_t i = 0; i < MPX_SEGMENT_BUCKETS; i++)
         for (const struct mpx_segment *seg = s->names[i]; seg; seg = seg->next) {
             out->segments += seg->reader != NULL;

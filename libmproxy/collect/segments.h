@@ -27,6 +27,9 @@ struct mpx_segments_options {
     void (*warn)(void *arg, const char *line);
     void *warn_arg;
     uint64_t max_bytes_per_uid; // of mapped segments; 0: 256 MiB
+    // Of each user but the proxy's own.
+    uint32_t max_files_per_uid; // segments and notes known at a time; 0: 65,536
+    uint32_t max_names_per_uid; // metrics that nobody else brought before; 0: 262,144
     uint32_t max_descriptors;   // kept open for segments; 0: RLIMIT_NOFILE less 256
 };
 
@@ -65,6 +68,7 @@ struct mpx_segments_stats {
     uint64_t layouts;   // vectors of metrics that they follow
     // Files that are refused now, by reason.
     uint64_t bad_corrupt, bad_version, bad_limit, bad_system;
+    uint64_t bad_crowd; // left out, because their users have too many
     // Raised since open.
     uint64_t refused;        // processes that said no more than that they do not count
     uint64_t uncounted;      // processes that left an `.off-*` link
@@ -73,6 +77,7 @@ struct mpx_segments_stats {
     uint64_t refused_names;  // definitions with a name that is none
     uint64_t refused_types;  // definitions of a metric known with the other type
     uint64_t refused_values; // not finite, or a counter below zero
+    uint64_t refused_limits; // definitions past the most names of their user, or of all
 };
 void mpx_segments_stats(const struct mpx_segments *s, struct mpx_segments_stats *out);
 

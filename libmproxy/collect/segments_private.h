@@ -11,11 +11,12 @@
 #include "collect/procfs.h"
 #include "collect/samples.h"
 #include "collect/segments.h"
+#include "collect/segments_users.h"
 #include "collect/segments_vector.h"
 
 enum {
     MPX_SEGMENT_BUCKETS = 4096,
-    MPX_SEGMENT_NAMES_MAX = 1 << 18,             // known at a time
+    MPX_SEGMENT_NAMES_MAX = 1 << 18,             // known at a time, of all users
     MPX_SEGMENT_KEY_MAX = NAME_MAX + 1 + 20 + 1, // bytes, with the NUL
     MPX_PROCESS_VALUES = MPX_VALUE_PROCESS + MPX_SEG_FINAL_MAX,
 };
@@ -26,6 +27,7 @@ struct mpx_segment {
     struct mpx_segment *next; // of its bucket
     struct mpx_unit *unit;    // NULL: the file is refused
     char *name;
+    struct mpx_user *user;     // that the file counts for
     char *key;                 // what the ledger knows it by; NULL: it does not
     uint64_t seen;             // round in which the directory showed it last
     struct mpx_reader *reader; // NULL: refused, or an `.off-*` link
@@ -39,7 +41,8 @@ struct mpx_segment {
     bool unlinked;               // to be forgotten
     const mproxy_layout *layout; // of values; NULL: none
     double *values;
-    bool stale; // values are to be computed again
+    bool stale;  // values are to be computed again
+    bool is_cut; // there were too many names to take all
 };
 
 struct mpx_unit {
@@ -81,6 +84,7 @@ struct mpx_segments {
     struct mpx_samples *samples; // NULL: no room for the file
     struct mpx_readers *readers;
     struct mpx_vectors *vectors;
+    struct mpx_users *users;
     const mproxy_layout *process_layout;
     uint64_t round, read_round; // the latter: when the directory was read
     int64_t boot_ms;

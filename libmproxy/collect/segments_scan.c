@@ -98,17 +98,44 @@ bool mpx_segments_has(const struct mpx_segments *s, const char *name)
     return seg != NULL;
 }
 
-static struct mpx_segment *add_name(struct mpx_segments *s, const char *name)
+// The account of a file's owner, if it may have one more. The others wait in the directory
+// until there is room.
+static struct mpx_user *admit(struct mpx_segments *s, const char *name, uint32_t uid)
 {
-    if (s->name_count >= MPX_SEGMENT_NAMES_MAX)
+    struct mpx_user *user = mpx_users_get(s->users, uid);
+    if (user && user->files >= user->max_files) {
+        s->stats.bad_crowd++;
+        if (!user->told)
+            mpx_segments_warn(s,
+                              "segment '%s': user %u has %u of at most %u files here: "
+                              "those that are more are not read",
+                              name, uid, user->files, user->max_files);
+        user->told = true;
         return NULL;
-    struct mpx_segment *seg = calloc(1, sizeof *seg);
+    }
+    if (!user || s->name_count >= MPX_SEGMENT_NAMES_MAX) {
+        s->missed = true;
+        mpx_segments_warn(s, "segment '%s': too many names", name);
+        return NULL;
+    }
+    user->told &= user->files + 1 >= user->max_files;
+    return user;
+}
+
+static struct mpx_segment *add_name(struct mpx_segments *s, const char *name,
+                                    uint32_t uid)
+{
+    struct mpx_user *user = admit(s, name, uid);
+    struct mpx_segment *seg = user ? calloc(1, sizeof *seg) : NULL;
     if (seg)
         seg->name = strdup(name);
     if (!seg || !seg->name) {
+        s->missed |= user != NULL;
         free(seg);
         return NULL;
     }
+    seg->user = user;
+    user->files++;
     struct mpx_segment **bucket = bucket_of(s, name);
     seg->next = *bucket;
     *bucket = seg;
@@ -123,6 +150,7 @@ void mpx_segments_drop(struct mpx_segments *s, struct mpx_segment *seg)
         link = &(*link)->next;
     *link = seg->next;
     s->name_count--;
+    seg->user->files--;
     if (seg->unit)
         mpx_unit_remove(s, seg);
     mpx_reader_close(seg->reader);
@@ -194,21 +222,21 @@ static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode
 {
     struct mpx_segment *seg = find_shown(s, name, inode);
     struct stat st;
+    if (!seg && fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        s->missed |= errno != ENOENT;
+        return;
+    }
     // Some file systems list other numbers than their files have.
-    if (!seg && fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        st.st_ino != inode) {
+    if (!seg && st.st_ino != inode) {
         inode = st.st_ino;
         seg = find_shown(s, name, inode);
     }
     if (!seg) {
         if (is_pending(s, name, inode))
             return;
-        seg = add_name(s, name);
-        if (!seg) {
-            s->missed = true;
-            mpx_segments_warn(s, "segment '%s': too many names", name);
+        seg = add_name(s, name, st.st_uid);
+        if (!seg)
             return;
-        }
         seg->seen = s->round;
         open_segment(s, seg);
         return;
@@ -243,7 +271,7 @@ static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
     jobid += *jobid == ' ';
     const char *born = strrchr(name, '-');
     int64_t boot_ms = born ? strtoll(born + 1, NULL, 10) / 1000000 : 0;
-    seg = add_name(s, name);
+    seg = add_name(s, name, st.st_uid);
     if (!seg)
         return;
     seg->seen = s->round;
@@ -328,6 +356,7 @@ mproxy_status mpx_segments_scan(struct mpx_segments *s, mproxy_error *err)
         return MPROXY_OK;
     s->watch = false;
     s->missed = false;
+    s->stats.bad_crowd = 0;
     s->read_round = s->round;
     rewinddir(s->dir);
     for (;;) {

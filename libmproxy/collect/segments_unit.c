@@ -284,7 +284,12 @@ static bool compute(struct mpx_segments *s, struct mpx_segment *seg)
     struct mpx_def_table *table = mpx_reader_table(seg->reader);
     const mproxy_layout *layout;
     mproxy_error refusal = {0}, err;
-    mproxy_status status = mpx_vectors_of(s->vectors, table, &layout, &refusal, &err);
+    struct mpx_user *user = mpx_users_get(s->users, seg->unit->uid);
+    if (!user)
+        return false;
+    mproxy_status status =
+        mpx_vectors_of(s->vectors, user, table, &layout, &refusal, &err);
+    seg->is_cut = status == MPROXY_E_LIMIT || mpx_vectors_is_cut(table);
     if (refusal.status != MPROXY_OK)
         mpx_segments_warn(s, "segment '%s': %s", seg->name, refusal.text);
     if (status != MPROXY_OK)
@@ -488,6 +493,8 @@ static void tell_parts(const struct mpx_segments *s, struct mpx_unit *u)
         p->uncounted |= mpx_reader_state(seg->reader)->flags;
         if (seg->damaged)
             p->uncounted |= MPX_OFF_DAMAGED;
+        if (seg->is_cut)
+            p->uncounted |= MPX_OFF_NAMES;
         if (seg->layout)
             u->parts[p->part_count++] = (mproxy_part){seg->layout, seg->values};
     }

@@ -8,9 +8,8 @@
 #include "base/err.h"
 #include "collect/procfs.h"
 #include "collect/segments_derived.h"
+#include "collect/segments_users.h"
 #include "store/kept.h"
-
-enum { LAYOUT_ENTRIES_MAX = 16 << 20 }; // of all layouts
 
 // A layout and its metrics in one piece.
 struct layout {
@@ -18,7 +17,8 @@ struct layout {
     struct mpx_vectors *owner;
     struct layout *next; // of its bucket
     uint64_t hash;
-    size_t users; // maps, and arrays of values that follow it
+    size_t users;             // maps, and arrays of values that follow it
+    struct mpx_user *account; // that its entries count for; NULL: nobody's
     const mproxy_metric *metrics[];
 };
 
@@ -36,6 +36,7 @@ struct mpx_vector_map {
     struct op *ops;
     double *scales; // per value
     struct mpx_derived derived;
+    bool is_cut; // there were too many names
 };
 
 enum { BUCKETS = 512 };
@@ -53,7 +54,9 @@ struct mpx_vectors {
     uint32_t *stamps; // by metric id: the number of the vector that has it
     size_t stamp_room;
     uint32_t stamp;
-    bool starved; // memory was missing for a metric of it
+    bool starved;          // memory was missing for a metric of it
+    bool is_cut;           // there were too many names for it
+    struct mpx_user *user; // whose it is; NULL: the proxy's own
 };
 
 struct mpx_vectors *mpx_vectors_new(mproxy_store *store)
@@ -113,6 +116,8 @@ void mpx_vectors_sweep(struct mpx_vectors *vs, mproxy_ledger *ledger)
             vs->idle--;
             vs->stats.layouts--;
             vs->layout_entries -= l->shown.count;
+            if (l->account)
+                l->account->entries -= l->shown.count;
             mproxy_ledger_forget(ledger, &l->shown);
             free(l);
         }
@@ -143,10 +148,15 @@ static mproxy_status intern_layout(struct mpx_vectors *vs, const mproxy_layout *
             return MPROXY_OK;
         }
     }
-    if (vs->layout_entries + vs->count > LAYOUT_ENTRIES_MAX)
+    struct mpx_user *user = vs->user;
+    if (user && vs->count > user->max_entries - user->entries)
+        return mpx_fail(err, MPROXY_E_LIMIT,
+                        "user %u has programs with more than %zu definitions in all",
+                        user->uid, user->max_entries);
+    if (vs->layout_entries + vs->count > MPX_LAYOUT_ENTRIES_MAX)
         return mpx_fail(err, MPROXY_E_LIMIT,
                         "programs with more than %d definitions in all",
-                        LAYOUT_ENTRIES_MAX);
+                        MPX_LAYOUT_ENTRIES_MAX);
     struct layout *l = malloc(sizeof *l + bytes);
     if (!l)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %zu metrics", vs->count);
@@ -160,6 +170,9 @@ static mproxy_status intern_layout(struct mpx_vectors *vs, const mproxy_layout *
     vs->idle++;
     vs->stats.layouts++;
     vs->layout_entries += vs->count;
+    l->account = user;
+    if (user)
+        user->entries += vs->count;
     *out = &l->shown;
     return MPROXY_OK;
 }
@@ -168,7 +181,7 @@ static bool begin_layout(struct mpx_vectors *vs, size_t room)
 {
     vs->count = 0;
     vs->stamp++;
-    vs->starved = false;
+    vs->starved = vs->is_cut = false;
     if (room <= vs->room)
         return true;
     const mproxy_metric **grown = realloc(vs->metrics, room * sizeof *grown);
@@ -240,6 +253,7 @@ mproxy_status mpx_vectors_process(struct mpx_vectors *vs, const mproxy_layout **
         [MPX_VALUE_FINISHED] = {"has_finished", MPROXY_COUNTER, 1,
                                 "Processes of the job that ended in order"},
     };
+    vs->user = NULL;
     if (!begin_layout(vs, MPX_VALUE_PROCESS + PROCESS_METRICS))
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for process metrics");
     mproxy_status status = MPROXY_OK;
@@ -281,12 +295,39 @@ void mpx_vector_map_free(void *user)
     free(map);
 }
 
+// One that the user is the first to bring, if there may be more of them.
+static mproxy_status intern(struct mpx_vectors *vs, const char *name, mproxy_type type,
+                            const char *doc, const mproxy_metric **out, mproxy_error *err)
+{
+    struct mpx_user *user = vs->user;
+    if (user->names >= user->max_names && !mpx_store_metric_find(vs->store, name))
+        return mpx_fail(err, MPROXY_E_LIMIT,
+                        "metric '%.100s': user %u has brought %zu names, no more are "
+                        "taken",
+                        name, user->uid, user->names);
+    size_t before = mproxy_store_metric_count(vs->store);
+    mproxy_status status = mproxy_store_metric(vs->store, name, type, doc, out, err);
+    user->names += mproxy_store_metric_count(vs->store) - before;
+    return status;
+}
+
+static void count_refusal(struct mpx_vectors *vs, mproxy_status status)
+{
+    if (status == MPROXY_E_TYPE)
+        vs->stats.refused_types++;
+    else if (status == MPROXY_E_LIMIT)
+        vs->stats.refused_limits++;
+    else
+        vs->stats.refused_names++;
+    vs->is_cut |= status == MPROXY_E_LIMIT;
+}
+
 static bool take_metric(struct mpx_vectors *vs, const char *name, mproxy_type type,
                         const char *doc, mproxy_error *refusal)
 {
     const mproxy_metric *metric = NULL;
     mproxy_error why;
-    mproxy_status status = mproxy_store_metric(vs->store, name, type, doc, &metric, &why);
+    mproxy_status status = intern(vs, name, type, doc, &metric, &why);
     vs->starved |= status == MPROXY_E_NOMEM;
     if (status == MPROXY_OK && !is_first(vs, metric))
         status = mpx_fail(&why, MPROXY_E_EXISTS, "metric '%.100s': defined twice", name);
@@ -296,10 +337,7 @@ static bool take_metric(struct mpx_vectors *vs, const char *name, mproxy_type ty
     }
     if (vs->starved)
         return false;
-    if (status == MPROXY_E_TYPE)
-        vs->stats.refused_types++;
-    else
-        vs->stats.refused_names++;
+    count_refusal(vs, status);
     if (refusal && refusal->status == MPROXY_OK)
         *refusal = why;
     return false;
@@ -485,6 +523,7 @@ static mproxy_status make_map(struct mpx_vectors *vs, const struct mpx_def_table
     if (status != MPROXY_OK)
         goto fail;
     mpx_layout_use(map->layout);
+    map->is_cut = vs->is_cut;
     *out = map;
     return MPROXY_OK;
 
@@ -493,12 +532,13 @@ fail:
     return status;
 }
 
-mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_def_table *table,
-                             const mproxy_layout **layout, mproxy_error *refusal,
-                             mproxy_error *err)
+mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_user *user,
+                             struct mpx_def_table *table, const mproxy_layout **layout,
+                             mproxy_error *refusal, mproxy_error *err)
 {
     if (!table->user) {
         struct mpx_vector_map *map = NULL;
+        vs->user = user;
         mproxy_status status = make_map(vs, table, &map, refusal, err);
         if (status != MPROXY_OK)
             return status;
@@ -506,6 +546,12 @@ mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_def_table *table
     }
     *layout = ((struct mpx_vector_map *)table->user)->layout;
     return MPROXY_OK;
+}
+
+bool mpx_vectors_is_cut(const struct mpx_def_table *table)
+{
+    const struct mpx_vector_map *map = table->user;
+    return map && map->is_cut;
 }
 
 // ---- values

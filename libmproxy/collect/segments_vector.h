@@ -8,13 +8,17 @@
 
 #include "segment/reader.h"
 
+enum { MPX_LAYOUT_ENTRIES_MAX = 16 << 20 }; // of all layouts
+
 // Layouts by content. They live while a table or an array of values follows them.
 struct mpx_vectors;
 
 struct mpx_vectors_stats {
     uint64_t layouts; // there are now
     uint64_t refused_names, refused_types, refused_values;
+    uint64_t refused_limits; // names past what the store or the user may have
 };
+struct mpx_user;
 
 struct mpx_vectors *mpx_vectors_new(mproxy_store *store); // NULL: no memory
 void mpx_vectors_free(struct mpx_vectors *vs);            // accepts NULL
@@ -41,11 +45,15 @@ struct mpx_vector_map;
 void mpx_vector_map_free(void *map);
 
 // The vector of a table, made once. NULL layout: no metric of it is taken. `refusal` gets the
-// text of the first definition refused when the vector is made, else stays.
+// text of the first definition refused when the vector is made, else stays. New names count
+// for the user, whose table it is and who outlives the vectors.
 // @return MPROXY_OK, MPROXY_E_LIMIT (too many vectors), MPROXY_E_NOMEM
-mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_def_table *table,
-                             const mproxy_layout **layout, mproxy_error *refusal,
-                             mproxy_error *err);
+mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_user *user,
+                             struct mpx_def_table *table, const mproxy_layout **layout,
+                             mproxy_error *refusal, mproxy_error *err);
+
+// Whether a definition of the table was refused because there are too many names.
+bool mpx_vectors_is_cut(const struct mpx_def_table *table);
 
 // Values from columns. What is not finite, or a counter below zero, is refused: a counter
 // keeps the value it has in `values`, a gauge counts as never set.

@@ -139,6 +139,7 @@ static void tell_segments(struct mpx_self *self, uint64_t *bad_values)
     refused(self, "segment_damaged", s.damaged);
     refused(self, "segment_job_id", s.refused_jobs);
     refused(self, "segment_name", s.refused_names);
+    refused(self, "segment_name_limit", s.refused_limits);
     refused(self, "segment_type", s.refused_types);
     refused(self, "process_uncounted", s.refused + s.uncounted);
     const struct {
@@ -147,6 +148,7 @@ static void tell_segments(struct mpx_self *self, uint64_t *bad_values)
     } bad[] = {{"corrupt", s.bad_corrupt},
                {"version", s.bad_version},
                {"limit", s.bad_limit},
+               {"crowd", s.bad_crowd},
                {"system", s.bad_system}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char name[96];

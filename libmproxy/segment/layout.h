@@ -50,6 +50,7 @@ enum mpx_off_reason {
     MPX_OFF_ACCESS = 1 << 7,     // directory of another owner, or not permitted
     MPX_OFF_DAMAGED = 1 << 8,    // the proxy found the segment damaged
     MPX_OFF_SANDBOX = 1 << 9,    // the program confined itself
+    MPX_OFF_NAMES = 1 << 10,     // the proxy takes no more names of its user
 };
 
 // What the process exporter writes at the end; index of header.final[].

@@ -21,7 +21,7 @@ struct mpx_def {
     const double *bounds;
 };
 
-// Definitions shared by all segments whose definition records are the same bytes.
+// Definitions shared by all segments of a user whose definition records are the same bytes.
 // Reference counted; `user` is the caller's (collect keeps its metric vector there).
 struct mpx_def_table {
     uint32_t count;

@@ -18,6 +18,7 @@ struct table {
     struct mpx_def_table shown; // first, so that one address is both
     struct table *next;         // of its bucket
     uint64_t hash;
+    uint32_t uid;
     size_t refs;
     size_t size; // of bytes
     unsigned char *bytes;
@@ -223,12 +224,12 @@ static void free_table(struct table *t)
     free(t);
 }
 
-static struct table *find(struct mpx_table_cache *cache, uint64_t hash,
+static struct table *find(struct mpx_table_cache *cache, uint64_t hash, uint32_t uid,
                           const struct table *old, const struct mpx_buf *added)
 {
     size_t before = old ? old->size : 0;
     for (struct table *t = cache->buckets[hash % BUCKETS]; t; t = t->next)
-        if (t->hash == hash && t->size == before + added->size &&
+        if (t->hash == hash && t->uid == uid && t->size == before + added->size &&
             (before == 0 || memcmp(t->bytes, old->bytes, before) == 0) &&
             (added->size == 0 ||
              memcmp(t->bytes + before, added->data, added->size) == 0))
@@ -265,19 +266,21 @@ fail:
     return status;
 }
 
-mproxy_status mpx_table_extend(struct mpx_table_cache *cache,
+mproxy_status mpx_table_extend(struct mpx_table_cache *cache, uint32_t uid,
                                const struct mpx_def_table *old_shown,
                                const struct mpx_buf *added, struct mpx_def_table **out,
                                mproxy_error *err)
 {
     const struct table *old = (const struct table *)old_shown;
-    uint64_t hash = hash_more(old ? old->hash : cache->seed, added->data, added->size);
-    struct table *t = find(cache, hash, old, added);
+    uint64_t hash =
+        hash_more(old ? old->hash : cache->seed ^ uid, added->data, added->size);
+    struct table *t = find(cache, hash, uid, old, added);
     if (!t) {
         mproxy_status status = make(old, added, &t, err);
         if (status != MPROXY_OK)
             return status;
         t->hash = hash;
+        t->uid = uid;
         t->next = cache->buckets[hash % BUCKETS];
         cache->buckets[hash % BUCKETS] = t;
     }

@@ -484,7 +484,8 @@ const char *mpx_off_reason_text(unsigned reasons, char *buffer, unsigned long si
                                         "too many segments while no proxy lives",
                                         "no access to the directory",
                                         "damaged segment",
-                                        "sandbox"};
+                                        "sandbox",
+                                        "too many names"};
     size_t used = 0;
     if (size)
         buffer[0] = '\0';

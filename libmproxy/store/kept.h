@@ -1,4 +1,4 @@
-// Names that the most a store holds do not bind.
+// Names that the most a store holds do not bind, and names that are not to be added.
 #ifndef MPX_STORE_KEPT_H
 #define MPX_STORE_KEPT_H
 
@@ -11,5 +11,8 @@
 mproxy_status mpx_store_metric_kept(mproxy_store *store, const char *name,
                                     mproxy_type type, const char *doc,
                                     const mproxy_metric **out, mproxy_error *err);
+
+// A metric that is known; NULL: it is not, and is not interned.
+const mproxy_metric *mpx_store_metric_find(const mproxy_store *store, const char *name);
 
 #endif

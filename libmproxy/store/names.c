@@ -332,6 +332,14 @@ mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
     return MPROXY_OK;
 }
 
+const mproxy_metric *mpx_names_lookup(const struct mpx_names *names, const char *name)
+{
+    size_t length = strlen(name);
+    uint64_t hash = mpx_table_hash(names->seed, name, length);
+    const struct mpx_metric *m = mpx_table_find(&names->metrics, hash, name, length);
+    return m ? &m->public : NULL;
+}
+
 size_t mpx_names_count(const struct mpx_names *names)
 {
     return names->count;

@@ -75,6 +75,8 @@ void mpx_names_unref(struct mpx_names *names); // accepts NULL
 mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
                                mproxy_type type, const char *doc, bool bounded,
                                const mproxy_metric **out, mproxy_error *err);
+// NULL: not known.
+const mproxy_metric *mpx_names_lookup(const struct mpx_names *names, const char *name);
 size_t mpx_names_count(const struct mpx_names *names);
 const mproxy_metric *mpx_names_at(const struct mpx_names *names, uint32_t id);
 // NULL: no memory for it.

@@ -119,6 +119,11 @@ mproxy_status mpx_store_metric_kept(mproxy_store *store, const char *name,
     return mpx_names_intern(store->names, name, type, doc, false, out, err);
 }
 
+const mproxy_metric *mpx_store_metric_find(const mproxy_store *store, const char *name)
+{
+    return mpx_names_lookup(store->names, name);
+}
+
 const char *mproxy_metric_doc(const mproxy_metric *metric)
 {
     return __atomic_load_n(&metric->doc, __ATOMIC_ACQUIRE);

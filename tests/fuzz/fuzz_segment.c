@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collect/segments_users.h"
 #include "collect/segments_vector.h"
 #include "segment/reader.h"
 
@@ -49,9 +50,11 @@ static int write_file(const uint8_t *data, size_t size)
 
 static void compute(struct mpx_vectors *vectors, struct mpx_reader *r)
 {
+    static struct mpx_user user = {.max_names = SIZE_MAX, .max_entries = SIZE_MAX};
     const mproxy_layout *layout;
     struct mpx_def_table *table = mpx_reader_table(r);
-    if (mpx_vectors_of(vectors, table, &layout, NULL, NULL) != MPROXY_OK || !layout)
+    if (mpx_vectors_of(vectors, &user, table, &layout, NULL, NULL) != MPROXY_OK ||
+        !layout)
         return;
     double *values = calloc(layout->count, sizeof *values);
     if (values)

@@ -78,7 +78,7 @@ START_TEST(a_full_store_refuses_new_names_and_adds_to_known_ones)
 
     ck_assert_double_eq(shown(NULL, "old_00009"), 20);
     ck_assert(isnan(shown(NULL, "new_00009")));
-    ck_assert_uint_eq(stats().refused_names, 10);
+    ck_assert_uint_eq(stats().refused_limits, 10);
     ck_assert_ptr_nonnull(strstr(warning, "no more are taken"));
 }
 END_TEST

@@ -1,0 +1,138 @@
+// A directory for all users: one who brings too much is bounded, and nobody else notices.
+// Files of other users take root; without it there is one user only.
+#include "../support/segments_fixture.h"
+
+enum { OTHER = 54321, THIRD = 54322 };
+
+static void open_bounded(uint32_t files, uint32_t names)
+{
+    mproxy_error err = {0};
+    struct mpx_segments_options so = {.store = store,
+                                      .ledger = ledger,
+                                      .dir_path = folder,
+                                      .dir_fd = dir,
+                                      .state_fd = state,
+                                      .warn = take_warning,
+                                      .max_files_per_uid = files,
+                                      .max_names_per_uid = names};
+    mpx_segments_close(segments);
+    ck_assert_msg(mpx_segments_open(&so, &segments, &err) == MPROXY_OK, "%s", err.text);
+    warnings = 0;
+}
+
+// A segment of a user that is locked, as by a process that lives; its descriptor.
+static int drop_segment(uint32_t uid, uint32_t pid, const char *jobid, const char *prefix,
+                        uint32_t count)
+{
+    char name[64];
+    struct image m = image_new(pid, jobid);
+    snprintf(name, sizeof name, "%u-%u.seg", uid, pid);
+    image_header(&m)->uid = uid;
+    image_counters(&m, prefix, count);
+    uint64_t *row = image_row0(&m);
+    for (uint32_t i = 0; i < count; i++)
+        row[i] = i + 1;
+    int fd = image_write(&m, dir, name, m.size);
+    ck_assert_int_eq(fchown(fd, uid, uid), 0);
+    ck_assert_int_eq(image_lock(fd, F_WRLCK), 0);
+    image_free(&m);
+    return fd;
+}
+
+START_TEST(a_user_with_too_many_names_is_cut_and_others_are_not)
+{
+    open_bounded(0, 30);
+    drop_segment(OTHER, 1, "greedy", "many", 100);
+    drop_segment(OTHER, 2, "also-theirs", "more", 5);
+    play_round();
+
+    ck_assert_double_eq(shown("greedy", "many_00029"), 30);
+    ck_assert(isnan(shown("greedy", "many_00030")));
+    ck_assert(isnan(shown("also-theirs", "more_00000")));
+    ck_assert_uint_eq(stats().refused_limits, 75);
+    ck_assert_uint_eq(stats().refused_names, 0);
+    ck_assert_ptr_nonnull(strstr(warning, "user 54321 has brought 30 names"));
+    ck_assert_uint_eq(warnings, 2);
+    ck_assert_double_eq(
+        shown("greedy", "mproxy_processes_uncounted_total{reason=\"too many names\"}"),
+        1);
+
+    // The same definitions, byte by byte, of somebody else; and what is known already.
+    drop_segment(THIRD, 1, "modest", "more", 5);
+    drop_segment(THIRD, 2, "alike", "many", 30);
+    drop_segment(OTHER, 3, "known", "more", 4);
+    drop_segment(0, 1, "ours", "own", 100);
+    play_round();
+
+    ck_assert_double_eq(shown("modest", "more_00004"), 5);
+    ck_assert_double_eq(shown("alike", "many_00029"), 30);
+    ck_assert_double_eq(shown("known", "more_00003"), 4);
+    ck_assert_double_eq(shown("ours", "own_00099"), 100);
+    ck_assert_uint_eq(stats().refused_limits, 75);
+}
+END_TEST
+
+START_TEST(a_user_with_too_many_files_waits_and_others_do_not)
+{
+    int fds[6];
+    open_bounded(4, 0);
+    for (uint32_t i = 0; i < 6; i++)
+        fds[i] = drop_segment(OTHER, i, "crowd", "c", 1);
+    drop_segment(THIRD, 1, "beside", "c", 1);
+    drop_segment(0, 1, "ours", "c", 1);
+    for (int i = 0; i < 10; i++)
+        play_round();
+
+    ck_assert_double_eq(shown("crowd", "c_00000"), 4);
+    ck_assert_double_eq(shown("beside", "c_00000"), 1);
+    ck_assert_double_eq(shown("ours", "c_00000"), 1);
+    ck_assert_uint_eq(stats().bad_crowd, 2);
+    ck_assert_uint_eq(warnings, 1);
+    ck_assert_ptr_nonnull(strstr(warning, "user 54321 has 4 of at most 4 files"));
+
+    // Nothing is lost: those that wait are read when others have ended.
+    for (int i = 0; i < 6; i++)
+        close(fds[i]);
+    for (int i = 0; i < 12; i++)
+        play_round();
+    ck_assert_double_eq(shown("crowd", "c_00000"), 6);
+    ck_assert_uint_eq(stats().bad_crowd, 0);
+}
+END_TEST
+
+START_TEST(links_and_what_is_no_segment_count_too)
+{
+    char name[128];
+    open_bounded(4, 0);
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, i % 2 ? "%s/.off-%d-1" : "%s/%d.seg", folder, i);
+        ck_assert_int_eq(symlink("2 links", name), 0);
+        ck_assert_int_eq(lchown(name, OTHER, OTHER), 0);
+    }
+    drop_segment(THIRD, 1, "beside", "c", 1);
+    play_round();
+
+    ck_assert_uint_eq(stats().bad_crowd, 6);
+    ck_assert_double_eq(shown("beside", "c_00000"), 1);
+}
+END_TEST
+
+int main(void)
+{
+    if (geteuid() != 0) {
+        puts("SKIP: needs root: files of several users can't be made");
+        return 77;
+    }
+    Suite *suite = suite_create("segments_users");
+    TCase *tc = tcase_create("bounds");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_user_with_too_many_names_is_cut_and_others_are_not);
+    tcase_add_test(tc, a_user_with_too_many_files_waits_and_others_do_not);
+    tcase_add_test(tc, links_and_what_is_no_segment_count_too);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
