@@ -7,37 +7,43 @@
 
 #include "calls.h"
 
+enum metric { HITS, TIME, SIZE, TOTAL };
+static const struct {
+    const char *name, *doc;
+} metrics[] = {
+#define MPX_SYSCALL_METRIC(id, name, doc) [id] = {name, doc},
+#include "../../libmproxy/tables/syscall_metrics.def"
+#undef MPX_SYSCALL_METRIC
+};
+
 static struct {
     mproxy_counter *hits, *time, *size;
 } counters[CALLS_MAX];
 static mproxy_counter *totals[3]; // by enum call_moves
 static uint64_t counted;
 
-static mproxy_counter *declare(const char *form, const char *name, const char *doc,
-                               double scale)
+static mproxy_counter *declare(enum metric what, const char *name)
 {
-    char metric[128];
-    snprintf(metric, sizeof metric, form, name);
-    return mproxy_counter_get_scaled(metric, doc, scale, NULL);
+    char metric[128], doc[128];
+    snprintf(metric, sizeof metric, metrics[what].name, name);
+    snprintf(doc, sizeof doc, metrics[what].doc, name);
+    return mproxy_counter_get_scaled(metric, doc, what == TIME ? 1e-9 : 1, NULL);
 }
 
 static void declare_call(int number)
 {
     const char *name = call_name(number);
-    counters[number].hits = declare("strace___hits___%s", name, "Calls", 1);
-    counters[number].time =
-        declare("strace___time___%s", name, "Time in the call, in seconds", 1e-9);
+    counters[number].hits = declare(HITS, name);
+    counters[number].time = declare(TIME, name);
 }
 
 static void declare_size(int number)
 {
     static const char *const ways[] = {"", "read", "write"};
     enum call_moves moves = call_moves(number);
-    counters[number].size =
-        declare("strace___size___%s", call_name(number), "Bytes moved by the call", 1);
+    counters[number].size = declare(SIZE, call_name(number));
     if (!totals[moves])
-        totals[moves] = declare("total___strace___size___%s", ways[moves],
-                                "Bytes moved by all such system calls", 1);
+        totals[moves] = declare(TOTAL, ways[moves]);
 }
 
 void count_hit(int number)
