@@ -209,10 +209,11 @@ void mpx_route_job_list(struct mpx_request *rq, void *context)
     reply(rq, q);
 }
 
-// Whether an Accept header asks for OpenMetrics at all; Prometheus names it first.
+// Only who names it gets OpenMetrics, and only if he likes the plain text no better.
 static bool wants_openmetrics(const char *accept)
 {
-    return accept && strstr(accept, "application/openmetrics-text");
+    double open = mpx_http_quality(accept, "application/openmetrics-text");
+    return open > 0 && open >= mpx_http_quality(accept, "text/plain");
 }
 
 void mpx_route_metrics(struct mpx_request *rq, void *context)

@@ -107,27 +107,42 @@ void mpx_reply_refuse(struct mpx_request *rq, int code, const char *format, ...)
     va_end(args);
 }
 
-// One item of the header: "gzip", "gzip;q=0.5", "*;q=0".
-static bool item_allows(const char *item, size_t length)
+// What is said of an item behind its name: ";version=1.0.0;q=0.5".
+static double quality_of(const char *at, const char *end)
 {
-    bool named = length >= 4 && strncasecmp(item, "gzip", 4) == 0 &&
-                 (length == 4 || item[4] == ';' || item[4] == ' ');
-    if (!named)
-        return false;
-    const char *q = memchr(item, '=', length);
-    return !q || strtod(q + 1, NULL) > 0;
+    for (; (at = memchr(at, ';', (size_t)(end - at))) != NULL;) {
+        do
+            at++;
+        while (at < end && (*at == ' ' || *at == '\t'));
+        if (end - at >= 2 && (*at == 'q' || *at == 'Q') && at[1] == '=')
+            return strtod(at + 2, NULL);
+    }
+    return 1;
+}
+
+static bool is_named(const char *at, const char *end, const char *name)
+{
+    size_t length = strlen(name);
+    return (size_t)(end - at) >= length && strncasecmp(at, name, length) == 0 &&
+           (at + length == end || strchr("; \t", at[length]));
+}
+
+double mpx_http_quality(const char *header, const char *name)
+{
+    double best = 0;
+    for (const char *at = header; at && *at;) {
+        at += strspn(at, ", \t");
+        const char *end = at + strcspn(at, ",");
+        if (is_named(at, end, name) && quality_of(at, end) > best)
+            best = quality_of(at, end);
+        at = end;
+    }
+    return best;
 }
 
 bool mpx_http_wants_gzip(const char *accept_encoding)
 {
-    for (const char *at = accept_encoding; at && *at;) {
-        at += strspn(at, ", \t");
-        size_t length = strcspn(at, ",");
-        if (item_allows(at, length))
-            return true;
-        at += length;
-    }
-    return false;
+    return mpx_http_quality(accept_encoding, "gzip") > 0;
 }
 
 bool mpx_request_packs(const struct mpx_request *rq, size_t length)

@@ -42,6 +42,9 @@ enum mpx_http_method mpx_request_method(const struct mpx_request *rq);
 const char *mpx_request_param(const struct mpx_request *rq, const char *name);
 // A header of the request by name, whatever its case; NULL when it is not there.
 const char *mpx_request_header(const struct mpx_request *rq, const char *name);
+// How much a header such as Accept wants what it names, 0 to 1; 0 when it does not name it,
+// whatever its wildcards say. The header may be NULL.
+double mpx_http_quality(const char *header, const char *name);
 // The body; NULL and 0 when there is none.
 const char *mpx_request_body(const struct mpx_request *rq, size_t *length);
 

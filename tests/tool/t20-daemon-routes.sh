@@ -81,6 +81,10 @@ reply = ask("/metrics", headers={"Accept": "application/openmetrics-text;version
 want_reply("OpenMetrics", reply, 200, "openmetrics-text")
 want("its type", reply.headers["content-type"],
      "application/openmetrics-text; version=1.0.0; charset=utf-8")
+for accept in ("text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5",
+               "application/openmetrics-text;q=0", "text/html, */*;q=0.8"):
+    reply = ask("/metrics", headers={"Accept": accept})
+    want(f"type for {accept}", reply.headers["content-type"], "text/plain; version=0.0.4")
 reply = ask("/metrics", headers={"Accept-Encoding": "gzip"})
 want("gzip", reply.headers["content-encoding"], "gzip")
 want("what is packed", schema.check("metrics-text", gzip.decompress(reply.body)), [])

@@ -334,6 +334,23 @@ START_TEST(gzip_is_not_used_when_refused)
 }
 END_TEST
 
+START_TEST(the_quality_of_what_a_header_names_is_read)
+{
+    const char *accept = "application/openmetrics-text;version=1.0.0,"
+                         "application/openmetrics-text;version=0.0.1;q=0.75,"
+                         "text/plain;version=0.0.4; Q=0.5,*/*;q=0.1";
+    ck_assert_double_eq(mpx_http_quality(accept, "application/openmetrics-text"), 1);
+    ck_assert_double_eq(mpx_http_quality(accept, "text/plain"), 0.5);
+    ck_assert_double_eq(mpx_http_quality(accept, "text/html"), 0);
+    ck_assert_double_eq(mpx_http_quality(accept, "application/openmetrics"), 0);
+    ck_assert_double_eq(mpx_http_quality("a ;q=0.5;, ,GZIP\t;x=y", "gzip"), 1);
+    ck_assert_double_eq(mpx_http_quality("gzip;", "gzip"), 1);
+    ck_assert_double_eq(mpx_http_quality("gzip;q=", "gzip"), 0);
+    ck_assert_double_eq(mpx_http_quality(NULL, "gzip"), 0);
+    ck_assert_double_eq(mpx_http_quality("", "gzip"), 0);
+}
+END_TEST
+
 START_TEST(before_ready_only_what_needs_nothing_is_served)
 {
     mpx_server_set_ready(server, false);
@@ -566,6 +583,7 @@ int main(void)
     tcase_add_test(served, gzip_is_used_when_accepted_and_reads_back);
     tcase_add_test(served, a_body_that_is_packed_already_is_sent_as_it_is);
     tcase_add_test(served, gzip_is_not_used_when_refused);
+    tcase_add_test(served, the_quality_of_what_a_header_names_is_read);
     tcase_add_test(served, before_ready_only_what_needs_nothing_is_served);
     tcase_add_test(served, what_a_client_sent_is_quoted_as_valid_json);
     tcase_add_test(served, an_escaped_nul_in_the_address_is_refused);
