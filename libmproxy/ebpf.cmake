@@ -32,7 +32,7 @@ add_custom_command(
     DEPENDS ${dir}/syscalls.bpf.c ${dir}/shared.h
             ${CMAKE_CURRENT_SOURCE_DIR}/launch/mark.h
     VERBATIM)
-add_library(mproxy_ebpf MODULE ${dir}/backend.c ${out}/syscalls.skel.h)
+add_library(mproxy_ebpf MODULE ${dir}/backend.c ${dir}/kept.c ${out}/syscalls.skel.h)
 target_include_directories(mproxy_ebpf PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${out}
                            ${PROJECT_SOURCE_DIR}/include)
 target_link_libraries(mproxy_ebpf PRIVATE mproxy_flags PkgConfig::LIBBPF

@@ -26,7 +26,8 @@ struct mpx_scribe {
     enum mpx_seg_kind kind;
     struct mpx_writer *writer; // NULL: none yet, or there was no room
     mproxy_job job;
-    uint32_t uid, rank;
+    uint32_t uid;
+    struct mpx_scribe_origin origin;
     bool begun;
     bool read;    // the segment there is now was read, and counts for what it holds
     bool no_room; // do not try again before the next round
@@ -139,11 +140,24 @@ static void leave_segment(struct mpx_scribe *s)
         s->items[i].defined = false;
 }
 
+static void sign_segment(struct mpx_scribe *s)
+{
+    struct mpx_seg_header *h = mpx_writer_header(s->writer);
+    // Counted for the user it was done for, though it is our file.
+    h->uid = s->uid;
+    h->group = s->origin.group;
+    uint64_t birth = s->origin.birth_boot_ns;
+    if (birth && birth < h->birth_boot_ns) {
+        h->birth_wall_ns -= h->birth_boot_ns - birth;
+        h->birth_boot_ns = birth;
+    }
+}
+
 static mproxy_status open_segment(struct mpx_scribe *s, mproxy_error *err)
 {
     struct mpx_writer_birth birth = {.dir_path = s->dir_path,
                                      .job = &s->job,
-                                     .rank = s->rank,
+                                     .rank = s->origin.rank,
                                      .kind = s->kind,
                                      .proxy_is_live = 1};
     unsigned reasons = 0;
@@ -152,9 +166,8 @@ static mproxy_status open_segment(struct mpx_scribe *s, mproxy_error *err)
     mproxy_status status = mpx_writer_open(&birth, &s->writer, &reasons, err);
     s->no_room = status != MPROXY_OK;
     s->read = false;
-    // Counted for the user it was done for, though it is our file.
     if (status == MPROXY_OK)
-        mpx_writer_header(s->writer)->uid = s->uid;
+        sign_segment(s);
     return status;
 }
 
@@ -187,7 +200,7 @@ static void move(struct mpx_scribe *s)
         if (!item->defined || define_once(s, item, NULL) != MPROXY_OK)
             continue;
         for (uint32_t k = 0; k < (item->type == MPROXY_GAUGE ? 2 : 1); k++)
-            atomic_store(slot_of(s, item) + k, atomic_load(row.slots + slot + k));
+            atomic_store(slot_of(s, item) + k, atomic_exchange(row.slots + slot + k, 0));
     }
     mpx_writer_close(old);
 }
@@ -201,7 +214,7 @@ static mproxy_status define(struct mpx_scribe *s, struct item *item, mproxy_erro
     if (status == MPROXY_OK || !s->writer ||
         !(mpx_writer_header(s->writer)->flags & MPX_OFF_REMOVED))
         return status;
-    if (s->read)
+    if (s->read && !s->origin.group)
         leave_segment(s);
     else
         move(s);
@@ -253,9 +266,9 @@ mproxy_status mpx_scribe_begin(struct mpx_scribe *s, const mproxy_job *job, uint
     return status;
 }
 
-void mpx_scribe_set_rank(struct mpx_scribe *s, uint32_t rank)
+void mpx_scribe_set_origin(struct mpx_scribe *s, const struct mpx_scribe_origin *origin)
 {
-    s->rank = rank;
+    s->origin = *origin;
 }
 
 bool mpx_scribe_has_begun(const struct mpx_scribe *s)
@@ -298,6 +311,18 @@ mproxy_status mpx_scribe_write(struct mpx_scribe *s, const char *name, mproxy_ty
         return mpx_fail(err, MPROXY_E_LIMIT, "metric '%.100s' would not be finite", name);
     write_slot(s, item, value);
     return MPROXY_OK;
+}
+
+mproxy_status mpx_scribe_raise(struct mpx_scribe *s, const char *name, const char *doc,
+                               double value, mproxy_error *err)
+{
+    struct item *item;
+    mproxy_status status = find_item(s, name, MPROXY_COUNTER, doc, &item, err);
+    if (status == MPROXY_OK)
+        status = define(s, item, err);
+    if (status == MPROXY_OK && read_slot(s, item) < value)
+        write_slot(s, item, value);
+    return status;
 }
 
 mproxy_status mpx_scribe_adjust(struct mpx_scribe *s, const char *name, const char *doc,

@@ -24,8 +24,14 @@ void mpx_scribe_free(struct mpx_scribe *s); // the segment becomes final; accept
 // made here, so that the job is seen, and made again later if there was no room.
 mproxy_status mpx_scribe_begin(struct mpx_scribe *s, const mproxy_job *job, uint32_t uid,
                                mproxy_error *err);
-// The rank that segments begun from now on are for; 0 unless told.
-void mpx_scribe_set_rank(struct mpx_scribe *s, uint32_t rank);
+// Of segments begun from now on. One with a group holds all of the group's values: where
+// another follows it, it takes them along, and the one before is left without.
+struct mpx_scribe_origin {
+    uint32_t rank;
+    uint32_t group;         // 0: none
+    uint64_t birth_boot_ns; // 0: the segment's own
+};
+void mpx_scribe_set_origin(struct mpx_scribe *s, const struct mpx_scribe_origin *origin);
 bool mpx_scribe_has_begun(const struct mpx_scribe *s);
 // Whether it counts for this job already.
 bool mpx_scribe_is_for(const struct mpx_scribe *s, const mproxy_job *job);
@@ -41,6 +47,9 @@ mproxy_status mpx_scribe_declare(struct mpx_scribe *s, const char *name, mproxy_
 // this returns, the value is in the segment.
 mproxy_status mpx_scribe_write(struct mpx_scribe *s, const char *name, mproxy_type type,
                                const char *doc, double value, mproxy_error *err);
+// As mpx_scribe_write(), but a counter becomes `value` if it is less.
+mproxy_status mpx_scribe_raise(struct mpx_scribe *s, const char *name, const char *doc,
+                               double value, mproxy_error *err);
 // Set a counter's part of this segment so that a total of `shown`, as of the last mark,
 // becomes `value`.
 mproxy_status mpx_scribe_adjust(struct mpx_scribe *s, const char *name, const char *doc,

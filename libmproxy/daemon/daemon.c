@@ -221,18 +221,33 @@ static mproxy_status open_inputs(struct mproxy_daemon *d, mproxy_error *err)
     return status;
 }
 
-// Without it programs are traced by a process of their own.
+static void tell_syscalls(struct mproxy_daemon *d)
+{
+    const char *why = mpx_syscalls_why_brief(d->syscalls);
+    mpx_log(d, MPROXY_LOG_INFO, "system calls are counted in the kernel%s%s%s",
+            *why ? ", but what no round has read is lost if this proxy is killed: " : "",
+            why, *why ? "" : ", also while no proxy lives");
+}
+
+// Without it programs are traced by a process of their own. Where an earlier proxy left
+// counts, they are taken even if no more are asked for.
 static void open_syscalls(struct mproxy_daemon *d)
 {
     mproxy_error err;
-    mpx_syscalls_renounce(d->dir_fd);
-    if (!d->options.ebpf)
+    bool wanted = d->options.ebpf, left = mpx_syscalls_are_left(d->dir_fd);
+    mproxy_status status = MPROXY_E_OFF;
+    if (wanted || left)
+        status = mpx_syscalls_open(d->dir_path, d->dir_fd, &d->syscalls, &err);
+    if (status == MPROXY_OK && wanted) {
+        tell_syscalls(d);
         return;
-    if (mpx_syscalls_open(d->dir_path, d->dir_fd, &d->syscalls, &err) == MPROXY_OK)
-        mpx_log(d, MPROXY_LOG_INFO, "system calls are counted in the kernel");
-    else
+    }
+    if (status != MPROXY_OK && status != MPROXY_E_OFF)
         mpx_log(d, MPROXY_LOG_WARNING, "system calls can't be counted in the kernel: %s",
                 err.text);
+    mpx_syscalls_close(d->syscalls, d->dir_fd);
+    d->syscalls = NULL;
+    mpx_syscalls_renounce(d->dir_fd);
 }
 
 static mproxy_status open_loop(struct mproxy_daemon *d, mproxy_error *err)
@@ -324,7 +339,7 @@ void mproxy_daemon_close(mproxy_daemon *daemon)
     mproxy_archive_close(atomic_load(&d->archive));
     mpx_gateway_close(d->gateway);
     mpx_direct_close(d->direct);
-    mpx_syscalls_close(d->syscalls);
+    mpx_syscalls_close(d->syscalls, -1);
     mpx_self_close(d->self);
     mpx_system_close(d->system);
     mpx_segments_close(d->segments);

@@ -96,9 +96,7 @@ static void finish(struct mproxy_daemon *d)
     d->gateway = NULL;
     mpx_direct_close(d->direct);
     d->direct = NULL;
-    if (!d->ousted)
-        mpx_syscalls_renounce(d->dir_fd);
-    mpx_syscalls_close(d->syscalls);
+    mpx_syscalls_close(d->syscalls, d->ousted ? -1 : d->dir_fd);
     d->syscalls = NULL;
     if (!d->ousted)
         mpx_daemon_round(d);

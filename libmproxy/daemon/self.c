@@ -177,6 +177,19 @@ static void tell_gateway(struct mpx_self *self, uint64_t *bad_values)
     *bad_values += s.refused[MPX_GATEWAY_VALUE];
 }
 
+static void tell_syscalls(struct mpx_self *self)
+{
+    struct mpx_syscalls_stats s;
+    if (!self->daemon->syscalls)
+        return;
+    mpx_syscalls_get_stats(self->daemon->syscalls, &s);
+    gauge(self, "mproxy_syscall_trees",
+          "Trees of processes whose system calls the kernel counts", (double)s.trees);
+    refused(self, "syscall_tree", s.lost_trees);
+    refused(self, "syscall_thread", s.lost_threads);
+    refused(self, "syscall", s.lost_calls);
+}
+
 static void tell_sums(struct mpx_self *self, uint64_t *bad_values)
 {
     mproxy_ledger_stats ledger;
@@ -231,6 +244,7 @@ static void tell_all(struct mpx_self *self)
     tell_rounds(self);
     tell_segments(self, &bad_values);
     tell_gateway(self, &bad_values);
+    tell_syscalls(self);
     tell_sums(self, &bad_values);
     counter(self, "mproxy_bad_values_total",
             "Values that were dropped: not finite, or a counter below zero",

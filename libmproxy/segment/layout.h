@@ -71,7 +71,7 @@ struct mpx_seg_header {
     uint32_t rank;
     uint32_t image; // 0 for the first image of (pid, start), 1 after an exec, ...
     uint32_t kind;  // enum mpx_seg_kind
-    uint32_t reserved0;
+    uint32_t group; // of a GATEWAY segment of the kernel's counts: number there; else 0
     // changing
     uint32_t flags;                    // enum mpx_off_reason; only ever set
     uint32_t log_count;                // records published; release store

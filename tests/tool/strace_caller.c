@@ -144,6 +144,48 @@ static void persist(void)
     exit(0);
 }
 
+static long storm_calls;
+
+static void *storm_on(void *arg)
+{
+    for (long i = 0; i < storm_calls; i++) {
+        syscall(SYS_getppid);
+        if (i % 1000 == 999)
+            usleep(5000);
+        if (arg && i == storm_calls / 2 && fork() == 0) {
+            storm_on(NULL);
+            _exit(0);
+        }
+    }
+    return NULL;
+}
+
+// THREADS threads, and the children that they make, ask for their parent: each CALLS times.
+static void storm(int threads, long calls)
+{
+    pthread_t thread[64];
+    storm_calls = calls;
+    for (int i = 0; i < threads && i < 64; i++)
+        if (pthread_create(&thread[i], NULL, storm_on, &thread[i]) != 0)
+            abort();
+    for (int i = 0; i < threads && i < 64; i++)
+        pthread_join(thread[i], NULL);
+    while (wait(NULL) > 0)
+        ;
+}
+
+// For each line of input one more answer, and CALLS times the question for the parent.
+static void answer(long calls)
+{
+    char line[100];
+    storm_calls = calls;
+    while (fgets(line, sizeof line, stdin)) {
+        storm_on(NULL);
+        puts("done");
+        fflush(stdout);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *way = argc > 1 ? argv[1] : "";
@@ -166,5 +208,9 @@ int main(int argc, char **argv)
         beat();
     else if (!strcmp(way, "persist"))
         persist();
+    else if (!strcmp(way, "storm") && argc > 3)
+        storm(atoi(argv[2]), atol(argv[3]));
+    else if (!strcmp(way, "answer") && argc > 2)
+        answer(atol(argv[2]));
     return 0;
 }

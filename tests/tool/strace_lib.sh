@@ -46,3 +46,26 @@ strace_hits() {
     strace -c -f -U name,calls -o "$TMP/strace" "$@" >/dev/null 2>&1 || :
     awk '/^-/ { table++; next } table == 1 { print $1, $2 }' "$TMP/strace" | sort
 }
+
+# A proxy_run beside which there is no other exporter, whose own calls would count; in $run.
+build_alone() {
+    mkdir -p "$TMP/alone/bin" "$TMP/alone/lib"
+    cp "$BIN/proxy_run" "$TMP/alone/bin/"
+    ln -s "$tracer" "$TMP/alone/lib/libmetricproxy-exporter-strace.tool"
+    run="$TMP/alone/bin/proxy_run -u $SOCKET -e strace"
+}
+
+# profile JOB: lines `METRIC VALUE` of a job that has ended, in $TMP/profile.
+profile() {
+    wait_for "the profile of $1" get "/profiles/get?jobid=$1"
+    get "/profiles/get?jobid=$1" | python3 -c 'import json, sys
+for c in json.load(sys.stdin)["counters"]:
+    v = c["ctype"].get("Counter", {}).get("value")
+    if v is not None: print(c["name"], int(v) if v == int(v) else v)' |
+        sort >"$TMP/profile"
+}
+
+# metric NAME: of the profile that was read last.
+metric() {
+    sed -n "s/^$1 //p" "$TMP/profile"
+}

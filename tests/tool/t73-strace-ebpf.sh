@@ -4,22 +4,7 @@
 need ebpf python3
 build_caller
 
-# A proxy_run beside which there is no other exporter, whose own calls would count.
-mkdir -p "$TMP/alone/bin" "$TMP/alone/lib"
-cp "$BIN/proxy_run" "$TMP/alone/bin/"
-ln -s "$tracer" "$TMP/alone/lib/libmetricproxy-exporter-strace.tool"
-run="$TMP/alone/bin/proxy_run -u $SOCKET -e strace"
-
-# profile JOB: lines `METRIC VALUE` of a job that has ended, in $TMP/profile.
-profile() {
-    wait_for "the profile of $1" get "/profiles/get?jobid=$1"
-    get "/profiles/get?jobid=$1" | python3 -c 'import json, sys
-for c in json.load(sys.stdin)["counters"]:
-    v = c["ctype"].get("Counter", {}).get("value")
-    if v is not None: print(c["name"], int(v) if v == int(v) else v)' |
-        sort >"$TMP/profile"
-}
-metric() { sed -n "s/^$1 //p" "$TMP/profile"; }
+build_alone
 
 # Not asked for, or not allowed: the tracer does it.
 start_proxy
@@ -68,7 +53,8 @@ if command -v strace >/dev/null; then
     done
 fi
 
-# A program that runs is seen while it runs; the proxy's death costs what it had not read.
+# A program that runs is seen while it runs, and not harmed by the proxy's death. Without
+# --ebpf the next proxy traces.
 $run -j lives -- "$calls" persist >"$TMP/persists" &
 pid=$!
 kill_later $pid

@@ -10,9 +10,24 @@ enum {
     MPX_EBPF_SUMS = 65536, // pairs of group and call
 };
 
+// What there was no room for.
+enum mpx_ebpf_loss { MPX_LOST_TREES, MPX_LOST_THREADS, MPX_LOST_CALLS, MPX_EBPF_LOSSES };
+
+// One of it. All is kept with the sums, for the next proxy.
+struct mpx_ebpf_state {
+    unsigned version; // MPX_EBPF_VERSION
+    unsigned last_group;
+    unsigned long long id; // of these sums; 0: they end with the proxy
+    // Of the rendezvous directory: whose marks are heard.
+    unsigned long long dir_device, dir_inode;
+    unsigned long long lost[MPX_EBPF_LOSSES];
+    char dir_path[4096];
+};
+
 // A process and all that it starts.
 struct mpx_ebpf_group {
     long long alive; // threads
+    unsigned long long birth_boot_ns;
     unsigned uid;
     struct mpx_mark mark;
 };

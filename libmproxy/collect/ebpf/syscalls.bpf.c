@@ -107,9 +107,28 @@ struct {
     __type(value, struct mpx_ebpf_group);
 } scratch SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct mpx_ebpf_state);
+} state SEC(".maps");
+
 const volatile __u8 moves[MPX_EBPF_CALLS]; // its result is a number of bytes
-__u64 lost;                                // calls that there was no room to count
-__u32 last_group;
+
+static struct mpx_ebpf_state *the_state(void)
+{
+    __u32 zero = 0;
+    return bpf_map_lookup_elem(&state, &zero);
+}
+
+static void lose(enum mpx_ebpf_loss what, __u64 count)
+{
+    struct mpx_ebpf_state *s = the_state();
+    if (s)
+        __sync_fetch_and_add(&s->lost[what], count);
+}
 
 // The storage of a task that may have one.
 static struct thread *thread_of(struct task_struct *task)
@@ -132,7 +151,7 @@ static void add_sum(const struct mpx_ebpf_key *key, const struct mpx_ebpf_sum *m
     if (!sum)
         sum = bpf_map_lookup_elem(&sums, key);
     if (!sum) {
-        __sync_fetch_and_add(&lost, more->hits);
+        lose(MPX_LOST_CALLS, more->hits);
         return;
     }
     __sync_fetch_and_add(&sum->hits, more->hits);
@@ -164,24 +183,35 @@ static void leave_group(struct thread *t)
         __sync_fetch_and_add(&group->alive, -1);
 }
 
+static __u32 next_number(struct mpx_ebpf_state *s)
+{
+    __u32 number = __sync_fetch_and_add(&s->last_group, 1) + 1;
+    return number ? number : __sync_fetch_and_add(&s->last_group, 1) + 1;
+}
+
 static void enter_group(struct task_struct *task, const void *mark)
 {
     __u32 zero = 0;
     struct mpx_ebpf_group *group = bpf_map_lookup_elem(&scratch, &zero);
-    struct thread *t =
-        bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-    if (!group || !t)
-        return;
-    if (t->group)
+    struct mpx_ebpf_state *s = the_state();
+    struct thread *t = thread_of(task);
+    if (t && t->group)
         leave_group(t);
-    t->call = -1;
-    group->alive = 1;
-    group->uid = (__u32)bpf_get_current_uid_gid();
-    if (bpf_probe_read_user(&group->mark, sizeof group->mark, mark) != 0)
+    if (!group || !s ||
+        bpf_probe_read_user(&group->mark, sizeof group->mark, mark) != 0 ||
+        group->mark.dir_device != s->dir_device || group->mark.dir_inode != s->dir_inode)
         return;
-    __u32 number = __sync_fetch_and_add(&last_group, 1) + 1;
-    if (bpf_map_update_elem(&groups, &number, group, BPF_NOEXIST) == 0)
-        t->group = number;
+    t = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+    group->alive = 1;
+    group->birth_boot_ns = bpf_ktime_get_boot_ns();
+    group->uid = (__u32)bpf_get_current_uid_gid();
+    __u32 number = next_number(s);
+    if (!t || bpf_map_update_elem(&groups, &number, group, BPF_NOEXIST) != 0) {
+        lose(MPX_LOST_TREES, 1);
+        return;
+    }
+    t->call = -1;
+    t->group = number;
 }
 
 SEC("tp_btf/sys_enter")
@@ -230,7 +260,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
         group ? bpf_task_storage_get(&threads, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE)
               : NULL;
     if (!c) {
-        __sync_fetch_and_add(&lost, 1);
+        lose(MPX_LOST_THREADS, 1);
         return 0;
     }
     c->call = -1;
