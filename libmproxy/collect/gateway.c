@@ -324,10 +324,10 @@ void mpx_gateway_round(struct mpx_gateway *gw)
     }
 }
 
-void mpx_gateway_keep(struct mpx_gateway *gw, const struct mpx_segments *by)
+void mpx_gateway_keep(struct mpx_gateway *gw)
 {
     for (struct client *c = gw->clients; c; c = c->next)
-        mpx_scribe_keep(c->scribe, by);
+        mpx_scribe_keep(c->scribe);
 }
 
 mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,

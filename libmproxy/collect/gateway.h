@@ -12,7 +12,6 @@
 #include <mproxy/base.h>
 
 struct mpx_gateway;
-struct mpx_segments;
 
 struct mpx_gateway_options {
     const char *socket_path; // copied
@@ -39,9 +38,8 @@ void mpx_gateway_dispatch(struct mpx_gateway *gw);
 // Once a round: bind again if the socket file has vanished, try again what had no room.
 void mpx_gateway_round(struct mpx_gateway *gw);
 
-// Right after `by` has read the segments: what of ours was removed before that goes on where
-// it can be read.
-void mpx_gateway_keep(struct mpx_gateway *gw, const struct mpx_segments *by);
+// After segments are read: what was removed of ours goes on in a new file.
+void mpx_gateway_keep(struct mpx_gateway *gw);
 
 // What was refused, by reason; names in mpx_gateway_refusal_name().
 enum mpx_gateway_refusal {

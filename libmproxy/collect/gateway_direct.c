@@ -129,6 +129,7 @@ void mpx_direct_mark(struct mpx_direct *d, const struct mpx_segments *by)
     for (struct page *page = d->pages; page; page = page->next) {
         mpx_scribe_retry(page->scribe);
         mpx_scribe_mark(page->scribe, by);
+        mpx_scribe_keep(page->scribe);
     }
 }
 

@@ -37,8 +37,8 @@ mproxy_status mpx_direct_set(struct mpx_direct *d, const struct mpx_direct_key *
                              const char *name, const char *doc, double value,
                              double shown, mproxy_error *err);
 
-// Right after `by` has read the segments: what it has of ours makes up the next totals, the
-// rest goes on where it can be read.
+// After `by` has read the segments: what it knows of ours makes up the next totals, and what
+// was removed goes on in a new file.
 void mpx_direct_mark(struct mpx_direct *d, const struct mpx_segments *by);
 // End the segments of jobs for which `is_over` says so.
 void mpx_direct_end(struct mpx_direct *d,

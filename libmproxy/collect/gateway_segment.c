@@ -29,7 +29,6 @@ struct mpx_scribe {
     uint32_t uid;
     struct mpx_scribe_origin origin;
     bool begun;
-    bool read;    // the segment there is now was read, and counts for what it holds
     bool no_room; // do not try again before the next round
     struct item *items;
     size_t count, room;
@@ -165,7 +164,6 @@ static mproxy_status open_segment(struct mpx_scribe *s, mproxy_error *err)
         return mpx_fail(err, MPROXY_E_SYSTEM, "no room for a segment");
     mproxy_status status = mpx_writer_open(&birth, &s->writer, &reasons, err);
     s->no_room = status != MPROXY_OK;
-    s->read = false;
     if (status == MPROXY_OK)
         sign_segment(s);
     return status;
@@ -184,7 +182,7 @@ static mproxy_status define_once(struct mpx_scribe *s, struct item *item,
     return status;
 }
 
-// Into a new segment, with the values.
+// Into a new segment, with the values. Whoever reads the old one still finds nothing in it.
 static void move(struct mpx_scribe *s)
 {
     struct mpx_writer *old = s->writer;
@@ -197,15 +195,17 @@ static void move(struct mpx_scribe *s)
     for (size_t i = 0; i < s->count; i++) {
         struct item *item = &s->items[i];
         uint32_t slot = item->slot;
+        double marked = item->marked;
         if (!item->defined || define_once(s, item, NULL) != MPROXY_OK)
             continue;
+        item->marked = marked;
         for (uint32_t k = 0; k < (item->type == MPROXY_GAUGE ? 2 : 1); k++)
             atomic_store(slot_of(s, item) + k, atomic_exchange(row.slots + slot + k, 0));
     }
     mpx_writer_close(old);
 }
 
-// A file that was removed under us can't grow: go on in another one.
+// A file that was removed can't grow: go on in another one.
 static mproxy_status define(struct mpx_scribe *s, struct item *item, mproxy_error *err)
 {
     if (item->defined)
@@ -214,10 +214,7 @@ static mproxy_status define(struct mpx_scribe *s, struct item *item, mproxy_erro
     if (status == MPROXY_OK || !s->writer ||
         !(mpx_writer_header(s->writer)->flags & MPX_OFF_REMOVED))
         return status;
-    if (s->read && !s->origin.group)
-        leave_segment(s);
-    else
-        move(s);
+    move(s);
     return define_once(s, item, err);
 }
 
@@ -337,20 +334,17 @@ mproxy_status mpx_scribe_adjust(struct mpx_scribe *s, const char *name, const ch
     return status;
 }
 
-void mpx_scribe_keep(struct mpx_scribe *s, const struct mpx_segments *by)
+void mpx_scribe_keep(struct mpx_scribe *s)
 {
-    if (!s->writer)
-        return;
-    const char *path = mpx_writer_path(s->writer);
-    s->read = mpx_segments_has(by, strrchr(path, '/') + 1);
-    if (!s->read && access(path, F_OK) != 0 && errno == ENOENT)
+    if (s->writer && access(mpx_writer_path(s->writer), F_OK) != 0 && errno == ENOENT)
         move(s);
 }
 
 void mpx_scribe_mark(struct mpx_scribe *s, const struct mpx_segments *by)
 {
-    mpx_scribe_keep(s, by);
+    bool was_read =
+        s->writer && mpx_segments_has(by, strrchr(mpx_writer_path(s->writer), '/') + 1);
     for (size_t i = 0; i < s->count; i++)
-        if (s->items[i].defined && s->read)
+        if (s->items[i].defined && was_read)
             s->items[i].marked = read_slot(s, &s->items[i]);
 }

@@ -54,10 +54,10 @@ mproxy_status mpx_scribe_raise(struct mpx_scribe *s, const char *name, const cha
 // becomes `value`.
 mproxy_status mpx_scribe_adjust(struct mpx_scribe *s, const char *name, const char *doc,
                                 double value, double shown, mproxy_error *err);
-// `by` has just read the segments. What it has not got, because the file was removed first,
-// goes on with its values in a new segment.
-void mpx_scribe_keep(struct mpx_scribe *s, const struct mpx_segments *by);
-// As keep, and the values that were read are what the next total is made of.
+// Once a round: where the file was removed, the values go on in a new one, which a proxy
+// after this one will find.
+void mpx_scribe_keep(struct mpx_scribe *s);
+// `by` has just read the segments: the values it knows of make up the next totals.
 void mpx_scribe_mark(struct mpx_scribe *s, const struct mpx_segments *by);
 
 #endif

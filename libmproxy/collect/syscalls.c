@@ -311,10 +311,10 @@ static mproxy_status announce(struct mpx_syscalls *s, int dir_fd, mproxy_error *
                             (size_t)length, false, err);
 }
 
-void mpx_syscalls_keep(struct mpx_syscalls *s, const struct mpx_segments *by)
+void mpx_syscalls_keep(struct mpx_syscalls *s)
 {
     for (struct group *g = s->groups; g; g = g->next)
-        mpx_scribe_keep(g->scribe, by);
+        mpx_scribe_keep(g->scribe);
 }
 
 // Without the sign programs are traced by a process of their own.

@@ -15,7 +15,6 @@
 
 #include <mproxy/base.h>
 
-struct mpx_segments;
 struct mpx_syscalls;
 
 // Load the programs, or go on with those that an earlier proxy left, and say in the
@@ -35,9 +34,8 @@ void mpx_syscalls_close(struct mpx_syscalls *s, int dir_fd);
 
 // Before segments are read.
 void mpx_syscalls_round(struct mpx_syscalls *s);
-// Right after `by` has read them: what of ours was removed before that goes on where it can
-// be read.
-void mpx_syscalls_keep(struct mpx_syscalls *s, const struct mpx_segments *by);
+// After segments are read: what was removed of ours goes on in a new file.
+void mpx_syscalls_keep(struct mpx_syscalls *s);
 
 // The directory was removed and is there again.
 void mpx_syscalls_move(struct mpx_syscalls *s, int dir_fd);

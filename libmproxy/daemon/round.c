@@ -46,11 +46,11 @@ static void read_inputs(struct mproxy_daemon *d, int64_t boot_ms, uint64_t wall_
     if (mpx_segments_round(d->segments, boot_ms, wall_us, &err) != MPROXY_OK)
         note(d, "segments can't be read", &err);
     if (d->gateway)
-        mpx_gateway_keep(d->gateway, d->segments);
+        mpx_gateway_keep(d->gateway);
     if (d->direct)
         mpx_direct_mark(d->direct, d->segments);
     if (d->syscalls)
-        mpx_syscalls_keep(d->syscalls, d->segments);
+        mpx_syscalls_keep(d->syscalls);
     // The previous values stand in for ones that there was no memory for.
     (void)mpx_system_sample(d->system, boot_ms, wall_us);
     const mproxy_layout *layout = mpx_system_layout(d->system);

@@ -56,6 +56,8 @@ start dir-long count c_total 5 await "$TMP/long" count c_total 1 fork count c_to
 LONG=$STARTED
 wait_for "its counter" shown dir-short c_total 5
 wait_for "its counter" shown dir-long c_total 5
+get '/accumulate?key=read_total&value=2' >/dev/null
+wait_for "a direct counter" shown main read_total 2
 get '/accumulate?key=direct_total&value=3' >/dev/null
 main_before=$(value c_total)
 rm -rf "$DIR"
@@ -75,6 +77,7 @@ start_proxy --linger 200
 wait_for "the first round" get /-/ready
 want "main of the next proxy" "$(value c_total)" $((main_before + 15))
 want "a direct counter of the next proxy" "$(value direct_total)" 3
+want "one that was read when it was removed" "$(value read_total)" 2
 
 # Removed again and again while short programs come and go: none of them is harmed.
 i=0
