@@ -56,6 +56,7 @@ struct mproxy_daemon {
     int64_t round_ns;  // how long it took
     size_t series;     // shown, over all jobs
     size_t jobs;       // shown
+    size_t trim_above; // bytes of the process from which giving back is worth a try
     char trouble[512]; // why /-/ready says no; empty: nothing is wrong
     char archive_trouble[256];
     int64_t archive_retry_ms;
@@ -82,6 +83,9 @@ void mpx_daemon_round(struct mproxy_daemon *d);
 void mpx_daemon_archive(struct mproxy_daemon *d, int64_t boot_ms);
 void mpx_daemon_release(struct mproxy_daemon *d);
 size_t mpx_daemon_profiles(struct mproxy_daemon *d); // stored; any thread
+
+// memory.c: give back what a burst of work has left behind; often.
+void mpx_daemon_trim(struct mproxy_daemon *d);
 
 // loop.c
 mproxy_status mpx_daemon_loop(struct mproxy_daemon *d, mproxy_error *err);

@@ -160,6 +160,7 @@ void mpx_daemon_round(struct mproxy_daemon *d)
     if (written)
         mpx_segments_unlink(d->segments);
     mpx_daemon_archive(d, boot_ms);
+    mpx_daemon_trim(d);
     measure(d);
     d->round_us = wall_us;
     d->round_ns = mpx_clock_ns(CLOCK_MONOTONIC) - start_ns;

@@ -18,6 +18,8 @@
 // cost of a round.
 enum { SIZE_PERIOD = 16 };
 
+enum { METRICS_KEPT = 64 << 10 }; // bytes of records that the next segment finds room for
+
 static uint32_t load32(const uint32_t *p)
 {
     return __atomic_load_n(p, __ATOMIC_ACQUIRE);
@@ -121,6 +123,8 @@ mproxy_status mpx_reader_read_log(struct mpx_reader *r, uint32_t count, bool *ch
     // Without memory the next round reads the same records.
     if (status != MPROXY_OK)
         mpx_log_rewind(&r->log, &mark);
+    if (metrics->room > METRICS_KEPT)
+        mpx_buf_free(metrics);
     return status;
 }
 

@@ -1,6 +1,7 @@
 // A directory for all users: one who brings too much is bounded, and nobody else notices.
 // Files of other users take root; without it there is one user only.
 #include "../support/segments_fixture.h"
+#include "../support/suite.h"
 
 enum { OTHER = 54321, THIRD = 54322 };
 
@@ -119,10 +120,8 @@ END_TEST
 
 int main(void)
 {
-    if (geteuid() != 0) {
-        puts("SKIP: needs root: files of several users can't be made");
-        return 77;
-    }
+    if (geteuid() != 0)
+        return skip_suite("root", "files of several users can't be made");
     Suite *suite = suite_create("segments_users");
     TCase *tc = tcase_create("bounds");
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -130,9 +129,5 @@ int main(void)
     tcase_add_test(tc, a_user_with_too_many_files_waits_and_others_do_not);
     tcase_add_test(tc, links_and_what_is_no_segment_count_too);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }
