@@ -98,6 +98,18 @@ wait_for() {
     done
 }
 
+# now_ms: UNIX time.
+now_ms() {
+    date +%s%3N
+}
+
+# wait_past MS: until that UNIX time has passed, where time itself is what a test is about.
+wait_past() {
+    while [ "$(now_ms)" -le "$1" ]; do
+        sleep 0.02
+    done
+}
+
 # kill_later PID...: killed at the test's end if still alive.
 kill_later() {
     PIDS="$PIDS $*"

@@ -76,7 +76,7 @@ want("CPUs", first('proxy_cpu_total{job="node"}'), counters()["proxy_cpu_total"]
 wait_until("ten seconds of the counter",
            lambda: (first('count_over_time(rate_total{job="node"}[20s])') or 0) >= 10, 60)
 before, start = counters()["rate_total"], time.monotonic()
-time.sleep(5)
+wait_until("a hundred more", lambda: counters()["rate_total"] >= before + 100, 60)
 ours = (counters()["rate_total"] - before) / (time.monotonic() - start)
 theirs = first('rate(rate_total{job="node"}[8s])')
 stop.set()

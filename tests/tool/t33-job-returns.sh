@@ -15,6 +15,7 @@ counts() {
     shift 2
     CHAOS_PROGRAM="count $number" "$BIN/proxy_run" -u "$SOCKET" -j "$id" -- \
         "$TMP/worker" "$@"
+    ENDED=$(now_ms)
 }
 
 released() {
@@ -34,6 +35,15 @@ print(int(values["chaos_total"]["Counter"]["value"]), len(profile["shares"]))
 # keys ID: the profiles of a job id; how many, that is.
 keys() {
     get /profiles | grep -oE "\"jobid\":\"$1(@[0-9]+)?\"" | wc -l
+}
+
+started() {
+    get "/profiles/get?jobid=$1" | grep -oE '"start_time":[0-9]+' | head -n 1 | cut -d: -f2
+}
+
+# What counted last cannot go on under --continue 1; the tenth is for clock ticks.
+wait_out_continue() {
+    wait_past $((ENDED + 1100))
 }
 
 older() {
@@ -60,7 +70,8 @@ wait_for "the third share" sh -c "curl -s '$URL/profiles/get?jobid=goes-on' |
 want "a job that goes on" "$(of goes-on)" "10 3"
 want "its profiles" "$(keys goes-on)" 1
 # Another command is another run.
-sleep 1 # the starts of the runs are named in seconds
+# The runs are told apart by the second in which they start.
+wait_past "$(started other)999"
 counts other 2 'another command'
 wait_for "the other run" sh -c "curl -s '$URL/profiles/get?jobid=other' |
     grep -q '\"name\":\"chaos_total\"[^}]*\"value\":3'"
@@ -73,7 +84,7 @@ start_proxy --linger 100 --continue 1
 wait_for "the first round" get /-/ready
 counts returns 1
 wait_for "its profile" released returns
-sleep 1.5
+wait_out_continue
 counts returns 2
 wait_for "the other run" sh -c "curl -s '$URL/profiles/get?jobid=returns' |
     grep -q '\"name\":\"chaos_total\"[^}]*\"value\":3'"
@@ -83,7 +94,7 @@ want "profiles" "$(keys returns)" 2
 # While no proxy lived: one run ended, the next one began. Neither has a share yet.
 stop_proxy KILL
 counts unseen 1
-sleep 1.5
+wait_out_continue
 counts unseen 2
 start_proxy --linger 100 --continue 1
 wait_for "the newest run" released unseen
@@ -95,7 +106,8 @@ OPEN=$!
 wait_for "the job" value chaos_total open
 stop_proxy KILL
 wait $OPEN
-sleep 1.5
+ENDED=$(now_ms)
+wait_out_continue
 counts open 2
 start_proxy --linger 100 --continue 1
 wait_for "the newest run" released open

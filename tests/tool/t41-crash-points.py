@@ -85,6 +85,11 @@ def ordinary(folder, crash_at, needs_crash):
     return finish(run, needs_crash)
 
 
+def wait_out_continue(ended):
+    """What has ended then cannot go on under SHORT_CONTINUE; the tenth is for clock ticks."""
+    driver.until("time to pass", lambda: time.monotonic() > ended + 1.1)
+
+
 def run_again(folder, crash_at, needs_crash):
     """A job id that comes back after --continue: the older run makes place."""
     run = Run(folder, None, SHORT_CONTINUE)
@@ -92,9 +97,11 @@ def run_again(folder, crash_at, needs_crash):
     node.start()
     earlier = driver.Job(node, "again")
     earlier.start("count 100")
+    earlier.wait()
+    ended = time.monotonic()
     faults = run.conclude()
     node.kill()
-    time.sleep(1.2)
+    wait_out_continue(ended)
     run.crash_at = crash_at
     run.arm()
     driver.Job(node, "again").start("count 7")
@@ -129,11 +136,14 @@ def bridged(folder, crash_at, needs_crash):
     counted = 5000 // 3 * 6 + sum(1 + i % 3 for i in range(5000 % 3))
     faults = []
     for value in (100, 10):
-        driver.Job(run.node, "bridged").start(f"count {value}")
+        job = driver.Job(run.node, "bridged")
+        job.start(f"count {value}")
+        job.wait()
+        ended = time.monotonic()
         faults += run.conclude()
         counted += sum(1 + i % 3 for i in range(value))
         if value == 100:
-            time.sleep(1.3)
+            wait_out_continue(ended)
     stored = os.path.join(run.node.prefix, "profiles")
     if len([n for n in os.listdir(stored) if n.startswith("bridged")]) != 2:
         faults.append("there are no two profiles to bridge")

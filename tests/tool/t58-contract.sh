@@ -41,12 +41,13 @@ for run in 1 2; do
     for rank in 0 1 2 3; do
         PMI_RANK=$rank PMI_SIZE=4 "$BIN/proxy_run" -u "$SOCKET" -j ended -- "$TMP/rich" $rank
     done
+    ended=$(now_ms)
     runs() {
         [ "$(get /profiles | grep -o '"jobid":"ended' | wc -l)" = $run ]
     }
     wait_for "run $run" runs
     # A gap above --continue makes the next one another run.
-    [ $run = 2 ] || sleep 1.5
+    [ $run = 2 ] || wait_past $((ended + 1100))
 done
 for job in one 'two words' 'th"r\ee'; do
     "$BIN/proxy_run" -u "$SOCKET" -j "$job" -- "$TMP/rich" 2 stay &
