@@ -214,6 +214,16 @@ static struct MHD_Response *open_response(struct mpx_request *rq)
                                              NULL);
 }
 
+// A client may send nothing more and wait for the connection's end. When that word came
+// together with the request, the library does not see it until the connection times out.
+static bool has_said_all(struct MHD_Connection *connection)
+{
+    char byte;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info && recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void add_headers(struct mpx_request *rq, struct MHD_Response *response)
 {
     MHD_add_response_header(response, "Content-Type", rq->reply.type);
@@ -222,6 +232,8 @@ static void add_headers(struct mpx_request *rq, struct MHD_Response *response)
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (rq->reply.gzipped)
         MHD_add_response_header(response, "Content-Encoding", "gzip");
+    if (has_said_all(rq->connection))
+        MHD_add_response_header(response, "Connection", "close");
     if (rq->reply.code == 503)
         MHD_add_response_header(response, "Retry-After", "1");
     if (rq->reply.code == 401)

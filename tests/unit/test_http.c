@@ -462,6 +462,26 @@ static bool was_closed(int fd)
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+START_TEST(who_has_said_all_is_answered_and_closed)
+{
+    // The end may come before, with or after what the server reads first.
+    for (int i = 0; i < 300; i++) {
+        int fd = dial();
+        send(fd, get_long, sizeof get_long - 1, 0);
+        shutdown(fd, SHUT_WR);
+
+        size_t got = 0;
+        ssize_t step;
+        while ((step = recv(fd, reply, sizeof reply, 0)) > 0)
+            got += (size_t)step;
+
+        ck_assert_int_eq(step, 0);
+        ck_assert_uint_gt(got, 5000);
+        close(fd);
+    }
+}
+END_TEST
+
 START_TEST(a_crowd_of_one_address_keeps_no_other_out)
 {
     int early = dial_from(2), crowd[60];
@@ -592,6 +612,7 @@ int main(void)
     tcase_add_test(served, headers_that_are_too_long_are_431_and_the_longest_is_named);
     tcase_add_test(served, what_is_a_little_too_long_is_refused_by_us);
     tcase_add_test(served, a_body_whose_end_is_unclear_is_refused);
+    tcase_add_test(served, who_has_said_all_is_answered_and_closed);
     tcase_add_test(served, a_crowd_of_one_address_keeps_no_other_out);
     tcase_add_test(served, a_crowd_that_reads_no_reply_keeps_nobody_out);
     tcase_add_test(served, below_the_limit_no_connection_is_cut);
