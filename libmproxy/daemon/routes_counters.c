@@ -12,6 +12,7 @@
 #include "daemon/counters_json.h"
 #include "daemon/daemon_private.h"
 #include "daemon/routes.h"
+#include "store/kept.h"
 
 enum verb { PUSH, ACCUMULATE, SET };
 
@@ -112,21 +113,26 @@ static double shown_value(struct mproxy_daemon *d, const char *jobid, const char
 static mproxy_status apply(struct mproxy_daemon *d, const struct change *c,
                            const struct mpx_direct_key *key, mproxy_error *err)
 {
-    const mproxy_metric *metric;
-    mproxy_status status =
-        mproxy_store_metric(d->store, c->key, MPROXY_COUNTER, c->doc, &metric, err);
-    if (status != MPROXY_OK)
-        return status;
+    const mproxy_metric *metric = mpx_store_metric_find(d->store, c->key);
+    if (metric && metric->type != MPROXY_COUNTER)
+        return MPROXY_E_TYPE;
+    mproxy_status status = MPROXY_E_INVALID;
     switch (c->verb) {
     case PUSH:
-        return mpx_direct_declare(d->direct, key, c->key, c->doc, err);
+        status = mpx_direct_declare(d->direct, key, c->key, c->doc, err);
+        break;
     case ACCUMULATE:
-        return mpx_direct_add(d->direct, key, c->key, c->doc, c->value, err);
+        status = mpx_direct_add(d->direct, key, c->key, c->doc, c->value, err);
+        break;
     case SET:
-        return mpx_direct_set(d->direct, key, c->key, c->doc, c->value,
-                              shown_value(d, c->job, c->key), err);
+        status = mpx_direct_set(d->direct, key, c->key, c->doc, c->value,
+                                shown_value(d, c->job, c->key), err);
+        break;
     }
-    return MPROXY_E_INVALID;
+    // A name that there was no room for is not to take room among those of all.
+    if (status != MPROXY_OK)
+        return status;
+    return mproxy_store_metric(d->store, c->key, MPROXY_COUNTER, c->doc, &metric, err);
 }
 
 static void reply_change(struct mpx_request *rq, const struct change *c)
@@ -195,6 +201,22 @@ static bool parse_value(struct mpx_request *rq, enum verb verb, const char *text
     return false;
 }
 
+// What the proxy tells of processes, nodes and itself: nobody may add to that. Back-ends'
+// names are free: whoever counts MPI calls in another way may do so here.
+static bool is_own_name(const char *name)
+{
+    static const char *const whole[] = {"has_started", "has_finished", "walltime"};
+    static const char *const prefixes[] = {"proxy_", "mproxy_", "job_process_"};
+    size_t length = mproxy_metric_base_length(name);
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (strlen(whole[i]) == length && memcmp(name, whole[i], length) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
 static bool check_fields(struct mpx_request *rq, const struct fields *f)
 {
     mproxy_error err;
@@ -202,8 +224,12 @@ static bool check_fields(struct mpx_request *rq, const struct fields *f)
         mpx_reply_refuse(rq, 400, "parameter 'key': the name of a counter was expected");
     else if (mproxy_metric_check_name(f->key, strlen(f->key), &err) != MPROXY_OK)
         mpx_reply_refuse(rq, 400, "parameter 'key': %s", err.text);
-    else if (strcmp(f->key, "walltime") == 0)
-        mpx_reply_refuse(rq, 400, "parameter 'key': 'walltime' is counted by the proxy");
+    else if (is_own_name(f->key))
+        mpx_reply_refuse(
+            rq, 400,
+            "parameter 'key': '%.200s' is counted by the proxy: another name "
+            "was expected",
+            f->key);
     else if (f->doc && strlen(f->doc) > MPROXY_DOC_MAX)
         mpx_reply_refuse(rq, 400, "parameter 'doc': at most %d bytes were expected",
                          MPROXY_DOC_MAX);

@@ -91,6 +91,8 @@ want("what is packed", schema.check("metrics-text", gzip.decompress(reply.body))
 want("what it varies with", reply.headers["vary"], "Accept, Accept-Encoding")
 
 # Refusals: the sentence names the parameter.
+Client("gauges").gauge("a_gauge", 1)
+wait_until("a gauge", lambda: "a_gauge" in counters())
 for path, status, names in (
         ("/nothing", 404, "/nothing"), ("/job/other", 404, "/job/other"), ("//job", 404, ""),
         ("/job?job=none", 404, "'job'"), ("/job?job=", 404, "'job'"),
@@ -113,8 +115,14 @@ for path, status, names in (
         ("/push?key=a%7Bb", 400, "'key'"), ("/push?key=" + "k" * 2000, 400, "'key'"),
         ("/push?key=k&doc=" + "d" * 5000, 400, "'doc'"),
         ("/accumulate?key=k&value=1&job=none", 404, "'job'"),
-        ("/accumulate?key=proxy_cpu_total&value=1", 409, "'key'")):
+        *((f"/{verb}?key={name}&value=1", 400, f"'key': '{name.split('%')[0]}")
+          for verb in ("push", "set", "accumulate")
+          for name in ("has_started", "has_finished%7Ba%3D%22b%22%7D", "walltime",
+                       "proxy_cpu_total", "proxy_new_total", "mproxy_uptime_seconds",
+                       "job_process_threads")),
+        ("/accumulate?key=a_gauge&value=1", 409, "'key'")):
     refused(path, ask(path), status, names)
+want("a name that begins alike", ask("/accumulate?key=has_started_total&value=1").status, 200)
 
 # Bodies.
 for path in ("/push", "/accumulate", "/set"):
