@@ -137,6 +137,14 @@ static inline void person_count(struct person *p, int column, double value)
     p->process.version++;
 }
 
+// One that started now and has counted that many hits.
+static inline void person_start(struct fixture *f, struct person *p, uint64_t key,
+                                const char *jobid, double hits)
+{
+    person_init(f, p, key, jobid);
+    person_count(p, HITS, hits);
+}
+
 static inline void person_set(struct person *p, double value)
 {
     p->values[LEVEL] = value;
@@ -178,6 +186,15 @@ static inline mproxy_status idle_rounds(struct fixture *f, int count)
     return status;
 }
 
+// A round in which a share is released.
+static inline void release(struct fixture *f, uint64_t share)
+{
+    f->now += 1000;
+    round_begin(f);
+    ck_assert_int_eq(mproxy_ledger_release(f->ledger, share), MPROXY_OK);
+    ck_assert_int_eq(mproxy_ledger_round_end(f->ledger, NULL), MPROXY_OK);
+}
+
 static inline const mproxy_source *source_of(struct fixture *f, uint64_t number)
 {
     const mproxy_source *const *sources;
@@ -200,6 +217,11 @@ static inline double total_of(const mproxy_source *source, const char *name)
 {
     const mproxy_value *value = value_of(source, name);
     return value ? value->total : -1;
+}
+
+static inline const mproxy_ranks *ranks_of(const mproxy_source *source, const char *name)
+{
+    return &source->ranks[value_of(source, name) - source->values];
 }
 
 static inline int always_gone(void *arg, const char *segment)

@@ -40,8 +40,7 @@ START_TEST(opening_without_memory_fails_and_discards_nothing)
 {
     struct person a;
     uint8_t directory[16];
-    person_init(&f, &a, 1, "j");
-    person_count(&a, HITS, 3);
+    person_start(&f, &a, 1, "j", 3);
     person_end(&f, &a);
     ROUND(&f, &a);
     memcpy(directory, mproxy_ledger_directory(f.ledger), 16);

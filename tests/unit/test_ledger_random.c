@@ -243,7 +243,7 @@ static void store(const mproxy_source *s)
     now.values[BYTES] = total_of(s, "bytes_total");
     now.values[LEVEL] = total_of(s, "level");
     now.hits = value_of(s, "level")->hits;
-    now.rank_sum = s->ranks[value_of(s, "hits_total") - s->values].sum;
+    now.rank_sum = ranks_of(s, "hits_total")->sum;
     REQUIRE(now.rank_sum == now.values[HITS], "ranks of share %llu: %g of %g",
             (unsigned long long)s->number, now.rank_sum, now.values[HITS]);
     struct stored *before = &w->stored[s->number];
