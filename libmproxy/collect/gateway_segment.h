@@ -24,8 +24,7 @@ void mpx_scribe_free(struct mpx_scribe *s); // the segment becomes final; accept
 // made here, so that the job is seen, and made again later if there was no room.
 mproxy_status mpx_scribe_begin(struct mpx_scribe *s, const mproxy_job *job, uint32_t uid,
                                mproxy_error *err);
-// Of segments begun from now on. One with a group holds all of the group's values: where
-// another follows it, it takes them along, and the one before is left without.
+// Of segments begun from now on. One with a group holds all of the group's values.
 struct mpx_scribe_origin {
     uint32_t rank;
     uint32_t group;         // 0: none

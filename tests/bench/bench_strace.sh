@@ -14,7 +14,8 @@ command -v strace >/dev/null || { echo "no strace to compare with" >&2; exit 0; 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/mproxy-bench-XXXXXX")
 proxy=
 cleanup() {
-    [ -z "$proxy" ] || kill -KILL "$proxy" 2>/dev/null || :
+    # Killed at once it would leave its programs in the kernel.
+    [ -z "$proxy" ] || { kill "$proxy" && wait "$proxy"; } 2>/dev/null || :
     rm -rf "$tmp" "/dev/shm/$(printf %s "$tmp" | sed 's,/,%2F,g')"*
 }
 trap cleanup EXIT
