@@ -14,28 +14,28 @@
 
 // A signal handler that comes between these two sees `busy`, and what comes after the fence
 // sees what a handler before it has changed.
-static inline bool enter(struct mpx_thread *t)
+static inline bool enter(struct mproxy_lane *lane)
 {
-    if (!likely(!t->busy))
+    if (!likely(!lane->busy))
         return false;
-    t->busy = 1;
+    lane->busy = 1;
     atomic_signal_fence(memory_order_seq_cst);
     if (likely(atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed)))
         return true;
-    t->busy = 0;
+    lane->busy = 0;
     return false;
 }
 
-static inline void leave(struct mpx_thread *t)
+static inline void leave(struct mproxy_lane *lane)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    t->busy = 0;
+    lane->busy = 0;
 }
 
-static inline void raise_own(_Atomic uint64_t *slot, uint64_t value)
+static inline void raise_own(uint64_t *slot, uint64_t value)
 {
-    uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
-    atomic_store_explicit(slot, old + value, memory_order_relaxed);
+    uint64_t old = __atomic_load_n(slot, __ATOMIC_RELAXED);
+    __atomic_store_n(slot, old + value, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t add_doubles(uint64_t bits, double value)
@@ -47,10 +47,10 @@ static inline uint64_t add_doubles(uint64_t bits, double value)
     return bits;
 }
 
-static inline void raise_own_double(_Atomic uint64_t *slot, double value)
+static inline void raise_own_double(uint64_t *slot, double value)
 {
-    uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
-    atomic_store_explicit(slot, add_doubles(old, value), memory_order_relaxed);
+    uint64_t old = __atomic_load_n(slot, __ATOMIC_RELAXED);
+    __atomic_store_n(slot, add_doubles(old, value), __ATOMIC_RELAXED);
 }
 
 static void raise_shared(uint32_t slot, uint64_t value)
@@ -70,31 +70,33 @@ static void raise_shared_double(uint32_t slot, double value)
 enum place { NOWHERE, SHARED_ROW, OWN_ROW };
 
 // Where a thread may count whose row does not cover the slots before `end`.
-static enum place find_place(struct mpx_thread *t, uint32_t slot, uint32_t end)
+static enum place find_place(uint32_t slot, uint32_t end)
 {
+    struct mpx_thread *t = &mpx_thread;
     if (slot == MPX_NO_SLOT)
         return NOWHERE;
     if (!atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed) &&
         !mpx_client_recover())
         return NOWHERE;
-    if (t->busy || t->inside)
+    if (mproxy_lane.busy || t->inside)
         return SHARED_ROW; // the call of a signal handler, or of a wrapper of ours
-    if (end > t->extent && !mpx_rows_prepare(t))
+    if (end > mproxy_lane.extent && !mpx_rows_prepare(t))
         return SHARED_ROW;
     return OWN_ROW;
 }
 
-static COLD void count_slowly(struct mpx_thread *t, uint32_t slot, uint64_t value)
+static COLD void count_slowly(uint32_t slot, uint64_t value)
 {
+    struct mproxy_lane *lane = &mproxy_lane;
     enum place place;
-    while ((place = find_place(t, slot, slot + 1)) == OWN_ROW) {
+    while ((place = find_place(slot, slot + 1)) == OWN_ROW) {
         // A handler may have come in between: look again.
-        if (!enter(t))
+        if (!enter(lane))
             continue;
-        bool covered = slot < t->extent;
+        bool covered = slot < lane->extent;
         if (covered)
-            raise_own(&t->slots[slot], value);
-        leave(t);
+            raise_own(&lane->slots[slot], value);
+        leave(lane);
         if (covered)
             return;
     }
@@ -102,16 +104,17 @@ static COLD void count_slowly(struct mpx_thread *t, uint32_t slot, uint64_t valu
         raise_shared(slot, value);
 }
 
-static COLD void count_double_slowly(struct mpx_thread *t, uint32_t slot, double value)
+static COLD void count_double_slowly(uint32_t slot, double value)
 {
+    struct mproxy_lane *lane = &mproxy_lane;
     enum place place;
-    while ((place = find_place(t, slot, slot + 1)) == OWN_ROW) {
-        if (!enter(t))
+    while ((place = find_place(slot, slot + 1)) == OWN_ROW) {
+        if (!enter(lane))
             continue;
-        bool covered = slot < t->extent;
+        bool covered = slot < lane->extent;
         if (covered)
-            raise_own_double(&t->slots[slot], value);
-        leave(t);
+            raise_own_double(&lane->slots[slot], value);
+        leave(lane);
         if (covered)
             return;
     }
@@ -121,58 +124,58 @@ static COLD void count_double_slowly(struct mpx_thread *t, uint32_t slot, double
 
 void mproxy_counter_add(mproxy_counter *counter, uint64_t value)
 {
-    struct mpx_thread *t = &mpx_thread;
+    struct mproxy_lane *lane = &mproxy_lane;
     uint32_t slot = counter->handle.slot;
-    if (likely(enter(t))) {
-        if (likely(slot < t->extent)) {
-            raise_own(&t->slots[slot], value);
-            leave(t);
+    if (likely(enter(lane))) {
+        if (likely(slot < lane->extent)) {
+            raise_own(&lane->slots[slot], value);
+            leave(lane);
             return;
         }
-        leave(t);
+        leave(lane);
     }
-    count_slowly(t, slot, value);
+    count_slowly(slot, value);
 }
 
 void mproxy_fcounter_add(mproxy_fcounter *counter, double value)
 {
-    struct mpx_thread *t = &mpx_thread;
+    struct mproxy_lane *lane = &mproxy_lane;
     uint32_t slot = counter->handle.slot;
     if (!likely(value >= 0 && value <= __DBL_MAX__))
         return;
-    if (likely(enter(t))) {
-        if (likely(slot < t->extent)) {
-            raise_own_double(&t->slots[slot], value);
-            leave(t);
+    if (likely(enter(lane))) {
+        if (likely(slot < lane->extent)) {
+            raise_own_double(&lane->slots[slot], value);
+            leave(lane);
             return;
         }
-        leave(t);
+        leave(lane);
     }
-    count_double_slowly(t, slot, value);
+    count_double_slowly(slot, value);
 }
 
 // Raises counters from the first on while they are covered; returns how many.
-static size_t raise_covered(struct mpx_thread *t, mproxy_counter *const *counters,
+static size_t raise_covered(struct mproxy_lane *lane, mproxy_counter *const *counters,
                             const uint64_t *values, size_t count)
 {
     size_t i = 0;
-    for (; i < count && likely(counters[i]->handle.slot < t->extent); i++)
-        raise_own(&t->slots[counters[i]->handle.slot], values[i]);
+    for (; i < count && likely(counters[i]->handle.slot < lane->extent); i++)
+        raise_own(&lane->slots[counters[i]->handle.slot], values[i]);
     return i;
 }
 
 void mproxy_counter_add_many(mproxy_counter *const *counters, const uint64_t *values,
                              size_t count)
 {
-    struct mpx_thread *t = &mpx_thread;
+    struct mproxy_lane *lane = &mproxy_lane;
     for (size_t done = 0; done < count; done++) {
-        if (likely(enter(t))) {
-            done += raise_covered(t, counters + done, values + done, count - done);
-            leave(t);
+        if (likely(enter(lane))) {
+            done += raise_covered(lane, counters + done, values + done, count - done);
+            leave(lane);
         }
         if (!likely(done < count))
             return;
-        count_slowly(t, counters[done]->handle.slot, values[done]);
+        count_slowly(counters[done]->handle.slot, values[done]);
     }
 }
 
@@ -216,31 +219,30 @@ static uint32_t find_power(const struct mpx_handle *h, double value)
     return bucket < h->bound_count ? bucket : h->bound_count;
 }
 
-static COLD void observe_slowly(struct mpx_thread *t, const struct mpx_handle *h,
-                                uint32_t bucket, double value)
+static COLD void observe_slowly(const struct mpx_handle *h, uint32_t bucket, double value)
 {
     if (h->slot == MPX_NO_SLOT)
         return;
-    count_slowly(t, h->slot + bucket, 1);
-    count_double_slowly(t, h->slot + h->bound_count + 1, value);
+    count_slowly(h->slot + bucket, 1);
+    count_double_slowly(h->slot + h->bound_count + 1, value);
 }
 
 void mproxy_histogram_observe(mproxy_histogram *histogram, double value)
 {
-    struct mpx_thread *t = &mpx_thread;
+    struct mproxy_lane *lane = &mproxy_lane;
     const struct mpx_handle *h = &histogram->handle;
     if (!isfinite(value))
         return;
     uint32_t bucket = h->powers ? find_power(h, value) : find_bucket(h, value);
     uint32_t last = h->slot == MPX_NO_SLOT ? MPX_NO_SLOT : h->slot + h->bound_count + 1;
-    if (likely(enter(t))) {
-        if (likely(last < t->extent)) {
-            raise_own(&t->slots[h->slot + bucket], 1);
-            raise_own_double(&t->slots[last], value);
-            leave(t);
+    if (likely(enter(lane))) {
+        if (likely(last < lane->extent)) {
+            raise_own(&lane->slots[h->slot + bucket], 1);
+            raise_own_double(&lane->slots[last], value);
+            leave(lane);
             return;
         }
-        leave(t);
+        leave(lane);
     }
-    observe_slowly(t, h, bucket, value);
+    observe_slowly(h, bucket, value);
 }

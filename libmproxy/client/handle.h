@@ -10,7 +10,7 @@
 #include "segment/layout.h"
 
 struct mpx_handle {
-    uint32_t slot; // MPX_NO_SLOT: counts nothing
+    uint32_t slot; // first: mproxy_counter_slot() reads it; MPX_NO_SLOT: counts nothing
     uint32_t bound_count;
     const double *bounds;
     bool powers; // bounds are 1, 2, 4, ... 2^62

@@ -13,6 +13,7 @@
 #include "client/state.h"
 #include "segment/rendezvous.h"
 
+__thread struct mproxy_lane mproxy_lane;
 _Thread_local struct mpx_thread mpx_thread;
 struct mpx_guard mpx_guard;
 struct mpx_client mpx_client;
@@ -50,7 +51,7 @@ static void become_own_client(void)
     struct mpx_client *c = &mpx_client;
     if (atomic_load(&c->state) == MPX_CLIENT_OPEN) {
         unsigned reasons;
-        mpx_rows_reset(&mpx_thread, mpx_thread.busy);
+        mpx_rows_reset(&mpx_thread, mproxy_lane.busy);
         if (!mpx_writer_detach(c->writer)) {
             atomic_store(&c->dead, true);
             return;

@@ -23,7 +23,7 @@ static void give_back(void *unused)
     (void)unused;
     struct mpx_thread *t = &mpx_thread;
     bool had_row = t->state == MPX_THREAD_ROW;
-    t->extent = 0;
+    mproxy_lane.extent = 0;
     t->state = MPX_THREAD_SHARED;
     if (!had_row || mpx_client_is_confined() ||
         !atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed))
@@ -46,8 +46,8 @@ void mpx_rows_reset(struct mpx_thread *t, bool update_is_pending)
     for (uint32_t row = mpx_writer_row_count(mpx_client.writer); row-- > 1;)
         if (row != pending)
             free_rows[free_count++] = (uint16_t)row;
-    // `slots` stays: the pending update still stores there, where nobody reads.
-    t->extent = 0;
+    // The lane's `slots` stay: the pending update still stores there, where nobody reads.
+    mproxy_lane.extent = 0;
     t->full = 0;
     if (t->state == MPX_THREAD_ROW)
         t->state = MPX_THREAD_NEW;
@@ -83,11 +83,12 @@ static bool take_row_locked(struct mpx_thread *t, uint32_t slots)
         return false;
     }
     struct mpx_row memory = mpx_writer_row(mpx_client.writer, row);
-    t->slots = memory.slots;
+    mproxy_lane.slots = (uint64_t *)memory.slots;
+    mproxy_lane.intact = (const uint32_t *)&mpx_guard.intact;
     t->row = row;
     t->state = MPX_THREAD_ROW;
     t->full = memory.extent < slots;
-    t->extent = memory.extent;
+    mproxy_lane.extent = memory.extent;
     return true;
 }
 
@@ -95,7 +96,7 @@ static bool extend_row_locked(struct mpx_thread *t, uint32_t slots)
 {
     struct mpx_writer *w = mpx_client.writer;
     t->full = mpx_writer_extend_row(w, t->row, slots, NULL) != MPROXY_OK;
-    t->extent = mpx_writer_row(w, t->row).extent;
+    mproxy_lane.extent = mpx_writer_row(w, t->row).extent;
     return !t->full;
 }
 

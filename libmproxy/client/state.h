@@ -3,7 +3,7 @@
 // Rules that hold it together:
 // - `mpx_guard.intact` is tested before anything is written. The kernel wipes it in a child
 //   of fork or of a raw clone, never in one of vfork, which shares our memory.
-// - `busy` is set around an update. A signal handler that finds it set counts in row 0 by
+// - `mproxy_lane.busy` is set around an update. A signal handler that finds it set counts in row 0 by
 //   atomic additions and leaves the thread's row alone.
 // - Everything else changes under one lock, with signals blocked, so that a handler never
 //   waits for the thread that it interrupted.
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include <mproxy/client.h>
+#include <mproxy/inline.h>
 #include <mproxy/job.h>
 
 #include "segment/writer.h"
@@ -28,18 +29,17 @@ enum mpx_thread_state {
     MPX_THREAD_SHARED = 2, // counts in row 0 for good
 };
 
+// What a thread has beside its mproxy_lane, which is all that an update touches.
 struct mpx_thread {
-    _Atomic uint64_t *slots; // of the thread's row; stays valid memory for ever
-    uint32_t extent;         // slots of it that may be written; 0 without a row
     uint32_t row;
-    uint32_t depth; // how often this thread holds the lock
-    uint8_t busy;
+    uint32_t depth;  // how often this thread holds the lock
     uint8_t state;   // enum mpx_thread_state
     uint8_t full;    // the row cannot be extended
     uint8_t opening; // inside mpx_client_open()
     uint8_t inside;  // changing what the lock guards
 };
-_Static_assert(sizeof(struct mpx_thread) <= 64, "fits the static TLS of preloading");
+_Static_assert(sizeof(struct mpx_thread) + sizeof(struct mproxy_lane) <= 64,
+               "fits the static TLS of preloading");
 
 extern MPX_HIDDEN _Thread_local struct mpx_thread mpx_thread
     __attribute__((tls_model("initial-exec")));

@@ -28,7 +28,8 @@ same() {
 }
 
 cd "$source_dir"
-client_headers='include/mproxy/base.h include/mproxy/job.h include/mproxy/client.h'
+client_headers='include/mproxy/base.h include/mproxy/job.h include/mproxy/client.h
+include/mproxy/inline.h'
 promised "$scratch/promised" $client_headers
 # The client checks names where they enter, so these of metric.h are in its library.
 name_functions='mproxy_metric_base_length mproxy_metric_check_name'
@@ -42,7 +43,7 @@ promised "$scratch/promised" libmproxy/segment/*.h libmproxy/metric/*.h
 exported libmproxy_client.so MPROXY_PRIVATE >"$scratch/exported"
 same libmproxy_client.so MPROXY_PRIVATE
 
-core_headers=$(ls include/mproxy/*.h | grep -vE '/(base|job|client|mproxy)\.h$')
+core_headers=$(ls include/mproxy/*.h | grep -vE '/(base|job|client|inline|mproxy)\.h$')
 promised "$scratch/promised" $core_headers
 drop "$scratch/promised"
 exported libmproxy.so >"$scratch/exported"

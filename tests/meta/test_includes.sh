@@ -14,7 +14,7 @@ grep -nE '^ *# *include' -r libmproxy include --include='*.[ch]' --include='*.cc
         if (header ~ /^mproxy\//) {
             sub(/^mproxy\//, "", header)
             sub(/\.h$/, "", header)
-            return header == "job" ? "base" : header
+            return header == "job" ? "base" : header == "inline" ? "client" : header
         }
         split(header, part, "/")
         return part[1]
