@@ -22,7 +22,6 @@
 
 struct mpx_mpi_library mpx_lib;
 struct mpx_fn mpx_fns[FN_COUNT];
-uint32_t mpx_sample_mask = MPX_SAMPLING - 1;
 int mpx_histograms;
 static double seconds_per_tick;
 
@@ -65,19 +64,33 @@ static void get_histograms(const char *fn, mproxy_histogram **size,
     *latency = mproxy_histogram_get(name, "Time a call took", seconds, 40, NULL);
 }
 
+// The number of slots that a thread must have to count them quickly, as many as `slots` at
+// least; 0: never, one of them counts nothing.
+static uint32_t take_handles(struct mpx_fn *f, mproxy_counter *own[], int first, int last,
+                             uint32_t slots)
+{
+    for (int i = first; i <= last; i++) {
+        f->counter[i] = own[i];
+        f->slot[i] = mproxy_counter_slot(own[i]);
+        uint32_t end = f->slot[i] + 1; // 0 for one that counts nothing
+        slots = !slots || !end ? 0 : end > slots ? end : slots;
+    }
+    return slots;
+}
+
 static void get_calls(uint32_t fn, mproxy_counter *own[MPX_FN_COUNTERS])
 {
     struct mpx_fn *f = &mpx_fns[fn];
     char name[96];
     mproxy_error err = {0};
     lower_name(fn, name, sizeof name);
-    own[MPX_HITS] = get(MPX_HITS, name, 1, &err);
     own[MPX_TIME] = get(MPX_TIME, name, seconds_per_tick, &err);
+    own[MPX_HITS] = get(MPX_HITS, name, 1, &err);
     if (mpx_handles_claim(&f->calls, &err)) {
-        f->counter[MPX_HITS] = own[MPX_HITS];
-        f->counter[MPX_TIME] = own[MPX_TIME];
+        uint32_t slots = take_handles(f, own, MPX_TIME, MPX_HITS, 1);
         if (mpx_histograms)
             get_histograms(name, &f->size, &f->latency);
+        __atomic_store_n(&f->call_slots, slots, __ATOMIC_RELEASE);
         mpx_handles_publish(&f->calls);
     }
 }
@@ -90,19 +103,30 @@ static void get_moves(uint32_t fn, mproxy_counter *own[MPX_FN_COUNTERS])
     lower_name(fn, name, sizeof name);
     own[MPX_IN] = get(MPX_IN, name, 1, &err);
     own[MPX_OUT] = get(MPX_OUT, name, 1, &err);
-    if (mpx_handles_claim(&f->moves, &err)) {
-        f->counter[MPX_IN] = own[MPX_IN];
-        f->counter[MPX_OUT] = own[MPX_OUT];
+    // What is set here stands for the calls' handles too: count_quickly().
+    if (mpx_handles_are_set(&f->calls) && mpx_handles_claim(&f->moves, &err)) {
+        uint32_t slots = take_handles(f, own, MPX_IN, MPX_OUT, f->call_slots);
+        __atomic_store_n(&f->move_slots, slots, __ATOMIC_RELEASE);
         mpx_handles_publish(&f->moves);
     }
 }
 
-void mpx_fn_count_first(uint32_t fn, uint64_t took, uint64_t in, uint64_t out)
+void mpx_fn_count_slowly(uint32_t fn, uint64_t took, uint64_t in, uint64_t out)
 {
     mproxy_counter *own[MPX_FN_COUNTERS];
-    get_calls(fn, own);
-    mproxy_counter_add_many(own, (uint64_t[]){1, took}, 2);
+    const struct mpx_fn *f = &mpx_fns[fn];
+    if (!mpx_handles_are_set(&f->calls))
+        get_calls(fn, own);
+    else
+        memcpy(own, f->counter, 2 * sizeof own[0]);
+    mproxy_counter_add_many(own, (uint64_t[]){took, 1}, 2);
     credit(fn, in, out);
+}
+
+void mpx_fn_count_brief(uint32_t fn, uint64_t begin, uint64_t in, uint64_t out)
+{
+    uint64_t now = mpx_ticks();
+    count_timed(fn, sample_brief(now - begin, now), in, out);
 }
 
 void mpx_fn_credit_first(uint32_t fn, uint64_t in, uint64_t out)
@@ -158,10 +182,10 @@ static void start(void *(*find)(const char *))
 {
     seconds_per_tick = mpx_seconds_per_tick();
     const char *timing = getenv("MPROXY_MPI_TIMING");
-    if (timing && strcmp(timing, "all") == 0)
-        mpx_sample_mask = 0;
     const char *histograms = getenv("MPROXY_MPI_HISTOGRAMS");
     mpx_histograms = histograms && strcmp(histograms, "1") == 0;
+    mpx_time_all = mpx_histograms || (timing && strcmp(timing, "all") == 0);
+    mpx_microsecond = (uint64_t)(1e-6 / seconds_per_tick);
 #define FROM_LIBRARY(field, symbol) *(void **)&mpx_lib.field = find("PMPI_" symbol)
     FROM_LIBRARY(type_size, "Type_size_x");
     FROM_LIBRARY(comm_size, "Comm_size");

@@ -25,9 +25,17 @@ struct mpx_mpi_backend {
 #define MPX_MPI_BACKEND_SYMBOL "mpx_mpi_backend"
 
 // Per thread, in the front-end's static TLS: a back-end loaded late could not have its own.
+// See sampling.h for all but the first bit.
 struct mpx_mpi_thread {
-    uint32_t depth;  // MPI calls this thread is in; only the outermost is counted
-    uint32_t sample; // calls of local functions, to time one in 64
+    // Bit 0: inside an MPI call; only the outermost is counted. The rest: brief calls to go
+    // that are not timed. One word, for a store more is felt by a message of 8 bytes.
+    uint64_t state;
+    uint32_t brief_gap;             // calls that the next timed one stands for; 0: itself
+    uint32_t local_left, local_gap; // the same of local calls
+    uint32_t random;
+    uint32_t timed;  // brief calls of this window, while all are timed
+    uint32_t dense;  // dense windows in a row
+    uint64_t window; // time stamp of the window's begin
 };
 extern __thread struct mpx_mpi_thread mpx_mpi_thread
     __attribute__((tls_model("initial-exec"), visibility("default")));

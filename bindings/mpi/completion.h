@@ -132,7 +132,7 @@ static int complete_one(uint32_t fn, int (*next)(MPI_Request *, MPI_Status *),
 {
     if (nested())
         return next(request, status);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     struct mpx_request *r = mpx_request_take(key_of(*request));
     MPI_Status own;
     MPI_Status *st = r && status == MPI_STATUS_IGNORE ? &own : status;
@@ -140,7 +140,7 @@ static int complete_one(uint32_t fn, int (*next)(MPI_Request *, MPI_Status *),
     if (r && result == MPI_SUCCESS)
         completed(r, st);
     settle(r, *request);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 
@@ -149,7 +149,7 @@ static int complete_one_flag(uint32_t fn, int (*next)(MPI_Request *, int *, MPI_
 {
     if (nested())
         return next(request, flag, status);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     struct mpx_request *r = mpx_request_take(key_of(*request));
     MPI_Status own;
     MPI_Status *st = r && status == MPI_STATUS_IGNORE ? &own : status;
@@ -157,7 +157,7 @@ static int complete_one_flag(uint32_t fn, int (*next)(MPI_Request *, int *, MPI_
     if (r && result == MPI_SUCCESS && *flag)
         completed(r, st);
     settle(r, *request);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 
@@ -168,7 +168,7 @@ static int complete_any(uint32_t fn, int (*next)(int, MPI_Request *, int *, MPI_
     struct scratch s;
     if (nested() || !scratch_take(&s, n, few, NULL))
         return next(n, requests, index, status);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     int found = follow(&s, n, requests);
     MPI_Status own;
     MPI_Status *st = found && status == MPI_STATUS_IGNORE ? &own : status;
@@ -176,7 +176,7 @@ static int complete_any(uint32_t fn, int (*next)(int, MPI_Request *, int *, MPI_
     if (result == MPI_SUCCESS && found && *index != MPI_UNDEFINED)
         completed(s.followed[*index], st);
     settle_all(&s, found, n, requests);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 
@@ -189,7 +189,7 @@ static int complete_any_flag(uint32_t fn,
     struct scratch s;
     if (nested() || !scratch_take(&s, n, few, NULL))
         return next(n, requests, index, flag, status);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     int found = follow(&s, n, requests);
     MPI_Status own;
     MPI_Status *st = found && status == MPI_STATUS_IGNORE ? &own : status;
@@ -197,7 +197,7 @@ static int complete_any_flag(uint32_t fn,
     if (result == MPI_SUCCESS && found && *flag && *index != MPI_UNDEFINED)
         completed(s.followed[*index], st);
     settle_all(&s, found, n, requests);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 
@@ -209,14 +209,14 @@ static int complete_all(uint32_t fn, int (*next)(int, MPI_Request *, MPI_Status 
     struct scratch s;
     if (nested() || !scratch_take(&s, n, few, few_statuses))
         return next(n, requests, statuses);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     int found = follow(&s, n, requests);
     MPI_Status *st = found && statuses == MPI_STATUSES_IGNORE ? s.statuses : statuses;
     int result = next(n, requests, st);
     for (int i = 0; found && result == MPI_SUCCESS && i < n; i++)
         completed(s.followed[i], &st[i]);
     settle_all(&s, found, n, requests);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 
@@ -229,14 +229,14 @@ static int complete_all_flag(uint32_t fn,
     struct scratch s;
     if (nested() || !scratch_take(&s, n, few, few_statuses))
         return next(n, requests, flag, statuses);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     int found = follow(&s, n, requests);
     MPI_Status *st = found && statuses == MPI_STATUSES_IGNORE ? s.statuses : statuses;
     int result = next(n, requests, flag, st);
     for (int i = 0; found && result == MPI_SUCCESS && *flag && i < n; i++)
         completed(s.followed[i], &st[i]);
     settle_all(&s, found, n, requests);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 
@@ -250,7 +250,7 @@ static int complete_some(uint32_t fn,
     struct scratch s;
     if (nested() || !scratch_take(&s, n, few, few_statuses))
         return next(n, requests, count, indices, statuses);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     int found = follow(&s, n, requests);
     MPI_Status *st = found && statuses == MPI_STATUSES_IGNORE ? s.statuses : statuses;
     int result = next(n, requests, count, indices, st);
@@ -258,7 +258,7 @@ static int complete_some(uint32_t fn,
         for (int i = 0; i < *count; i++)
             completed(s.followed[indices[i]], &st[i]);
     settle_all(&s, found, n, requests);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 
@@ -266,11 +266,11 @@ static int complete_start(uint32_t fn, int (*next)(MPI_Request *), MPI_Request *
 {
     if (nested())
         return next(request);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     // Before the call: a persistent receive may be completed by another thread at once.
     started(*request);
     int result = next(request);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 
@@ -279,11 +279,11 @@ static int complete_startall(uint32_t fn, int (*next)(int, MPI_Request *), int n
 {
     if (nested())
         return next(n, requests);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     for (int i = 0; i < n; i++)
         started(requests[i]);
     int result = next(n, requests);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 
@@ -291,11 +291,11 @@ static int complete_free(uint32_t fn, int (*next)(MPI_Request *), MPI_Request *r
 {
     if (nested())
         return next(request);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     struct mpx_request *r = mpx_request_take(key_of(*request));
     int result = next(request);
     settle(r, *request);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 
@@ -303,10 +303,10 @@ static int complete_cancel(uint32_t fn, int (*next)(MPI_Request *), MPI_Request 
 {
     if (nested())
         return next(request);
-    uint64_t begin = enter();
+    uint64_t begin = enter_brief();
     mpx_lib.cancels = 1;
     int result = next(request);
-    leave(fn, begin, 0, 0);
+    leave_brief(fn, begin, 0, 0);
     return result;
 }
 

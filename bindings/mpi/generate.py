@@ -34,7 +34,7 @@ class Function:
         base = name[:-2] if name.endswith("_c") else name
         self.out, self.into, self.how = semantics.moves().get(base, ("0", "0", "now"))
         self.complete = semantics.COMPLETE.get(base)
-        self.local = base in semantics.local()
+        self.way = semantics.timing(base)
 
     def names(self):
         return [name for _, name in self.params]
@@ -109,19 +109,19 @@ def body(f, entry):
     uses_status = "STATUS" in (f.out, f.into)
     if uses_status:
         lines += emit_status(f)
-    lines += [f"    uint64_t mpx_begin = enter{'_local' if f.local else ''}();",
+    lines += [f"    uint64_t mpx_begin = enter{f.way}();",
               f"    {f.ret} mpx_result = {next_fn}({args});"]
     ok = "mpx_result == MPI_SUCCESS" if f.ret == "int" else "1"
     out = "received(status)" if f.out == "STATUS" else f.out
     into = {"STATUS": "received(status)", "TRACK": "0"}.get(f.into, f.into)
-    if f.local:
+    if f.way == "_local":
         lines += [f"    leave_local({fn}, mpx_begin);"]
     elif f.how.startswith("persistent"):
-        lines += [f"    leave({fn}, mpx_begin, 0, 0);", f"    if ({ok})",
+        lines += [f"    leave{f.way}({fn}, mpx_begin, 0, 0);", f"    if ({ok})",
                   f"        remember_persistent({fn}, *request, {out}, {into}, "
                   f"{'1' if f.how == 'persistent-in' else '0'}, {'1' if f.into == 'TRACK' else '0'});"]
     elif out == "0" and into == "0":
-        lines += [f"    leave({fn}, mpx_begin, 0, 0);"]
+        lines += [f"    leave{f.way}({fn}, mpx_begin, 0, 0);"]
         if f.into == "TRACK":
             lines += [f"    if ({ok})", f"        remember({fn}, *request);"]
     else:
@@ -129,7 +129,7 @@ def body(f, entry):
         lines += [f"        mpx_out = (uint64_t)({out});"] if out != "0" else []
         lines += [f"        mpx_in = (uint64_t)({into});"] if into != "0" else []
         lines += [f"        remember({fn}, *request);"] if f.into == "TRACK" else []
-        lines += ["    }", f"    leave({fn}, mpx_begin, mpx_out, mpx_in);"]
+        lines += ["    }", f"    leave{f.way}({fn}, mpx_begin, mpx_out, mpx_in);"]
     return lines + ["    return mpx_result;", "}", ""]
 
 

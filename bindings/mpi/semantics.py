@@ -65,7 +65,7 @@ File_write_all_begin File_write_at_all_begin File_write_ordered_begin | bytes(co
 File_iwrite File_iwrite_all File_iwrite_at File_iwrite_at_all File_iwrite_shared | bytes(count, datatype) | 0 | now
 """
 
-# Functions that only look up local state: always counted, timed by sampling.
+# Functions that only look up local state: always counted, timed by sampling (sampling.h).
 LOCAL = """
 Comm_rank Comm_size Comm_test_inter Comm_remote_size Comm_compare Comm_get_attr Comm_set_attr Attr_get
 Comm_get_name Comm_get_parent Comm_get_errhandler Comm_set_errhandler Comm_group
@@ -84,7 +84,17 @@ Comm_c2f Comm_f2c Type_c2f Type_f2c Group_c2f Group_f2c Request_c2f Request_f2c 
 Win_c2f Win_f2c File_c2f File_f2c Info_c2f Info_f2c Errhandler_c2f Errhandler_f2c Message_c2f Message_f2c
 """
 
-# Functions written by hand in completion.c's manner: they complete or start requests.
+# Functions that are brief when there is nothing to wait for: timed by sampling where a
+# thread does nothing else. Those of COMPLETE are of them.
+BRIEF = """
+Send Bsend Rsend Ssend Isend Ibsend Irsend Issend Recv Irecv Mrecv Imrecv
+Sendrecv Sendrecv_replace Isendrecv Isendrecv_replace
+Probe Iprobe Mprobe Improbe Request_get_status Pready Pready_range Pready_list Parrived
+Put Get Accumulate Get_accumulate Fetch_and_op Compare_and_swap
+Rput Rget Raccumulate Rget_accumulate Win_sync Pack Unpack
+"""
+
+# Functions written by hand in completion.h's manner: they complete or start requests.
 COMPLETE = {
     "Wait": "one", "Test": "one_flag", "Waitany": "any", "Testany": "any_flag",
     "Waitall": "all", "Testall": "all_flag", "Waitsome": "some", "Testsome": "some",
@@ -109,5 +119,8 @@ def moves():
     return table
 
 
-def local():
-    return set(LOCAL.split())
+def timing(name):
+    """How the wrapper of a function takes its time: the ending of its enter and leave."""
+    if name in LOCAL.split():
+        return "_local"
+    return "_brief" if name in BRIEF.split() or name in COMPLETE else ""

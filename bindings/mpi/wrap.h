@@ -5,58 +5,71 @@
 #ifndef MPX_BINDINGS_MPI_WRAP_H
 #define MPX_BINDINGS_MPI_WRAP_H
 
-#include <mproxy/client.h>
+#include <mproxy/inline.h>
 
 #include "backend.h"
 #include "common/handles.h"
-#include "common/ticks.h"
+#include "sampling.h"
 
-// In the order in which add_many() takes them.
-enum mpx_fn_counter { MPX_HITS, MPX_TIME, MPX_IN, MPX_OUT, MPX_FN_COUNTERS };
+// In the order in which add_many() takes them: calls that are not timed start at HITS.
+enum mpx_fn_counter { MPX_TIME, MPX_HITS, MPX_IN, MPX_OUT, MPX_FN_COUNTERS };
 
 struct mpx_fn {
-    int calls, moves; // state of HITS and TIME, of IN and OUT: common/handles.h
+    int calls, moves; // state of HITS and TIME, of all four: common/handles.h
+    uint32_t slot[MPX_FN_COUNTERS];
+    // One more than the highest slot of HITS and TIME, and of all four; 0: not set yet.
+    uint32_t call_slots, move_slots;
     mproxy_counter *counter[MPX_FN_COUNTERS];
     mproxy_histogram *size, *latency; // NULL: histograms are off
 };
 extern struct mpx_fn mpx_fns[];
 
-// Which local calls are timed: all, or one in MPX_SAMPLING for each thread.
-enum { MPX_SAMPLING = 64 };
-extern uint32_t mpx_sample_mask; // 0: all are timed
 extern int mpx_histograms;
 
-// Cold: where handles are not set yet. Bytes without a call are credited to an earlier one.
-void mpx_fn_count_first(uint32_t fn, uint64_t took, uint64_t in, uint64_t out)
+// Cold: where handles are not set yet, or this thread has to count elsewhere. Bytes without
+// a call are credited to an earlier one.
+void mpx_fn_count_slowly(uint32_t fn, uint64_t took, uint64_t in, uint64_t out)
     __attribute__((cold));
+// A brief call that was timed from `begin` on.
+void mpx_fn_count_brief(uint32_t fn, uint64_t begin, uint64_t in, uint64_t out);
 void mpx_fn_credit_first(uint32_t fn, uint64_t in, uint64_t out) __attribute__((cold));
 void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t bytes) __attribute__((cold));
 
-static inline int nested(void)
+// The way it goes nearly always: 0 when it can't be done like this. Calls that are not timed
+// take no time.
+static inline __attribute__((always_inline)) int count_quickly(uint32_t fn, uint64_t took,
+                                                               uint64_t in, uint64_t out)
 {
-    return mpx_mpi_thread.depth != 0;
+    const struct mpx_fn *f = &mpx_fns[fn];
+    uint32_t slots =
+        __atomic_load_n(in | out ? &f->move_slots : &f->call_slots, __ATOMIC_ACQUIRE);
+    struct mproxy_lane *lane = mproxy_lane_enter(slots - 1);
+    if (__builtin_expect(!lane, 0))
+        return 0;
+    mproxy_lane_add(lane, f->slot[MPX_HITS], 1);
+    if (took)
+        mproxy_lane_add(lane, f->slot[MPX_TIME], took);
+    if (in)
+        mproxy_lane_add(lane, f->slot[MPX_IN], in);
+    if (out)
+        mproxy_lane_add(lane, f->slot[MPX_OUT], out);
+    mproxy_lane_leave(lane);
+    return 1;
 }
 
-static inline uint64_t enter(void)
+static inline void count_timed(uint32_t fn, uint64_t took, uint64_t in, uint64_t out)
 {
-    mpx_mpi_thread.depth = 1;
-    return mpx_ticks();
-}
-
-static inline void count(uint32_t fn, uint64_t took, uint64_t in, uint64_t out)
-{
-    struct mpx_fn *f = &mpx_fns[fn];
-    if (!mpx_handles_are_set(&f->calls))
-        mpx_fn_count_first(fn, took, in, out);
-    else if (!(in | out))
-        mproxy_counter_add_many(f->counter, (uint64_t[]){1, took}, 2);
-    else if (mpx_handles_are_set(&f->moves))
-        mproxy_counter_add_many(f->counter, (uint64_t[]){1, took, in, out},
-                                out ? MPX_FN_COUNTERS : MPX_OUT);
-    else
-        mpx_fn_count_first(fn, took, in, out);
+    if (__builtin_expect(!count_quickly(fn, took, in, out), 0))
+        mpx_fn_count_slowly(fn, took, in, out);
     if (__builtin_expect(mpx_histograms, 0))
         mpx_fn_observe(fn, took, in + out);
+}
+
+static inline __attribute__((always_inline)) void count_untimed(uint32_t fn, uint64_t in,
+                                                                uint64_t out)
+{
+    if (__builtin_expect(!count_quickly(fn, 0, in, out), 0))
+        mpx_fn_count_slowly(fn, 0, in, out);
 }
 
 static inline void credit(uint32_t fn, uint64_t in, uint64_t out)
@@ -69,31 +82,49 @@ static inline void credit(uint32_t fn, uint64_t in, uint64_t out)
         mpx_fn_credit_first(fn, in, out);
 }
 
-static inline void leave(uint32_t fn, uint64_t begin, uint64_t out, uint64_t in)
+// The three ways to take a call's time: see sampling.h.
+static inline uint64_t enter(void)
 {
-    count(fn, mpx_ticks() - begin, in, out);
-    mpx_mpi_thread.depth = 0;
+    begin_call();
+    return mpx_ticks();
 }
 
-// A local call costs less than reading the clock twice: time one in MPX_SAMPLING and count
-// its time for all of them. The last, since a first call is cold. Zero: not this one.
+static inline void leave(uint32_t fn, uint64_t begin, uint64_t out, uint64_t in)
+{
+    uint64_t took = mpx_ticks() - begin;
+    sample_other(took);
+    count_timed(fn, took, in, out);
+    end_call();
+}
+
+static inline uint64_t enter_brief(void)
+{
+    return begin_brief();
+}
+
+// Written out in each wrapper up to the plain case: a ping-pong of 8 bytes feels a call.
+static inline __attribute__((always_inline)) void leave_brief(uint32_t fn, uint64_t begin,
+                                                              uint64_t out, uint64_t in)
+{
+    if (begin)
+        mpx_fn_count_brief(fn, begin, in, out);
+    else
+        count_untimed(fn, in, out);
+    end_call();
+}
+
 static inline uint64_t enter_local(void)
 {
-    mpx_mpi_thread.depth = 1;
-    if (__builtin_expect((++mpx_mpi_thread.sample & mpx_sample_mask) != 0, 1))
-        return 0;
-    return mpx_ticks() | 1;
+    return begin_local();
 }
 
 static inline void leave_local(uint32_t fn, uint64_t begin)
 {
     if (begin)
-        count(fn, (mpx_ticks() - begin) * (mpx_sample_mask + 1), 0, 0);
-    else if (mpx_handles_are_set(&mpx_fns[fn].calls))
-        mproxy_counter_add(mpx_fns[fn].counter[MPX_HITS], 1);
+        count_timed(fn, sample_local(mpx_ticks() - begin), 0, 0);
     else
-        mpx_fn_count_first(fn, 0, 0, 0);
-    mpx_mpi_thread.depth = 0;
+        count_untimed(fn, 0, 0);
+    end_call();
 }
 
 #endif

@@ -30,11 +30,16 @@ static void expect(const char *fn, long hits, long out, long in)
 }
 
 // Writes $EXPECT_DIR/RANK.json.
-static void expect_write(int rank)
+static void expect_path(int rank, char *path, size_t size)
 {
     const char *dir = getenv("EXPECT_DIR");
+    snprintf(path, size, "%s/%d.json", dir ? dir : ".", rank);
+}
+
+static void expect_write(int rank)
+{
     char path[512];
-    snprintf(path, sizeof path, "%s/%d.json", dir ? dir : ".", rank);
+    expect_path(rank, path, sizeof path);
     FILE *f = fopen(path, "w");
     if (!f) {
         perror(path);
@@ -47,6 +52,17 @@ static void expect_write(int rank)
     }
     fprintf(f, "}\n");
     fclose(f);
+}
+
+// Wait until all ranks have written, so that none is still in a call; without calling MPI.
+static void expect_all(int ranks)
+{
+    char path[512];
+    for (int rank = 0; rank < ranks; rank++) {
+        expect_path(rank, path, sizeof path);
+        for (int i = 0; i < 3000 && access(path, F_OK) != 0; i++)
+            usleep(10000);
+    }
 }
 
 #endif

@@ -375,6 +375,8 @@ int main(int argc, char **argv)
     else
         ring();
     expect_write(rank);
+    if (strcmp(mode, "killed") == 0 || strcmp(mode, "abort") == 0)
+        expect_all(size);
     if (strcmp(mode, "killed") == 0 && rank == size - 1)
         kill(getpid(), SIGKILL);
     if (strcmp(mode, "abort") == 0)

@@ -1,14 +1,16 @@
 // What counting an MPI call costs, and what it takes from a ping-pong of 8 bytes. Run under
 // proxy_run by bench_mpi.sh:
 //
-//   loop LIBMPI PASSTHROUGH
+//   loop LIBMPI PASSTHROUGH PLAIN
 //
-// Three ways to the same function are measured in turns, batch by batch, in one process, so
+// Four ways to the same function are measured in turns, batch by batch, in one process, so
 // that a busy machine disturbs all alike: as the program calls it (counted), in the MPI
-// library itself (bare; its address goes past the exporter), and through a library that
-// does nothing but call PMPI. One rank prints "COUNTED BARE PASSTHROUGH PAIR" in nanoseconds
-// per MPI_Comm_rank, PAIR being two readings of the time stamp; two ranks print the same
-// three ways in nanoseconds per round trip, the best and the median batch of each.
+// library itself (bare; its address goes past the exporter), through a library that does
+// nothing but call PMPI, and through one that also adds to two thread-local variables, which
+// is the least that counting can cost. One rank prints "COUNTED BARE PASSTHROUGH PLAIN PAIR"
+// in nanoseconds per MPI_Comm_rank, PAIR being two readings of the time stamp; two ranks
+// print the nanoseconds of a bare round trip, and by how many percent of it the other ways
+// are slower: each batch is compared with the bare one beside it, the median is told.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <mpi.h>
@@ -17,8 +19,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { COUNTED, BARE, PASSTHROUGH, WAYS };
-enum { BATCHES = 2001, CALLS = 2000, ROUNDS = 100, TRIPS = 3001 };
+enum { COUNTED, BARE, PASSTHROUGH, PLAIN, WAYS };
+enum { BATCHES = 2001, CALLS = 2000, ROUNDS = 3000, WARM = 1000, TRIPS = 101 };
 
 struct way {
     int (*rank)(MPI_Comm, int *);
@@ -81,6 +83,12 @@ static double pair_batch(void)
     return took;
 }
 
+static double median(double *values, int n)
+{
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    return values[n / 2];
+}
+
 // One after the other within microseconds, so that they meet the same machine.
 static void local_call(void)
 {
@@ -90,18 +98,18 @@ static void local_call(void)
             took[w][b] = rank_batch(&ways[w]);
         took[WAYS][b] = pair_batch();
     }
-    for (int w = 0; w <= WAYS; w++) {
-        qsort(took[w], BATCHES, sizeof took[w][0], by_value);
-        printf("%.2f ", took[w][BATCHES / 2]);
-    }
+    for (int w = 0; w <= WAYS; w++)
+        printf("%.2f ", median(took[w], BATCHES));
     printf("\n");
 }
 
 static double trip_batch(const struct way *w, int rank)
 {
     char data[8] = {0};
-    double begin = now();
-    for (int i = 0; i < ROUNDS; i++) {
+    double begin = 0;
+    for (int i = -WARM; i < ROUNDS; i++) {
+        if (i == 0)
+            begin = now();
         if (rank == 0) {
             w->send(data, 8, MPI_CHAR, 1, 0, MPI_COMM_WORLD);
             w->recv(data, 8, MPI_CHAR, 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
@@ -119,12 +127,14 @@ static void ping_pong(int rank)
     for (int b = 0; b < TRIPS; b++)
         for (int w = 0; w < WAYS; w++)
             took[w][b] = trip_batch(&ways[w], rank);
-    for (int w = 0; rank == 0 && w < WAYS; w++) {
-        qsort(took[w], TRIPS, sizeof took[w][0], by_value);
-        printf("%.1f %.1f ", took[w][TRIPS / 100], took[w][TRIPS / 2]);
-    }
-    if (rank == 0)
-        printf("\n");
+    if (rank != 0)
+        return;
+    for (int w = 0; w < WAYS; w++)
+        for (int b = 0; w != BARE && b < TRIPS; b++)
+            took[w][b] = 100 * (took[w][b] / took[BARE][b] - 1);
+    printf("%.1f %.2f %.2f %.2f\n", median(took[BARE], TRIPS),
+           median(took[COUNTED], TRIPS), median(took[PASSTHROUGH], TRIPS),
+           median(took[PLAIN], TRIPS));
 }
 
 int main(int argc, char **argv)
@@ -133,10 +143,11 @@ int main(int argc, char **argv)
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
-    if (argc < 3)
+    if (argc < 4)
         MPI_Abort(MPI_COMM_WORLD, 2);
     find_way(&ways[BARE], argv[1]);
     find_way(&ways[PASSTHROUGH], argv[2]);
+    find_way(&ways[PLAIN], argv[3]);
     if (size == 1)
         local_call();
     else
