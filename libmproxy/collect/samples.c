@@ -23,7 +23,8 @@ struct entry {
     uint64_t pid_ns, pid, start_ticks;
     uint64_t set;
     uint64_t value[MPX_SEG_FINAL_MAX];
-    uint64_t spare[3];
+    uint64_t owner; // user id + 1; 0: written by a proxy that did not keep it
+    uint64_t spare[2];
 };
 _Static_assert(sizeof(struct entry) == 256, "entries fill pages");
 
@@ -168,13 +169,18 @@ void mpx_samples_close(struct mpx_samples *s)
     free(s);
 }
 
+static uint64_t owner_of(const struct mpx_sample_key *key)
+{
+    return key->uid + UINT64_C(1);
+}
+
 uint32_t mpx_samples_claim(struct mpx_samples *s, const struct mpx_sample_key *key)
 {
     for (uint32_t i = 0; i < s->left_count; i++) {
         uint32_t number = s->left[i];
         const struct entry *e = &s->entries[number];
         if (e->pid != key->pid || e->start_ticks != key->start_ticks ||
-            e->pid_ns != key->pid_ns)
+            e->pid_ns != key->pid_ns || (e->owner != 0 && e->owner != owner_of(key)))
             continue;
         s->left[i] = s->left[--s->left_count];
         return number;
@@ -199,6 +205,7 @@ uint32_t mpx_samples_add(struct mpx_samples *s, const struct mpx_sample_key *key
     store(&e->pid_ns, key->pid_ns);
     store(&e->pid, key->pid);
     store(&e->start_ticks, key->start_ticks);
+    store(&e->owner, owner_of(key));
     store(&e->used, MAGIC);
     return number;
 }

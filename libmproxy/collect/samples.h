@@ -1,7 +1,8 @@
 // What the proxy read of /proc/PID, kept in a mapped file so that it outlives the proxy: a
 // process that is killed while no proxy lives still shows what was known of it.
 //
-// One entry per process, found by (PID namespace, pid, start). When there is no room on the
+// One entry per process, found by (user, PID namespace, pid, start): a segment may claim any
+// pid, but no other user. When there is no room on the
 // file system there is no entry, and the process's samples live in the proxy's memory only.
 #ifndef MPX_COLLECT_SAMPLES_H
 #define MPX_COLLECT_SAMPLES_H
@@ -12,6 +13,7 @@ struct mpx_samples;
 
 struct mpx_sample_key {
     uint64_t pid_ns, pid, start_ticks;
+    uint32_t uid;
 };
 
 enum { MPX_SAMPLE_NONE = 0 }; // an entry's number is never 0

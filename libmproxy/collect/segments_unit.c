@@ -87,7 +87,7 @@ static struct mpx_unit *add_unit(struct mpx_segments *s, const struct mpx_unit *
     u->next = *bucket;
     *bucket = u;
     u->listed = true;
-    struct mpx_sample_key key = {u->pid_ns, u->pid, u->start_ticks};
+    struct mpx_sample_key key = {u->pid_ns, u->pid, u->start_ticks, u->uid};
     if (s->samples)
         u->sample = mpx_samples_claim(s->samples, &key);
     if (u->sample != MPX_SAMPLE_NONE)
@@ -443,7 +443,7 @@ void mpx_unit_sample(struct mpx_segments *s, struct mpx_unit *u)
         !mpx_process_values_merge(&u->used, &now))
         return;
     u->changed = true;
-    struct mpx_sample_key key = {u->pid_ns, u->pid, u->start_ticks};
+    struct mpx_sample_key key = {u->pid_ns, u->pid, u->start_ticks, u->uid};
     if (u->sample == MPX_SAMPLE_NONE && s->samples)
         u->sample = mpx_samples_add(s->samples, &key);
     if (u->sample != MPX_SAMPLE_NONE)

@@ -15,7 +15,7 @@
 
 static char folder[64];
 static int state;
-static const struct mpx_sample_key a = {7, 100, 1000}, b = {7, 100, 1001};
+static const struct mpx_sample_key a = {7, 100, 1000, 0}, b = {7, 100, 1001, 0};
 
 static void setup(void)
 {
@@ -68,6 +68,25 @@ START_TEST(samples_outlive_the_proxy)
 }
 END_TEST
 
+START_TEST(samples_are_not_given_to_another_user)
+{
+    const struct mpx_sample_key theirs = {a.pid_ns, a.pid, a.start_ticks, 54321};
+    struct mpx_samples *s = open_samples();
+    struct mpx_process_values v = values(42), back;
+    mpx_samples_put(s, mpx_samples_add(s, &a), &v);
+    mpx_samples_close(s);
+
+    s = open_samples();
+
+    ck_assert_uint_eq(mpx_samples_claim(s, &theirs), MPX_SAMPLE_NONE);
+    uint32_t entry = mpx_samples_claim(s, &a);
+    ck_assert_uint_ne(entry, MPX_SAMPLE_NONE);
+    mpx_samples_get(s, entry, &back);
+    ck_assert_uint_eq(back.value[0], 42);
+    mpx_samples_close(s);
+}
+END_TEST
+
 START_TEST(samples_that_nobody_claims_are_swept)
 {
     struct mpx_samples *s = open_samples();
@@ -106,7 +125,7 @@ START_TEST(samples_grow_past_their_first_room)
 {
     struct mpx_samples *s = open_samples();
     for (uint64_t i = 1; i <= 2000; i++) {
-        struct mpx_sample_key key = {1, i, i};
+        struct mpx_sample_key key = {1, i, i, 0};
         struct mpx_process_values v = values(i);
         uint32_t entry = mpx_samples_add(s, &key);
         ck_assert_uint_ne(entry, MPX_SAMPLE_NONE);
@@ -117,7 +136,7 @@ START_TEST(samples_grow_past_their_first_room)
     s = open_samples();
 
     for (uint64_t i = 1; i <= 2000; i++) {
-        struct mpx_sample_key key = {1, i, i};
+        struct mpx_sample_key key = {1, i, i, 0};
         struct mpx_process_values back;
         mpx_samples_get(s, mpx_samples_claim(s, &key), &back);
         ck_assert_uint_eq(back.value[0], i);
@@ -296,6 +315,7 @@ int main(void)
     TCase *tc = tcase_create("samples");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, samples_outlive_the_proxy);
+    tcase_add_test(tc, samples_are_not_given_to_another_user);
     tcase_add_test(tc, samples_that_nobody_claims_are_swept);
     tcase_add_test(tc, samples_dropped_are_gone_and_their_room_is_used_again);
     tcase_add_test(tc, samples_grow_past_their_first_room);

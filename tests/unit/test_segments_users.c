@@ -118,6 +118,55 @@ START_TEST(links_and_what_is_no_segment_count_too)
 }
 END_TEST
 
+// The header of the program's own segment, to be told by somebody else.
+static void drop_twin(const struct program *p)
+{
+    char name[128], command[160];
+    snprintf(command, sizeof command, "ls %s/*.seg", folder);
+    FILE *list = popen(command, "r");
+    ck_assert_int_eq(fscanf(list, "%127s", name), 1);
+    pclose(list);
+    int from = open(name, O_RDONLY | O_CLOEXEC);
+    struct mpx_seg_header theirs;
+    ck_assert_int_eq(pread(from, &theirs, sizeof theirs, 0), sizeof theirs);
+    close(from);
+    ck_assert_uint_eq(theirs.pid, (uint32_t)p->pid);
+    struct image m = image_new(theirs.pid, "twin");
+    image_header(&m)->uid = OTHER;
+    image_header(&m)->start_ticks = theirs.start_ticks;
+    image_header(&m)->pid_ns = theirs.pid_ns;
+    // One file would be seen first by chance.
+    for (int i = 0; i < 8; i++) {
+        snprintf(name, sizeof name, "twin-%d.seg", i);
+        int fd = image_write(&m, dir, name, m.size);
+        ck_assert_int_eq(fchown(fd, OTHER, OTHER), 0);
+        ck_assert_int_eq(image_lock(fd, F_WRLCK), 0);
+    }
+    image_free(&m);
+}
+
+START_TEST(what_proc_said_of_a_process_is_no_other_users)
+{
+    struct program p = start();
+    tell(&p, "ob");
+    play_round();
+    play_round(); // sampled
+    const char *seconds = "job_process_cpu_seconds_total{mode=\"user\"}";
+    double used = shown("job-1", seconds);
+    ck_assert_double_gt(used, 0);
+    drop_twin(&p);
+    close_proxy(); // killed, and the program after it
+    end(&p, SIGKILL);
+
+    open_proxy();
+    for (int i = 0; i < 3; i++)
+        play_round();
+
+    ck_assert_double_ge(shown("job-1", seconds), used);
+    ck_assert_double_eq(shown("twin", seconds), 0);
+}
+END_TEST
+
 int main(void)
 {
     if (geteuid() != 0)
@@ -128,6 +177,7 @@ int main(void)
     tcase_add_test(tc, a_user_with_too_many_names_is_cut_and_others_are_not);
     tcase_add_test(tc, a_user_with_too_many_files_waits_and_others_do_not);
     tcase_add_test(tc, links_and_what_is_no_segment_count_too);
+    tcase_add_test(tc, what_proc_said_of_a_process_is_no_other_users);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
