@@ -259,41 +259,39 @@ static void choose_watcher(const char *content)
     options.exporters = exporters;
 }
 
-START_TEST(a_tool_is_started_for_the_command_with_what_to_preload)
+// The exit status of the command, launched as a tool's command in a child.
+static int launched(char *const command[])
 {
-    choose_watcher("#!/bin/sh\n"
-                   "[ \"$1 $2 $3\" = '-- /bin/false x' ] && [ -z \"$LD_PRELOAD\" ] &&\n"
-                   "case $MPROXY_PRELOAD in *exporter-process.so) exit 42 ;; esac\n");
     pid_t pid = fork();
     if (pid == 0) {
-        char *command[] = {(char *)"/bin/false", (char *)"x", NULL};
         int status = 99;
         if (mproxy_launch_prepare(&options, command, NULL) == MPROXY_OK)
             mproxy_launch_exec(command, &status, NULL);
         _exit(status);
     }
     int status = 0;
-    waitpid(pid, &status, 0);
-    ck_assert_int_eq(WEXITSTATUS(status), 42);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+START_TEST(a_tool_is_started_for_the_command_with_what_to_preload)
+{
+    choose_watcher("#!/bin/sh\n"
+                   "[ \"$1 $2 $3\" = '-- /bin/false x' ] && [ -z \"$LD_PRELOAD\" ] &&\n"
+                   "case $MPROXY_PRELOAD in *exporter-process.so) exit 42 ;; esac\n");
+    char *command[] = {(char *)"/bin/false", (char *)"x", NULL};
+
+    ck_assert_int_eq(launched(command), 42);
 }
 END_TEST
 
 START_TEST(a_tool_that_can_not_be_started_is_left_out)
 {
     choose_watcher("#!/no/such/interpreter\n");
-    pid_t pid = fork();
-    if (pid == 0) {
-        char *command[] = {(char *)"/bin/sh", (char *)"-c",
-                           (char *)"test -n \"$LD_PRELOAD\" -a -z \"$MPROXY_PRELOAD\"",
-                           NULL};
-        int status = 99;
-        if (mproxy_launch_prepare(&options, command, NULL) == MPROXY_OK)
-            mproxy_launch_exec(command, &status, NULL);
-        _exit(status);
-    }
-    int status = 0;
-    waitpid(pid, &status, 0);
-    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    char *command[] = {(char *)"/bin/sh", (char *)"-c",
+                       (char *)"test -n \"$LD_PRELOAD\" -a -z \"$MPROXY_PRELOAD\"", NULL};
+
+    ck_assert_int_eq(launched(command), 0);
 }
 END_TEST
 

@@ -76,6 +76,13 @@ bool tool_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,
     return false;
 }
 
+bool tool_text(const char *argument, const char **out, char why[TOOL_WHY])
+{
+    snprintf(why, TOOL_WHY, "empty");
+    *out = argument;
+    return *argument != '\0';
+}
+
 // An error at all events: else getopt would go on with the letters behind this one, and
 // take their arguments from behind the end.
 static error_t stop(struct parse *p, int status)

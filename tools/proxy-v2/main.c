@@ -58,13 +58,6 @@ static bool take_level(const char *argument, char why[TOOL_WHY])
     return false;
 }
 
-static bool take_text(const char *argument, const char **out, char why[TOOL_WHY])
-{
-    snprintf(why, TOOL_WHY, "empty");
-    *out = argument;
-    return *argument != '\0';
-}
-
 static bool take(void *user, int option, const char *argument, char why[TOOL_WHY])
 {
     struct settings *s = user;
@@ -90,13 +83,13 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
         o->continue_s = (unsigned)number;
         break;
     case OPT_LISTEN:
-        return take_text(argument, &o->listen_address, why);
+        return tool_text(argument, &o->listen_address, why);
     case OPT_ADVERTISE:
-        return take_text(argument, &o->advertise, why);
+        return tool_text(argument, &o->advertise, why);
     case OPT_SOCKET:
-        return take_text(argument, &o->socket_path, why);
+        return tool_text(argument, &o->socket_path, why);
     case OPT_PREFIX:
-        return take_text(argument, &o->prefix, why);
+        return tool_text(argument, &o->prefix, why);
     case OPT_INHIBIT:
         o->no_profiles = 1;
         break;
@@ -110,7 +103,7 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
     case OPT_ROOT_DIR:
     case OPT_TOKEN: {
         const char *unused;
-        return take_text(argument, &unused, why);
+        return tool_text(argument, &unused, why);
     }
     case OPT_TRACE:
     case OPT_BRANCHES:

@@ -65,9 +65,7 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
         s->launch.jobid = argument;
         return true;
     case OPT_SOCKET:
-        s->launch.socket = argument;
-        snprintf(why, TOOL_WHY, "empty path");
-        return *argument != '\0';
+        return tool_text(argument, &s->launch.socket, why);
     case OPT_NO_FILTER:
         s->no_filter = true;
         return true;

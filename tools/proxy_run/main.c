@@ -88,9 +88,7 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
         s->launch.jobid = argument;
         return true;
     case OPT_SOCKET:
-        s->launch.socket = argument;
-        snprintf(why, TOOL_WHY, "empty path");
-        return *argument != '\0';
+        return tool_text(argument, &s->launch.socket, why);
     case OPT_PERIOD:
         return tool_number(argument, 1, 3600000, &s->launch.period_ms, why);
     case OPT_VERBOSE:
