@@ -1,6 +1,6 @@
 // Sees a program enter a sandbox of seccomp, in which a system call that it does not expect
 // may kill it: the client then makes none. Filters come by prctl(), or as libseccomp does it
-// by syscall(), which is looked at on x86-64 only.
+// by syscall(), which is looked at on x86-64 and arm64 only.
 #include <mproxy/client.h>
 
 #include <dlfcn.h>
@@ -51,7 +51,7 @@ MPROXY_API int prctl(int option, ...)
     return (int)(enters ? enter(call_prctl, a) : call_prctl(a));
 }
 
-#ifdef __x86_64__
+#if defined(__x86_64__) || defined(__aarch64__)
 
 mpx_syscall *mpx_next_syscall;
 

@@ -38,5 +38,42 @@ syscall:
     .cfi_endproc
     .size syscall, . - syscall
 
+#elif defined(__aarch64__)
+
+    .text
+    .globl syscall
+    .type syscall, %function
+    .balign 16
+syscall:
+    .cfi_startproc
+    cmp x0, #277 // SYS_seccomp
+    b.eq mpx_seen_seccomp
+    adrp x16, mpx_next_syscall
+    ldr x16, [x16, :lo12:mpx_next_syscall]
+    cbz x16, 1f
+    br x16
+1:
+    stp x29, x30, [sp, #-80]!
+    .cfi_adjust_cfa_offset 80
+    .cfi_rel_offset x29, 0
+    .cfi_rel_offset x30, 8
+    stp x0, x1, [sp, #16]
+    stp x2, x3, [sp, #32]
+    stp x4, x5, [sp, #48]
+    str x6, [sp, #64]
+    bl mpx_find_syscall
+    mov x16, x0
+    ldp x0, x1, [sp, #16]
+    ldp x2, x3, [sp, #32]
+    ldp x4, x5, [sp, #48]
+    ldr x6, [sp, #64]
+    ldp x29, x30, [sp], #80
+    .cfi_adjust_cfa_offset -80
+    .cfi_restore x29
+    .cfi_restore x30
+    br x16
+    .cfi_endproc
+    .size syscall, . - syscall
+
 #endif
     .section .note.GNU-stack, "", @progbits
