@@ -77,7 +77,8 @@ static void live_with_file_limit(void)
 
 START_TEST(small_file_size_limits_do_no_harm)
 {
-    const rlim_t limits[] = {0, 1024, 4096, 8192, 12288, 50000};
+    const rlim_t page = (rlim_t)sysconf(_SC_PAGESIZE);
+    const rlim_t limits[] = {0, page / 4, page, 2 * page, 3 * page, 12 * page + 848};
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         file_limit = limits[i];
         program_run(live_with_file_limit);
