@@ -18,7 +18,7 @@ done
 
 # The histogram of sizes: cumulative, by powers of two, for each direction.
 SOCKET=$TMP/proxy.socket
-start_proxy --linger 5000
+start_proxy --linger 60000
 "$BIN/proxy_run" -u "$SOCKET" -j sizes -e process,posix -- "$TMP/program" sizes "$TMP" >/dev/null
 bucket() { value "posix_access_size_bytes_bucket{op=\"$1\",le=\"$2\"}" sizes; }
 has_sizes() { [ "$(value 'posix_access_size_bytes_count{op="write"}' sizes)" = 8 ]; }
