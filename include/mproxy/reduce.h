@@ -227,6 +227,12 @@ MPROXY_API mproxy_status mproxy_reduction_put(mproxy_reduction *reduction,
 MPROXY_API void mproxy_reduction_keep(mproxy_reduction *reduction,
                                       const uint8_t directory[16],
                                       const uint64_t *numbers, size_t count);
+/**
+ * Say that a profile holds all of a sealed share. When another share of its job has been
+ * absorbed it leaves the list with the job; one that no profile holds is shown on.
+ */
+MPROXY_API void mproxy_reduction_stored(mproxy_reduction *reduction,
+                                        const uint8_t directory[16], uint64_t number);
 /** Add up what changed and publish main, each `Node: HOST`, then the running jobs. */
 MPROXY_API mproxy_status mproxy_reduction_publish(mproxy_reduction *reduction,
                                                   mproxy_error *err);

@@ -106,17 +106,21 @@ void mpx_daemon_archive(struct mproxy_daemon *d, int64_t boot_ms)
 
 void mpx_daemon_release(struct mproxy_daemon *d)
 {
-    for (size_t i = 0; i < d->releasable_count; i++)
+    const uint8_t *directory = mproxy_ledger_directory(d->ledger);
+    for (size_t i = 0; i < d->releasable_count; i++) {
+        mproxy_reduction_stored(d->reduction, directory, d->releasable[i]);
         mproxy_ledger_release(d->ledger, d->releasable[i]);
+    }
     d->releasable_count = 0;
     if (!d->keeper)
         return;
     const struct mpx_release *releases;
     size_t count = mpx_keeper_releases(d->keeper, &releases);
-    const uint8_t *directory = mproxy_ledger_directory(d->ledger);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        mproxy_reduction_stored(d->reduction, releases[i].directory, releases[i].number);
         if (memcmp(releases[i].directory, directory, sizeof releases[i].directory) == 0)
             mproxy_ledger_release(d->ledger, releases[i].number);
+    }
 }
 
 size_t mpx_daemon_profiles(struct mproxy_daemon *d)

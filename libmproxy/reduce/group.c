@@ -404,8 +404,13 @@ static void inherit(struct mpx_sum *sum, struct mpx_sum *past)
     past->planned = false;
 }
 
-// A job one of whose shares is absorbed leaves the list: the sealed rest of that run is in
-// a profile. What is not sealed goes on as a run of its own.
+static bool is_in_profile(const struct mpx_held *h)
+{
+    return h->source.sealed && h->stored;
+}
+
+// A job one of whose shares is absorbed leaves the list: the rest of that run is in a profile.
+// What is not, because it is not sealed or not stored yet, goes on as a run of its own.
 static void retire(struct mpx_sums *sums)
 {
     for (size_t i = 0; i < sums->count; i++) {
@@ -414,7 +419,7 @@ static void retire(struct mpx_sums *sums)
         for (uint32_t p = 0; sum->kind == MPX_SUM_JOB && p < sum->part_count; p++)
             left |= sum->parts[p].held->dropped;
         for (uint32_t p = 0; left && p < sum->part_count; p++)
-            sum->parts[p].held->retired |= sum->parts[p].held->source.sealed;
+            sum->parts[p].held->retired |= is_in_profile(sum->parts[p].held);
     }
 }
 

@@ -150,6 +150,7 @@ bool mpx_held_take(struct mpx_held *h, const mproxy_source *s, bool *regroup)
     point(h, s->job != NULL);
     h->heard = old.heard;
     h->retired = old.retired;
+    h->stored = old.stored;
     h->dropped = old.dropped;
     h->reshaped = reshaped || old.reshaped;
     mpx_held_free(fresh);

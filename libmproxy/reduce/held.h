@@ -18,6 +18,7 @@ struct mpx_held {
     bool changed;   // since the last publication
     bool reshaped;  // its metrics are others
     bool dropped;   // forgotten, and freed once no view adds it up
+    bool stored;    // a profile holds all of it
     bool retired;   // counts, but its job has left the list
 };
 

@@ -170,6 +170,14 @@ mproxy_status mproxy_reduction_put(mproxy_reduction *r, const mproxy_source *sou
     return put_later(r, h, source, err);
 }
 
+void mproxy_reduction_stored(mproxy_reduction *r, const uint8_t directory[16],
+                             uint64_t number)
+{
+    struct mpx_held *h = find(r, directory, number);
+    if (h)
+        h->stored = true;
+}
+
 static int compare_numbers(const void *a, const void *b)
 {
     const uint64_t *x = a, *y = b;

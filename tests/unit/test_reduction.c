@@ -234,6 +234,8 @@ START_TEST(a_job_with_an_absorbed_share_leaves_the_list_and_stays_in_main)
     publish();
     double before = shown("j", "hits_total");
 
+    mproxy_reduction_stored(reduction, s1.source.directory, 1);
+    mproxy_reduction_stored(reduction, s2.source.directory, 1);
     base.source.absorbed = absorbed;
     base.source.absorbed_count = 1;
     put_next(&base, 10);
@@ -243,6 +245,39 @@ START_TEST(a_job_with_an_absorbed_share_leaves_the_list_and_stays_in_main)
     ck_assert(!is_listed("j"));
     ck_assert_double_eq(shown("main", "hits_total"), 30);
     ck_assert_double_eq(shown("Node: h2", "hits_total"), 20);
+    ck_assert_uint_eq(steps_back(), 0);
+}
+END_TEST
+
+// It was sealed when the profile of the one before was written already.
+START_TEST(a_sealed_share_stays_listed_until_a_profile_has_it)
+{
+    struct maker base, s1, s2;
+    mproxy_span absorbed[] = {{1, 3}};
+    make(&base, 1, 1, MPROXY_SHARE_BASE, 0);
+    make_share(&s1, 1, 1, 1, "j", 10);
+    make_share(&s2, 1, 1, 2, "j", 3);
+    s1.source.sealed = s2.source.sealed = 1;
+    put(&base);
+    put(&s1);
+    put(&s2);
+    publish();
+
+    mproxy_reduction_stored(reduction, s1.source.directory, 1);
+    absorbed[0].end = 2;
+    base.source.absorbed = absorbed;
+    base.source.absorbed_count = 1;
+    put_next(&base, 10);
+    publish();
+    ck_assert_double_eq(shown("j", "hits_total"), 3);
+    ck_assert_double_eq(shown("main", "hits_total"), 13);
+
+    mproxy_reduction_stored(reduction, s2.source.directory, 2);
+    absorbed[0].end = 3;
+    put_next(&base, 13);
+    publish();
+    ck_assert(!is_listed("j"));
+    ck_assert_double_eq(shown("main", "hits_total"), 13);
     ck_assert_uint_eq(steps_back(), 0);
 }
 END_TEST
@@ -566,6 +601,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_state_replaces_the_one_before_and_an_older_one_is_ignored);
     tcase_add_test(c, an_absorbed_share_counts_once_whichever_arrives_first);
     tcase_add_test(c, a_job_with_an_absorbed_share_leaves_the_list_and_stays_in_main);
+    tcase_add_test(c, a_sealed_share_stays_listed_until_a_profile_has_it);
     tcase_add_test(c, a_job_that_goes_on_after_its_profile_shows_its_newer_shares);
     tcase_add_test(c, an_id_that_came_back_shows_its_newest_run);
     tcase_add_test(c, another_command_without_overlap_is_another_run);
