@@ -194,6 +194,7 @@ static void start(void *(*find)(const char *))
     FROM_LIBRARY(comm_test_inter, "Comm_test_inter");
     FROM_LIBRARY(topo_test, "Topo_test");
     FROM_LIBRARY(cartdim_get, "Cartdim_get");
+    FROM_LIBRARY(cart_shift, "Cart_shift");
     FROM_LIBRARY(graph_count, "Graph_neighbors_count");
     FROM_LIBRARY(dist_graph_count, "Dist_graph_neighbors_count");
 #ifdef OMPI_MAJOR_VERSION

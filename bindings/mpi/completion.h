@@ -39,6 +39,11 @@ static inline void remember(uint32_t fn, MPI_Request request)
     remember_as(fn, request, MPX_REQUEST_RECEIVES, 0, 0);
 }
 
+static inline void remember_file(uint32_t fn, MPI_Request request)
+{
+    remember_as(fn, request, MPX_REQUEST_RECEIVES | MPX_REQUEST_FILE, 0, 0);
+}
+
 static inline void remember_persistent(uint32_t fn, MPI_Request request, uint64_t out,
                                        uint64_t in, int on_completion, int by_status)
 {
@@ -46,6 +51,13 @@ static inline void remember_persistent(uint32_t fn, MPI_Request request, uint64_
                 MPX_REQUEST_PERSISTENT | (on_completion ? MPX_REQUEST_ON_COMPLETION : 0) |
                     (by_status ? MPX_REQUEST_RECEIVES : 0),
                 out, in);
+}
+
+static inline uint64_t brought(const struct mpx_request *r, const MPI_Status *status)
+{
+    if (!(r->flags & MPX_REQUEST_RECEIVES))
+        return r->in;
+    return r->flags & MPX_REQUEST_FILE ? transferred(status) : received(status);
 }
 
 // A followed request is done; its status is known.
@@ -57,7 +69,7 @@ static void completed(struct mpx_request *r, const MPI_Status *status)
         (!atomic_exchange_explicit(&r->active, 0, memory_order_relaxed) ||
          !(r->flags & MPX_REQUEST_ON_COMPLETION)))
         return; // inactive, or credited when it was started
-    credit(r->fn, r->flags & MPX_REQUEST_RECEIVES ? received(status) : r->in, 0);
+    credit(r->fn, brought(r, status), 0);
 }
 
 // After the call: a request that is still the same handle goes on, the others are gone.

@@ -35,6 +35,7 @@ class Function:
         self.out, self.into, self.how = semantics.moves().get(base, ("0", "0", "now"))
         self.complete = semantics.COMPLETE.get(base)
         self.way = semantics.timing(base)
+        self.of_file = name.startswith("File_")
 
     def names(self):
         return [name for _, name in self.params]
@@ -112,8 +113,10 @@ def body(f, entry):
     lines += [f"    uint64_t mpx_begin = enter{f.way}();",
               f"    {f.ret} mpx_result = {next_fn}({args});"]
     ok = "mpx_result == MPI_SUCCESS" if f.ret == "int" else "1"
-    out = "received(status)" if f.out == "STATUS" else f.out
-    into = {"STATUS": "received(status)", "TRACK": "0"}.get(f.into, f.into)
+    told = "transferred(status)" if f.of_file else "received(status)"
+    out = told if f.out == "STATUS" else f.out
+    into = {"STATUS": told, "TRACK": "0"}.get(f.into, f.into)
+    remember = "remember_file" if f.of_file else "remember"
     if f.way == "_local":
         lines += [f"    leave_local({fn}, mpx_begin);"]
     elif f.how.startswith("persistent"):
@@ -123,12 +126,12 @@ def body(f, entry):
     elif out == "0" and into == "0":
         lines += [f"    leave{f.way}({fn}, mpx_begin, 0, 0);"]
         if f.into == "TRACK":
-            lines += [f"    if ({ok})", f"        remember({fn}, *request);"]
+            lines += [f"    if ({ok})", f"        {remember}({fn}, *request);"]
     else:
         lines += ["    uint64_t mpx_out = 0, mpx_in = 0;", f"    if ({ok}) {{"]
         lines += [f"        mpx_out = (uint64_t)({out});"] if out != "0" else []
         lines += [f"        mpx_in = (uint64_t)({into});"] if into != "0" else []
-        lines += [f"        remember({fn}, *request);"] if f.into == "TRACK" else []
+        lines += [f"        {remember}({fn}, *request);"] if f.into == "TRACK" else []
         lines += ["    }", f"    leave{f.way}({fn}, mpx_begin, mpx_out, mpx_in);"]
     return lines + ["    return mpx_result;", "}", ""]
 

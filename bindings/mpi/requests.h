@@ -13,6 +13,7 @@ enum mpx_request_flag {
     MPX_REQUEST_RECEIVES = 1,      // its status tells the bytes
     MPX_REQUEST_PERSISTENT = 2,    // stays until it is freed
     MPX_REQUEST_ON_COMPLETION = 4, // `in` counts when it completes, not when it starts
+    MPX_REQUEST_FILE = 8,          // reads a file, which can't be cancelled
 };
 
 struct mpx_request {

@@ -19,6 +19,7 @@ struct mpx_mpi_library {
     int (*comm_test_inter)(MPI_Comm, int *);
     int (*topo_test)(MPI_Comm, int *);
     int (*cartdim_get)(MPI_Comm, int *);
+    int (*cart_shift)(MPI_Comm, int, int, int *, int *);
     int (*graph_count)(MPI_Comm, int, int *);
     int (*dist_graph_count)(MPI_Comm, int *, int *, int *);
     MPI_Op no_op;
@@ -103,17 +104,26 @@ static inline int no_op(MPI_Op op)
 
 // What a status says, read where MPI_Get_count() of MPI_BYTE would read it: these fields are
 // part of each library's binary interface, which its soname stands for.
+static inline uint64_t transferred(const MPI_Status *status)
+{
+#ifdef OMPI_MAJOR_VERSION
+    return status->_ucount;
+#else
+    uint64_t high = (uint32_t)status->count_hi_and_cancelled >> 1;
+    return high << 32 | (uint32_t)status->count_lo;
+#endif
+}
+
+// The same for messages, which may have been cancelled. Not for files: their statuses keep
+// in that field what was there before.
 static inline uint64_t received(const MPI_Status *status)
 {
 #ifdef OMPI_MAJOR_VERSION
     int cancelled = status->_cancelled;
-    uint64_t count = status->_ucount;
 #else
     int cancelled = status->count_hi_and_cancelled & 1;
-    uint64_t high = (uint32_t)status->count_hi_and_cancelled >> 1;
-    uint64_t count = high << 32 | (uint32_t)status->count_lo;
 #endif
-    return mpx_lib.cancels && cancelled ? 0 : count;
+    return mpx_lib.cancels && cancelled ? 0 : transferred(status);
 }
 
 static inline int is_inter(MPI_Comm comm)
@@ -164,7 +174,8 @@ static inline int receives_from(MPI_Comm comm, int root)
     return is_inter(comm) ? root >= 0 : root != rank_of(comm);
 }
 
-static inline void degrees(MPI_Comm comm, uint64_t *in, uint64_t *out)
+// How many neighbours a process has in its topology, edges of a grid included.
+static inline void places(MPI_Comm comm, uint64_t *in, uint64_t *out)
 {
     int kind = MPI_UNDEFINED, n = 0, m = 0, weighted;
     *in = *out = 0;
@@ -181,18 +192,47 @@ static inline void degrees(MPI_Comm comm, uint64_t *in, uint64_t *out)
     }
 }
 
-static inline uint64_t degree_in(MPI_Comm comm)
+static inline uint64_t places_in(MPI_Comm comm)
 {
     uint64_t in, out;
-    degrees(comm, &in, &out);
+    places(comm, &in, &out);
     return in;
+}
+
+static inline uint64_t places_out(MPI_Comm comm)
+{
+    uint64_t in, out;
+    places(comm, &in, &out);
+    return out;
+}
+
+// Is there somebody at place `i`? Beyond the edge of a grid is MPI_PROC_NULL.
+static inline int neighbour(MPI_Comm comm, uint64_t i)
+{
+    int kind = MPI_UNDEFINED, before, after;
+    mpx_lib.topo_test(comm, &kind);
+    if (kind != MPI_CART ||
+        mpx_lib.cart_shift(comm, (int)(i / 2), 1, &before, &after) != MPI_SUCCESS)
+        return 1;
+    return (i % 2 ? after : before) != MPI_PROC_NULL;
+}
+
+static inline uint64_t neighbours(MPI_Comm comm, uint64_t n)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++)
+        sum += (uint64_t)neighbour(comm, i);
+    return sum;
+}
+
+static inline uint64_t degree_in(MPI_Comm comm)
+{
+    return neighbours(comm, places_in(comm));
 }
 
 static inline uint64_t degree_out(MPI_Comm comm)
 {
-    uint64_t in, out;
-    degrees(comm, &in, &out);
-    return out;
+    return neighbours(comm, places_out(comm));
 }
 
 static inline uint64_t sum_ints(const int *counts, uint64_t n)
@@ -208,6 +248,22 @@ static inline uint64_t sum_large(const MPI_Count *counts, uint64_t n)
     uint64_t sum = 0;
     for (uint64_t i = 0; i < n; i++)
         sum += (uint64_t)counts[i];
+    return sum;
+}
+
+static inline uint64_t near_ints(const int *counts, MPI_Comm comm, uint64_t n)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++)
+        sum += neighbour(comm, i) ? (uint64_t)counts[i] : 0;
+    return sum;
+}
+
+static inline uint64_t near_large(const MPI_Count *counts, MPI_Comm comm, uint64_t n)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++)
+        sum += neighbour(comm, i) ? (uint64_t)counts[i] : 0;
     return sum;
 }
 
@@ -229,9 +285,33 @@ static inline uint64_t typed_large(const MPI_Count *counts, const MPI_Datatype *
     return sum;
 }
 
+static inline uint64_t near_typed_ints(const int *counts, const MPI_Datatype *types,
+                                       MPI_Comm comm, uint64_t n)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++)
+        sum += neighbour(comm, i) ? bytes(counts[i], types[i]) : 0;
+    return sum;
+}
+
+static inline uint64_t near_typed_large(const MPI_Count *counts,
+                                        const MPI_Datatype *types, MPI_Comm comm,
+                                        uint64_t n)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < n; i++)
+        sum += neighbour(comm, i) ? bytes(counts[i], types[i]) : 0;
+    return sum;
+}
+
 #define sum_counts(counts, n)                                                            \
     _Generic((counts), const MPI_Count * : sum_large, default : sum_ints)(counts, n)
+#define near_counts(counts, comm, n)                                                     \
+    _Generic((counts), const MPI_Count * : near_large, default : near_ints)(counts, comm, n)
 #define sum_typed(counts, types, n)                                                      \
     _Generic((counts), const MPI_Count *: typed_large, default: typed_ints)(counts, types, n)
+#define near_typed(counts, types, comm, n)                                               \
+    _Generic((counts), const MPI_Count *: near_typed_large, default: near_typed_ints)(   \
+        counts, types, comm, n)
 
 #endif

@@ -106,6 +106,29 @@ static void persistent(MPI_Comm comm, int left, int right)
     expect("mpi_request_free", 2, 0, 0);
 }
 
+// A grid that is not periodic: beyond its edges is nobody.
+static void edges(void)
+{
+    int periodic = 0, counts[2] = {3, 5}, from[2] = {5, 3}, to[2] = {0, 3},
+        at[2] = {0, 5};
+    int before = rank > 0, after = rank < size - 1;
+    double out[8] = {0}, in[8];
+    MPI_Comm line;
+    MPI_Cart_create(MPI_COMM_WORLD, 1, &size, &periodic, 0, &line);
+    expect("mpi_cart_create", 1, 0, 0);
+    MPI_Neighbor_allgather(out, 2, MPI_DOUBLE, in, 2, MPI_DOUBLE, line);
+    expect("mpi_neighbor_allgather", 1, before + after ? 16 : 0, 16 * (before + after));
+    MPI_Neighbor_alltoallv(out, counts, to, MPI_DOUBLE, in, from, at, MPI_DOUBLE, line);
+    expect("mpi_neighbor_alltoallv", 1, 24 * before + 40 * after,
+           40 * before + 24 * after);
+    MPI_Datatype types[2] = {MPI_DOUBLE, MPI_DOUBLE};
+    MPI_Aint bytes_to[2] = {0, 24}, bytes_at[2] = {0, 40};
+    MPI_Neighbor_alltoallw(out, counts, bytes_to, types, in, from, bytes_at, types, line);
+    expect("mpi_neighbor_alltoallw", 1, 24 * before + 40 * after,
+           40 * before + 24 * after);
+    MPI_Comm_free(&line);
+}
+
 static void stencil(void)
 {
     int dims[2] = {0, 0}, periods[2] = {1, 1}, left, right;
@@ -124,6 +147,7 @@ static void stencil(void)
     MPI_Neighbor_allgather(out, 4, MPI_DOUBLE, in, 4, MPI_DOUBLE, grid);
     expect("mpi_neighbor_allgather", 1, 32, 4 * 32);
     MPI_Comm_free(&grid);
+    edges();
     double sum[2] = {1, 2};
     MPI_Allreduce(MPI_IN_PLACE, sum, 2, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
     expect("mpi_allreduce", 1, 16, 16);
@@ -237,6 +261,30 @@ static void rma(void)
     inter();
 }
 
+// Once a program has cancelled a request, statuses are asked whether they were cancelled.
+// Those of files do not answer: the field keeps what the program had in there.
+static void after_cancel(MPI_File f, MPI_Offset at)
+{
+    MPI_Request r;
+    MPI_Status st;
+    MPI_Irecv(numbers, 1, MPI_DOUBLE, rank, 77, MPI_COMM_WORLD, &r);
+    MPI_Cancel(&r);
+    MPI_Wait(&r, &st);
+    expect("mpi_irecv", 1, 0, 0);
+    expect("mpi_cancel", 1, 0, 0);
+    memset(&st, 0xff, sizeof st);
+    MPI_File_write_at(f, at, numbers, 6, MPI_DOUBLE, &st);
+    expect("mpi_file_write_at", 1, 48, 0);
+    memset(&st, 0xff, sizeof st);
+    MPI_File_read_at_all(f, at, numbers, 7, MPI_DOUBLE, &st);
+    expect("mpi_file_read_at_all", 1, 0, 56);
+    MPI_File_iread_at(f, at, numbers, 11, MPI_DOUBLE, &r);
+    memset(&st, 0xff, sizeof st);
+    MPI_Wait(&r, &st);
+    expect("mpi_file_iread_at", 1, 0, 88);
+    expect("mpi_wait", 2, 0, 0);
+}
+
 static void io(void)
 {
     char path[512];
@@ -261,6 +309,7 @@ static void io(void)
     MPI_Wait(&r, MPI_STATUS_IGNORE);
     expect("mpi_file_iread_at", 1, 0, 80);
     expect("mpi_wait", 1, 0, 0);
+    after_cancel(f, at);
     MPI_File_close(&f);
     expect("mpi_file_close", 1, 0, 0);
 }
@@ -278,6 +327,14 @@ static void mpi4(void)
     expect("mpi_irecv_c", 1, 0, 256);
     expect("mpi_send_c", 1, 256, 0);
     expect("mpi_wait", 1, 0, 0);
+    MPI_Isendrecv(numbers, 5, MPI_DOUBLE, peer, 10, in, 5, MPI_DOUBLE, from, 10,
+                  MPI_COMM_WORLD, &r[0]);
+    MPI_Wait(&r[0], MPI_STATUS_IGNORE);
+    expect("mpi_isendrecv", 1, 40, 40);
+    MPI_Isendrecv_replace(in, 5, MPI_DOUBLE, peer, 10, from, 10, MPI_COMM_WORLD, &r[0]);
+    MPI_Wait(&r[0], MPI_STATUS_IGNORE);
+    expect("mpi_isendrecv_replace", 1, 40, 40);
+    expect("mpi_wait", 2, 0, 0);
     MPI_Allreduce_init(numbers, sums, 4, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD,
                        MPI_INFO_NULL, &r[0]);
     expect("mpi_allreduce_init", 1, 0, 0);
