@@ -114,7 +114,10 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-    if (!wipes_on_fork)
+    // Emulators of other processors say that they wipe, and do not. Another library's handler
+    // may have made this process a client already.
+    if (!wipes_on_fork ||
+        (!mpx_client_is_confined() && atomic_load(&mpx_client.pid) != getpid()))
         set_guard(0);
     if (mpx_thread.depth == 0)
         return;

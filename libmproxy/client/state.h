@@ -3,8 +3,8 @@
 // Rules that hold it together:
 // - `mpx_guard.intact` is tested before anything is written. The kernel wipes it in a child
 //   of fork or of a raw clone, never in one of vfork, which shares our memory.
-// - `mproxy_lane.busy` is set around an update. A signal handler that finds it set counts in row 0 by
-//   atomic additions and leaves the thread's row alone.
+// - `mproxy_lane.busy` is set around an update. A signal handler that finds it set counts in
+//   row 0 by atomic additions and leaves the thread's row alone.
 // - Everything else changes under one lock, with signals blocked, so that a handler never
 //   waits for the thread that it interrupted.
 #ifndef MPX_CLIENT_STATE_H
@@ -44,9 +44,15 @@ _Static_assert(sizeof(struct mpx_thread) + sizeof(struct mproxy_lane) <= 64,
 extern MPX_HIDDEN _Thread_local struct mpx_thread mpx_thread
     __attribute__((tls_model("initial-exec")));
 
+// As large as pages can be, for it is wiped in whole pages.
+#ifdef __x86_64__
+enum { MPX_GUARD_SIZE = 4096 };
+#else
+enum { MPX_GUARD_SIZE = 65536 };
+#endif
 struct mpx_guard {
-    _Alignas(4096) _Atomic uint32_t intact;
-    char rest_of_page[4096 - sizeof(uint32_t)];
+    _Alignas(MPX_GUARD_SIZE) _Atomic uint32_t intact;
+    char rest_of_page[MPX_GUARD_SIZE - sizeof(uint32_t)];
 };
 extern MPX_HIDDEN struct mpx_guard mpx_guard;
 

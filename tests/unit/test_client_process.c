@@ -7,7 +7,7 @@
 
 #include "../support/program.h"
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || defined(FORK_ONLY)
 // Its runtime has a thread of its own, makes a fork of each vfork, and does not survive a
 // raw clone or a fork from a signal handler.
 #define PLAIN_PROCESSES 0
