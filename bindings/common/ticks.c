@@ -19,6 +19,12 @@ __attribute__((constructor)) static void note_start(void)
 
 double mpx_seconds_per_tick(void)
 {
+#ifdef __aarch64__
+    uint64_t hertz;
+    __asm__("mrs %0, cntfrq_el0" : "=r"(hertz));
+    if (hertz)
+        return 1 / (double)hertz;
+#endif
     if (!start_ticks)
         note_start(); // called from another library's constructor
     int64_t ns;

@@ -118,7 +118,7 @@ __attribute__((cold)) static void declare(enum posix_fn fn, struct posix_handles
 
 void posix_count(enum posix_fn fn, uint64_t begin, uint64_t bytes)
 {
-    uint64_t took = mpx_ticks() - begin;
+    uint64_t took = mpx_ticks_between(begin, mpx_ticks());
     struct posix_handles own = {0}, *h = &posix_fns[fn].handles;
     if (!mpx_handles_are_set(&posix_fns[fn].state))
         declare(fn, h = &own);
