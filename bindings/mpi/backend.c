@@ -113,20 +113,20 @@ static void get_moves(uint32_t fn, mproxy_counter *own[MPX_FN_COUNTERS])
 
 void mpx_fn_count_slowly(uint32_t fn, uint64_t took, uint64_t in, uint64_t out)
 {
-    mproxy_counter *own[MPX_FN_COUNTERS];
-    const struct mpx_fn *f = &mpx_fns[fn];
-    if (!mpx_handles_are_set(&f->calls))
+    mproxy_counter *own[MPX_FN_COUNTERS], *const *handles = mpx_fns[fn].counter;
+    if (!mpx_handles_are_set(&mpx_fns[fn].calls)) {
         get_calls(fn, own);
-    else
-        memcpy(own, f->counter, 2 * sizeof own[0]);
-    mproxy_counter_add_many(own, (uint64_t[]){took, 1}, 2);
+        handles = own;
+    }
+    int first = took ? MPX_TIME : MPX_HITS;
+    mproxy_counter_add_many(handles + first, (uint64_t[]){took, 1} + first, 2 - first);
     credit(fn, in, out);
 }
 
 void mpx_fn_count_brief(uint32_t fn, uint64_t begin, uint64_t in, uint64_t out)
 {
     uint64_t now = mpx_ticks();
-    count_timed(fn, sample_brief(now - begin, now), in, out);
+    count_timed(fn, sample_brief(mpx_ticks_between(begin, now), now), in, out);
 }
 
 void mpx_fn_credit_first(uint32_t fn, uint64_t in, uint64_t out)

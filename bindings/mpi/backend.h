@@ -33,9 +33,12 @@ struct mpx_mpi_thread {
     uint32_t brief_gap;             // calls that the next timed one stands for; 0: itself
     uint32_t local_left, local_gap; // the same of local calls
     uint32_t random;
-    uint32_t timed;  // brief calls of this window, while all are timed
-    uint32_t dense;  // dense windows in a row
-    uint64_t window; // time stamp of the window's begin
+    uint32_t timed;    // brief calls of this window, while all are timed
+    uint32_t dense;    // dense windows in a row
+    uint32_t patience; // how often the number of them that is asked for was doubled
+    uint64_t window;   // time stamp of the window's begin
+    // Of the dense phase, in ticks: its length, and what of that no sample stands for yet.
+    uint64_t phase, unexplained;
 };
 extern __thread struct mpx_mpi_thread mpx_mpi_thread
     __attribute__((tls_model("initial-exec"), visibility("default")));

@@ -20,24 +20,29 @@ uint32_t mpx_sample_draw(uint32_t mean)
     return 1 + (uint32_t)((uint64_t)t->random * (2 * mean - 1) >> 32);
 }
 
-static void count_untimed(uint64_t ticks)
+static void tell_untimed(uint64_t ticks)
 {
     static int state;
     static mproxy_counter *counter;
-    if (!mpx_handles_are_set(&state)) {
-        mproxy_error err = {0};
-        mproxy_counter *own = mproxy_counter_get_scaled(
-            "mpi_untimed_seconds_total",
-            "Time in dense phases of which the share of MPI calls is not known",
-            mpx_seconds_per_tick(), &err);
-        mproxy_counter_add(own, ticks);
-        if (mpx_handles_claim(&state, &err)) {
-            counter = own;
-            mpx_handles_publish(&state);
-        }
+    if (mpx_handles_are_set(&state)) {
+        mproxy_counter_add(counter, ticks);
         return;
     }
-    mproxy_counter_add(counter, ticks);
+    mproxy_error err = {0};
+    mproxy_counter *own = mproxy_counter_get_scaled(
+        "mpi_untimed_seconds_total",
+        "Time in dense phases of which the share of MPI calls is not known",
+        mpx_seconds_per_tick(), &err);
+    mproxy_counter_add(own, ticks);
+    if (mpx_handles_claim(&state, &err)) {
+        counter = own;
+        mpx_handles_publish(&state);
+    }
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 static void go_on_dense(void)
@@ -47,36 +52,70 @@ static void go_on_dense(void)
     t->state = (uint64_t)(t->brief_gap - 1) << 1 | 1; // still inside the call
 }
 
+static void end_dense(uint64_t hidden)
+{
+    struct mpx_mpi_thread *t = &mpx_mpi_thread;
+    t->brief_gap = 0;
+    t->state = 1; // inside, and none to go
+    t->timed = 0;
+    t->dense = 0;
+    if (hidden <= t->phase / MPX_HIDDEN)
+        t->patience = 0;
+    else if (t->patience < MPX_PATIENCE)
+        t->patience++;
+    if (hidden)
+        tell_untimed(hidden);
+}
+
+// Twice what began it, and for few calls as much as for many: one short pause is no end.
+static bool is_pause(uint64_t ticks)
+{
+    return ticks > 2 * MPX_SAMPLE_BRIEF * mpx_microsecond;
+}
+
 uint64_t mpx_sample_dense(uint64_t took, uint64_t now)
 {
     struct mpx_mpi_thread *t = &mpx_mpi_thread;
-    uint64_t window = now - t->window;
-    uint64_t all = took * t->brief_gap;
+    uint64_t window = mpx_ticks_between(t->window, now);
     if (window < took)
         window = took;
-    if (all > window)
-        all = window;
     t->window = now;
-    // Twice what began it, and for few calls as much as for many: one pause is no end.
-    if (window <= 2 * MPX_SAMPLE_BRIEF * mpx_microsecond) {
-        go_on_dense();
-        return all;
+    if (is_pause(window)) {
+        // If this call waited, the brief ones before it did not for that.
+        uint64_t known = took + (t->brief_gap - 1) * least(took, mpx_microsecond);
+        known = least(known, window);
+        end_dense(window - known);
+        return known;
     }
-    t->brief_gap = 0;
-    t->timed = 0;
-    t->dense = 0;
-    if (window > all)
-        count_untimed(window - all);
+    // Samples stand for more than their distance took, or for less, and are right in the
+    // sum; only the phase as a whole bounds what they can stand for.
+    t->phase += window;
+    t->unexplained += window;
+    uint64_t all = least(took * t->brief_gap, t->unexplained);
+    t->unexplained -= all;
+    go_on_dense();
     return all;
+}
+
+void mpx_sample_pause(uint64_t now)
+{
+    struct mpx_mpi_thread *t = &mpx_mpi_thread;
+    uint64_t window = mpx_ticks_between(t->window, now);
+    if (!is_pause(window))
+        return;
+    t->window = now;
+    end_dense(window);
 }
 
 void mpx_sample_window(uint64_t now)
 {
     struct mpx_mpi_thread *t = &mpx_mpi_thread;
-    bool is_dense = now - t->window <= MPX_WINDOW * mpx_microsecond;
+    bool is_dense = mpx_ticks_between(t->window, now) <= MPX_WINDOW * mpx_microsecond;
     t->dense = is_dense ? t->dense + 1 : 0;
     t->window = now;
     t->timed = 0;
-    if (t->dense >= MPX_DENSE && !mpx_time_all)
-        go_on_dense();
+    if (t->dense < (uint32_t)MPX_DENSE << t->patience || mpx_time_all)
+        return;
+    t->phase = t->unexplained = 0;
+    go_on_dense();
 }

@@ -8,7 +8,8 @@
 //   microsecond for a call. Then one in MPX_SAMPLE_BRIEF is timed, while it goes on like
 //   that. The first distance that takes longer hides a wait or a computation, which can't be
 //   told apart any more: what the sample does not explain is told as
-//   `mpi_untimed_seconds_total`, and all calls are timed again.
+//   `mpi_untimed_seconds_total`, and all calls are timed again. Where that was more than
+//   1 part in MPX_HIDDEN of the phase, twice as many windows are asked for the next time.
 // - All others are timed.
 #ifndef MPX_BINDINGS_MPI_SAMPLING_H
 #define MPX_BINDINGS_MPI_SAMPLING_H
@@ -17,6 +18,7 @@
 #include "common/ticks.h"
 
 enum { MPX_SAMPLE_LOCAL = 64, MPX_SAMPLE_BRIEF = 256, MPX_WINDOW = 64, MPX_DENSE = 16 };
+enum { MPX_HIDDEN = 64, MPX_PATIENCE = 20 };
 
 extern int mpx_time_all;
 extern uint64_t mpx_microsecond; // in ticks
@@ -36,6 +38,13 @@ static inline void end_call(void)
     mpx_mpi_thread.state &= ~(uint64_t)1;
 }
 
+// The time stamp; 0 means "not timed".
+static inline uint64_t start_sample(void)
+{
+    uint64_t now = mpx_ticks();
+    return now ? now : 1;
+}
+
 // begin_call() of a brief call: the time stamp, never 0; 0 for a call that is not timed.
 static inline uint64_t begin_brief(void)
 {
@@ -45,7 +54,7 @@ static inline uint64_t begin_brief(void)
         return 0;
     }
     t->state = 1;
-    return mpx_ticks() | 1;
+    return start_sample();
 }
 
 static inline uint64_t begin_local(void)
@@ -56,7 +65,7 @@ static inline uint64_t begin_local(void)
         t->local_left--;
         return 0;
     }
-    return mpx_ticks() | 1;
+    return start_sample();
 }
 
 // Uniform over 1 .. 2 * mean - 1.
@@ -94,6 +103,15 @@ static inline uint64_t sample_brief(uint64_t took, uint64_t now)
 static inline void sample_other(uint64_t took)
 {
     mpx_mpi_thread.window += took;
+}
+
+// A call that is timed begins `now`: if a dense phase has had a pause, it ends here.
+void mpx_sample_pause(uint64_t now);
+
+static inline void sample_pause(uint64_t now)
+{
+    if (__builtin_expect(mpx_mpi_thread.brief_gap != 0, 0))
+        mpx_sample_pause(now);
 }
 
 #endif

@@ -86,12 +86,14 @@ static inline void credit(uint32_t fn, uint64_t in, uint64_t out)
 static inline uint64_t enter(void)
 {
     begin_call();
-    return mpx_ticks();
+    uint64_t now = mpx_ticks();
+    sample_pause(now);
+    return now;
 }
 
 static inline void leave(uint32_t fn, uint64_t begin, uint64_t out, uint64_t in)
 {
-    uint64_t took = mpx_ticks() - begin;
+    uint64_t took = mpx_ticks_between(begin, mpx_ticks());
     sample_other(took);
     count_timed(fn, took, in, out);
     end_call();
@@ -121,7 +123,7 @@ static inline uint64_t enter_local(void)
 static inline void leave_local(uint32_t fn, uint64_t begin)
 {
     if (begin)
-        count_timed(fn, sample_local(mpx_ticks() - begin), 0, 0);
+        count_timed(fn, sample_local(mpx_ticks_between(begin, mpx_ticks())), 0, 0);
     else
         count_untimed(fn, 0, 0);
     end_call();
