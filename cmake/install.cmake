@@ -24,4 +24,8 @@ install(FILES ${CMAKE_BINARY_DIR}/cmake/mproxyConfig.cmake
               ${CMAKE_BINARY_DIR}/cmake/mproxyConfigVersion.cmake
         DESTINATION ${package_dir})
 
-install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# As in the sources, so that links from the README lead somewhere.
+install(FILES LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md
+        DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR}
+        FILES_MATCHING PATTERN "*.md")

@@ -1,7 +1,8 @@
 // A proxy of one's own: the node's daemon inside another program, in some sixty lines. This
 // one keeps no profiles and listens on the loopback only.
 //
-//   cc -o daemon daemon.c $(pkg-config --cflags --libs mproxy)
+//   rpath=-Wl,-rpath,$(pkg-config --variable=libdir mproxy)
+//   cc -o daemon daemon.c $rpath $(pkg-config --cflags --libs mproxy)
 //   ./daemon /dev/shm/own.socket 8080 &
 //   proxy_run -u /dev/shm/own.socket -j first -- ls
 //   curl http://127.0.0.1:8080/metrics

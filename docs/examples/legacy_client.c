@@ -1,6 +1,7 @@
 // The older client API: a counter and a gauge.
 //
-//   cc -o legacy_client legacy_client.c $(pkg-config --cflags --libs proxyclient)
+//   rpath=-Wl,-rpath,$(pkg-config --variable=libdir proxyclient)
+//   cc -o legacy_client legacy_client.c $rpath $(pkg-config --cflags --libs proxyclient)
 //   proxy_run -j legacy -- ./legacy_client
 #include <metric_proxy_client.h>
 

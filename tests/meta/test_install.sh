@@ -17,19 +17,24 @@ for file in bin/proxy-v2 bin/proxy_v2 bin/proxy_run lib/libmproxy.so \
     [ -e "$prefix/$file" ] || complain "not installed: $file"
 done
 
+installed_docs=$prefix/share/doc/mproxy
+grep -oE '\]\([^)#]+' "$installed_docs/README.md" | sed 's/^](//' | grep -v '^http' |
+    while IFS= read -r target; do
+        [ -e "$installed_docs/$target" ] || echo "$target"
+    done | complain_lines "links of the installed README.md that lead nowhere"
+
 PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export PKG_CONFIG_PATH
-mkdir "$scratch/pc"
-for example in "$source_dir"/docs/examples/*.c; do
-    module=mproxy-client
-    grep -q '<mproxy/daemon.h>' "$example" && module=mproxy
-    grep -q 'metric_proxy_client.h' "$example" && module=proxyclient
-    out=$scratch/pc/$(basename "$example" .c)
-    # shellcheck disable=SC2046 # flags are words
-    ${CC:-cc} -std=gnu11 -Wall -Wextra -Werror -o "$out" "$example" \
-        $(pkg-config --cflags --libs "$module") -lpthread -Wl,-rpath,"$prefix/lib" ||
-        complain "$example does not build with pkg-config $module"
+cp -r "$installed_docs/docs/examples" "$scratch/pc"
+# An example's comment says how to compile it: `//   rpath=...`, `//   cc ...`.
+for example in counter daemon legacy_client; do
+    sed -nE 's,^//   (rpath=|cc ),\1,p' "$scratch/pc/$example.c" >"$scratch/pc/how"
+    grep -q '^cc ' "$scratch/pc/how" || complain "$example.c does not say how to compile it"
+    sed -i "s,^cc ,${CC:-cc} -std=gnu11 -Wall -Wextra -Werror ," "$scratch/pc/how"
+    (cd "$scratch/pc" && sh ./how) || complain "$example does not compile as it says"
 done
+"$scratch/pc/daemon" >"$scratch/out" 2>&1 || [ $? = 2 ] || { cat "$scratch/out"
+    complain "the daemon of the examples does not start"; }
 
 mkdir "$scratch/project"
 cat >"$scratch/project/CMakeLists.txt" <<TXT
@@ -46,9 +51,10 @@ TXT
         cmake --build "$scratch/cmake"
 } >"$scratch/cmake.log" 2>&1 || { cat "$scratch/cmake.log"; complain "find_package(mproxy)"; }
 
-for counter in "$scratch/pc/counter" "$scratch/cmake/counter"; do
+for program in pc/counter pc/legacy_client cmake/counter; do
     PROXY_PATH=$scratch/proxy.socket "$prefix/bin/proxy_run" -j meta-install -- \
-        "$counter" >"$scratch/out" 2>&1 || { cat "$scratch/out"; complain "$counter failed"; }
+        "$scratch/$program" >"$scratch/out" 2>&1 ||
+        { cat "$scratch/out"; complain "$program failed"; }
 done
 # proxy_run made this for the socket above.
 rm -rf "/dev/shm/$(printf '%s' "$scratch/proxy.socket" | sed 's,/,%2F,g').d"
