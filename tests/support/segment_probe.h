@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,19 +215,17 @@ static inline int probe_entries(const char *dir, const char *prefix)
     return count;
 }
 
+static inline int probe_remove_one(const char *path, const struct stat *st, int type,
+                                   struct FTW *where)
+{
+    (void)st, (void)type, (void)where;
+    remove(path);
+    return 0;
+}
+
 static inline void probe_remove(const char *dir)
 {
-    char path[1300];
-    DIR *d = opendir(dir);
-    struct dirent *entry;
-    while (d && (entry = readdir(d))) {
-        snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlink(path);
-    }
-    if (d)
-        closedir(d);
-    rmdir(dir);
+    nftw(dir, probe_remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 #endif
