@@ -50,7 +50,7 @@ if [ -s "$build_dir/left-out.txt" ]; then
     sed 's/^/  /' "$build_dir/left-out.txt"
     find_missing optional
     [ -z "$missing_what" ] || echo "To have it, install as root and start again:
-  Debian, Ubuntu:  apt-get install -y --no-install-recommends$missing_apt
+  Debian, Ubuntu:  apt-get update && apt-get install -y --no-install-recommends$missing_apt
   Fedora, RHEL:    dnf install -y$missing_dnf"
 fi
 case :$PATH: in
