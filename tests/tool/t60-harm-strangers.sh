@@ -1,7 +1,7 @@
 #!/bin/sh
 # A rendezvous for all users of a node, and a user who wishes others ill: locks on what
 # everybody may read, and files where the proxy's own should be.
-TMPDIR=/run
+[ ! -w /run ] || TMPDIR=/run
 . "$(dirname "$0")/../support/lib.sh"
 . "$SUPPORT/harm/lib.sh"
 need root setpriv python3 curl compiler

@@ -231,7 +231,14 @@ static void live_in_locked_memory(void)
 static void lock_memory_without_limit(void)
 {
     struct stat st;
+    struct rlimit may;
     char path[400];
+    getrlimit(RLIMIT_MEMLOCK, &may);
+    if (geteuid() != 0 && may.rlim_cur != RLIM_INFINITY) {
+        printf("SKIP: needs root: memory may be locked up to a limit only\n");
+        fflush(stdout);
+        return;
+    }
     PROGRAM_CHECK(mlockall(MCL_FUTURE) == 0);
     PROGRAM_CHECK(count_in_threads() == 1500);
     struct probe p = {0};
