@@ -130,7 +130,7 @@ static bool is_named(const char *at, const char *end, const char *name)
 double mpx_http_quality(const char *header, const char *name)
 {
     double best = 0;
-    for (const char *at = header; at && *at;) {
+    for (const char *at = header ? header : ""; *at;) {
         at += strspn(at, ", \t");
         const char *end = at + strcspn(at, ",");
         if (is_named(at, end, name) && quality_of(at, end) > best)
