@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdint.h>
@@ -32,6 +33,15 @@ static bool add_rule(scmp_filter_ctx filter, int number)
     return status == 0 || status == -EEXIST;
 }
 
+// See untraced.h. Where all clones stop, this one does.
+static bool add_untraced(scmp_filter_ctx filter)
+{
+    int status =
+        seccomp_rule_add(filter, SCMP_ACT_TRACE(SYS_clone), SYS_clone, 1,
+                         SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_UNTRACED, CLONE_UNTRACED));
+    return status == 0 || status == -EEXIST;
+}
+
 static bool set_up(scmp_filter_ctx filter, const struct calls *calls, bool watched,
                    enum filter_leave leave)
 {
@@ -47,7 +57,7 @@ static bool set_up(scmp_filter_ctx filter, const struct calls *calls, bool watch
     for (size_t i = 0; ok && watched && i < CALLS_WATCHED; i++)
         if (calls_watched[i] < CALLS_MAX)
             ok = add_rule(filter, calls_watched[i]);
-    return ok;
+    return ok && add_untraced(filter);
 }
 
 bool filter_install(const struct calls *calls, bool watched, enum filter_leave leave)

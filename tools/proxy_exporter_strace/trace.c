@@ -12,6 +12,7 @@
 #include "count.h"
 #include "follow.h"
 #include "sample.h"
+#include "untraced.h"
 
 enum { SYSCALL_STOP = SIGTRAP | 0x80 };
 
@@ -60,7 +61,8 @@ static void begin_call(struct trace *trace, struct tracee *t, uint64_t number)
     if (untimed)
         count_hit((int)number);
     t->call = wanted && !untimed ? (int)number : NO_CALL;
-    t->in_call = t->call != NO_CALL || !trace->filtered;
+    t->was_untraced = trace->filtered && number == SYS_clone && untraced_take(t->tid);
+    t->in_call = t->call != NO_CALL || !trace->filtered || t->was_untraced;
     t->begin_ns = now_ns();
     if (!trace->follows)
         return;
@@ -75,6 +77,9 @@ static void end_call(struct trace *trace, struct tracee *t)
     int number = t->call;
     t->in_call = false;
     t->call = NO_CALL;
+    if (t->was_untraced)
+        untraced_put_back(t->tid);
+    t->was_untraced = false;
     if (number == NO_CALL || trace->first)
         return;
     uint64_t ns = now_ns() - t->begin_ns;

@@ -15,6 +15,7 @@ struct tracee {
     uint64_t begin_ns; // of the call
     bool in_call;      // its exit will be seen
     bool parked;       // in a group stop
+    bool was_untraced; // the call had a flag that is taken out: untraced.h
     uint32_t stops;    // since window_ns
     uint64_t window_ns;
 };
