@@ -113,7 +113,10 @@ __attribute__((noreturn)) static void be_tracer(const struct start *start, pid_t
                           .first = command};
     long done = ptrace(PTRACE_SEIZE, command, 0, (void *)trace_options(trace.filtered));
     int error = done == 0 ? 0 : errno;
-    if (!tell(fd, error, strerror(error)))
+    const char *why = error == EPERM ? "a tracer or debugger has the process already, or "
+                                       "nobody may trace here"
+                                     : strerror(error);
+    if (!tell(fd, error, why))
         _exit(1);
     close(fd);
     (void)!chdir("/");
