@@ -128,8 +128,8 @@ static bool reserve(struct mpx_unit *u)
     return true;
 }
 
-// What a launcher says of job and rank counts less than what the program says, and of
-// several images the first one is asked.
+// What a launcher says of the job counts less than what the program says, and of several
+// images the first one is asked.
 static bool tells_more(const struct mpx_segment *a, const struct mpx_segment *b)
 {
     if (is_launch(a) != is_launch(b))
@@ -501,6 +501,17 @@ static void tell_parts(const struct mpx_segments *s, struct mpx_unit *u)
     p->parts = u->parts;
 }
 
+// A launcher's fork counts before it becomes the rank, and its environment tells none, which
+// is the same as 0: so the image that knows better is asked.
+static uint32_t rank_of(const struct mpx_unit *u)
+{
+    uint32_t rank = 0;
+    for (size_t i = 0; i < u->count; i++)
+        if (header_of(u->segments[i])->rank > rank)
+            rank = header_of(u->segments[i])->rank;
+    return rank;
+}
+
 static void describe(const struct mpx_segments *s, struct mpx_unit *u)
 {
     mproxy_process *p = &u->process;
@@ -513,7 +524,7 @@ static void describe(const struct mpx_segments *s, struct mpx_unit *u)
     p->segment_count = u->count;
     if (!first->reader)
         return;
-    p->rank = header_of(first)->rank;
+    p->rank = rank_of(u);
     p->passive = header_of(first)->kind == MPX_SEG_PASSIVE;
     tell_times(s, u);
     tell_parts(s, u);

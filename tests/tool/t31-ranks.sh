@@ -1,6 +1,6 @@
 #!/bin/sh
 # Four ranks of an MPI job: gauges of all are in the profile, the killed one's too, and the
-# rank that is slow is named.
+# rank that is slow is named, whether proxy_run starts the ranks or their launcher.
 . "$(dirname "$0")/../support/lib.sh"
 need compiler python3 curl mpich
 compile "$TMP/worker" "$SUPPORT/chaos/worker.c"
@@ -29,7 +29,12 @@ mpiexec.mpich -n 4 "$BIN/proxy_run" -u "$SOCKET" -j slow -e process,mpi -- "$TMP
 wait_for "the profile" get '/profiles/get?jobid=slow'
 get '/profiles/get?jobid=slow' >"$TMP/slow.json"
 
-python3 - "$TMP/gauges.json" "$TMP/slow.json" <<'TXT'
+"$BIN/proxy_run" -u "$SOCKET" -j outside -e process,mpi -- mpiexec.mpich -n 4 "$TMP/slow" \
+    </dev/null
+wait_for "the profile" get '/profiles/get?jobid=outside'
+get '/profiles/get?jobid=outside' >"$TMP/outside.json"
+
+python3 - "$TMP/gauges.json" "$TMP/slow.json" "$TMP/outside.json" <<'TXT'
 import json
 import sys
 
@@ -64,6 +69,9 @@ want("who works longest", (work["n"], work["max_rank"]), (4, 2))
 waits = [name for name in entries if "time" in name and name.endswith("mpi_barrier")]
 want("the time in barriers", len(waits), 1)
 want("who waits least", entries[waits[0]]["ranks"]["min_rank"], 2)
+_, outside = load(sys.argv[3])
+work = outside["work_seconds_total"]["ranks"]
+want("who works longest under a launcher", (work["n"], work["max_rank"]), (4, 2))
 print("4 gauges, one of a killed rank; rank 2 works longest and waits least:",
       {key: round(value, 3) for key, value in entries[waits[0]]["ranks"].items()})
 TXT
