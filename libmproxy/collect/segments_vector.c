@@ -8,19 +8,9 @@
 #include "base/err.h"
 #include "collect/procfs.h"
 #include "collect/segments_derived.h"
+#include "collect/segments_layout.h"
 #include "collect/segments_users.h"
 #include "store/kept.h"
-
-// A layout and its metrics in one piece.
-struct layout {
-    mproxy_layout shown; // first, so that one address is both
-    struct mpx_vectors *owner;
-    struct layout *next; // of its bucket
-    uint64_t hash;
-    size_t users;             // maps, and arrays of values that follow it
-    struct mpx_user *account; // that its entries count for; NULL: nobody's
-    const mproxy_metric *metrics[];
-};
 
 // What to do for a stretch of values. COUNTER: `count` values from as many columns.
 struct op {
@@ -38,178 +28,6 @@ struct mpx_vector_map {
     struct mpx_derived derived;
     bool is_cut; // there were too many names
 };
-
-enum { BUCKETS = 512 };
-
-struct mpx_vectors {
-    mproxy_store *store;
-    struct layout *buckets[BUCKETS];
-    size_t layout_entries;
-    size_t idle; // layouts without a user
-    struct mpx_vectors_stats stats;
-    bool allow_negative;
-    // Scratch of the vector that is being made.
-    const mproxy_metric **metrics;
-    size_t count, room;
-    uint32_t *stamps; // by metric id: the number of the vector that has it
-    size_t stamp_room;
-    uint32_t stamp;
-    bool starved;          // memory was missing for a metric of it
-    bool is_cut;           // there were too many names for it
-    struct mpx_user *user; // whose it is; NULL: the proxy's own
-};
-
-struct mpx_vectors *mpx_vectors_new(mproxy_store *store)
-{
-    struct mpx_vectors *vs = calloc(1, sizeof *vs);
-    if (vs)
-        vs->store = store;
-    return vs;
-}
-
-void mpx_vectors_free(struct mpx_vectors *vs)
-{
-    if (!vs)
-        return;
-    for (int i = 0; i < BUCKETS; i++) {
-        for (struct layout *l = vs->buckets[i], *next; l; l = next) {
-            next = l->next;
-            free(l);
-        }
-    }
-    free(vs->metrics);
-    free(vs->stamps);
-    free(vs);
-}
-
-const struct mpx_vectors_stats *mpx_vectors_get_stats(const struct mpx_vectors *vs)
-{
-    return &vs->stats;
-}
-
-// ---- layouts
-
-void mpx_layout_use(const mproxy_layout *shown)
-{
-    struct layout *l = (struct layout *)(uintptr_t)shown;
-    if (l && l->users++ == 0)
-        l->owner->idle--;
-}
-
-void mpx_layout_leave(const mproxy_layout *shown)
-{
-    struct layout *l = (struct layout *)(uintptr_t)shown;
-    if (l && --l->users == 0)
-        l->owner->idle++;
-}
-
-void mpx_vectors_sweep(struct mpx_vectors *vs, mproxy_ledger *ledger)
-{
-    for (int i = 0; i < BUCKETS && vs->idle > 0; i++) {
-        for (struct layout **link = &vs->buckets[i]; *link;) {
-            struct layout *l = *link;
-            if (l->users > 0) {
-                link = &l->next;
-                continue;
-            }
-            *link = l->next;
-            vs->idle--;
-            vs->stats.layouts--;
-            vs->layout_entries -= l->shown.count;
-            if (l->account)
-                l->account->entries -= l->shown.count;
-            mproxy_ledger_forget(ledger, &l->shown);
-            free(l);
-        }
-    }
-}
-
-static uint64_t hash_metrics(const struct mpx_vectors *vs)
-{
-    uint64_t hash = vs->count;
-    for (size_t i = 0; i < vs->count; i++) {
-        hash = (hash ^ vs->metrics[i]->id) * UINT64_C(0x9E3779B97F4A7C15);
-        hash ^= hash >> 32;
-    }
-    return hash;
-}
-
-// The layout of the metrics in scratch.
-static mproxy_status intern_layout(struct mpx_vectors *vs, const mproxy_layout **out,
-                                   mproxy_error *err)
-{
-    size_t bytes = vs->count * sizeof *vs->metrics;
-    uint64_t hash = hash_metrics(vs);
-    struct layout **bucket = &vs->buckets[hash % BUCKETS];
-    for (struct layout *l = *bucket; l; l = l->next) {
-        if (l->hash == hash && l->shown.count == vs->count &&
-            memcmp(l->metrics, vs->metrics, bytes) == 0) {
-            *out = &l->shown;
-            return MPROXY_OK;
-        }
-    }
-    struct mpx_user *user = vs->user;
-    if (user && vs->count > user->max_entries - user->entries)
-        return mpx_fail(err, MPROXY_E_LIMIT,
-                        "user %u has programs with more than %zu definitions in all",
-                        user->uid, user->max_entries);
-    if (vs->layout_entries + vs->count > MPX_LAYOUT_ENTRIES_MAX)
-        return mpx_fail(err, MPROXY_E_LIMIT,
-                        "programs with more than %d definitions in all",
-                        MPX_LAYOUT_ENTRIES_MAX);
-    struct layout *l = malloc(sizeof *l + bytes);
-    if (!l)
-        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %zu metrics", vs->count);
-    memcpy(l->metrics, vs->metrics, bytes);
-    l->shown = (mproxy_layout){vs->count, l->metrics};
-    l->owner = vs;
-    l->hash = hash;
-    l->users = 0;
-    l->next = *bucket;
-    *bucket = l;
-    vs->idle++;
-    vs->stats.layouts++;
-    vs->layout_entries += vs->count;
-    l->account = user;
-    if (user)
-        user->entries += vs->count;
-    *out = &l->shown;
-    return MPROXY_OK;
-}
-
-static bool begin_layout(struct mpx_vectors *vs, size_t room)
-{
-    vs->count = 0;
-    vs->stamp++;
-    vs->starved = vs->is_cut = false;
-    if (room <= vs->room)
-        return true;
-    const mproxy_metric **grown = realloc(vs->metrics, room * sizeof *grown);
-    if (!grown)
-        return false;
-    vs->metrics = grown;
-    vs->room = room;
-    return true;
-}
-
-// Whether a metric is new to the vector that is being made; it is not afterwards.
-static bool is_first(struct mpx_vectors *vs, const mproxy_metric *metric)
-{
-    if (metric->id >= vs->stamp_room) {
-        size_t room = (size_t)metric->id * 2 + 1024;
-        uint32_t *grown = realloc(vs->stamps, room * sizeof *grown);
-        vs->starved |= !grown;
-        if (!grown)
-            return false;
-        memset(grown + vs->stamp_room, 0, (room - vs->stamp_room) * sizeof *grown);
-        vs->stamps = grown;
-        vs->stamp_room = room;
-    }
-    if (vs->stamps[metric->id] == vs->stamp)
-        return false;
-    vs->stamps[metric->id] = vs->stamp;
-    return true;
-}
 
 // ---- process metrics
 
@@ -254,7 +72,7 @@ mproxy_status mpx_vectors_process(struct mpx_vectors *vs, const mproxy_layout **
                                 "Processes of the job that ended in order"},
     };
     vs->user = NULL;
-    if (!begin_layout(vs, MPX_VALUE_PROCESS + PROCESS_METRICS))
+    if (!mpx_layout_begin(vs, MPX_VALUE_PROCESS + PROCESS_METRICS))
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for process metrics");
     mproxy_status status = MPROXY_OK;
     for (int i = 0; i < MPX_VALUE_PROCESS && status == MPROXY_OK; i++)
@@ -262,7 +80,7 @@ mproxy_status mpx_vectors_process(struct mpx_vectors *vs, const mproxy_layout **
     for (int i = 0; i < PROCESS_METRICS && status == MPROXY_OK; i++)
         status = add_process(vs, &process_metrics[i], err);
     if (status == MPROXY_OK)
-        status = intern_layout(vs, out, err);
+        status = mpx_layout_intern(vs, out, err);
     if (status == MPROXY_OK)
         mpx_layout_use(*out); // to the end
     return status;
@@ -329,7 +147,7 @@ static bool take_metric(struct mpx_vectors *vs, const char *name, mproxy_type ty
     mproxy_error why;
     mproxy_status status = intern(vs, name, type, doc, &metric, &why);
     vs->starved |= status == MPROXY_E_NOMEM;
-    if (status == MPROXY_OK && !is_first(vs, metric))
+    if (status == MPROXY_OK && !mpx_layout_is_first(vs, metric))
         status = mpx_fail(&why, MPROXY_E_EXISTS, "metric '%.100s': defined twice", name);
     if (status == MPROXY_OK) {
         vs->metrics[vs->count++] = metric;
@@ -505,7 +323,7 @@ static mproxy_status make_map(struct mpx_vectors *vs, const struct mpx_def_table
         map->scales = calloc(values ? values : 1, sizeof *map->scales);
     }
     mproxy_status status = MPROXY_E_NOMEM;
-    if (!map || !map->ops || !map->scales || !begin_layout(vs, values ? values : 1)) {
+    if (!map || !map->ops || !map->scales || !mpx_layout_begin(vs, values ? values : 1)) {
         mpx_fail(err, status, "no memory for %u definitions", table->count);
         goto fail;
     }
@@ -519,7 +337,7 @@ static mproxy_status make_map(struct mpx_vectors *vs, const struct mpx_def_table
         status = mpx_fail(err, MPROXY_E_NOMEM, "no memory for metrics");
         goto fail;
     }
-    status = vs->count > 0 ? intern_layout(vs, &map->layout, err) : MPROXY_OK;
+    status = vs->count > 0 ? mpx_layout_intern(vs, &map->layout, err) : MPROXY_OK;
     if (status != MPROXY_OK)
         goto fail;
     mpx_layout_use(map->layout);
