@@ -73,7 +73,7 @@ printf '#include <metric_proxy_client.h>\nint main() { return !metric_proxy_init
 if command -v "${CXX:-c++}" >/dev/null; then
     "${CXX:-c++}" -Wall -Werror -I"$source/bindings/legacy" -o "$TMP/plus" \
         "$TMP/plus.cc" -L"$LIB" -Wl,-rpath,"$LIB" -lproxyclient
-    "$TMP/plus"
+    PROXY_PATH=$TMP/nobody "$TMP/plus"
 fi
 
 # Functions: exported, file-local, recursive, and a malloc of the program's that is
