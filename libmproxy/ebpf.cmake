@@ -14,7 +14,7 @@ if(NOT LIBBPF_FOUND OR NOT SECCOMP_FOUND OR NOT CLANG OR NOT BPFTOOL OR NOT bpf_
     return()
 endif()
 
-set(dir ${CMAKE_CURRENT_SOURCE_DIR}/collect/ebpf)
+set(dir ${CMAKE_CURRENT_SOURCE_DIR}/syscalls)
 set(out ${CMAKE_CURRENT_BINARY_DIR}/ebpf)
 file(MAKE_DIRECTORY ${out})
 set(system_headers "")
@@ -32,7 +32,7 @@ add_custom_command(
     DEPENDS ${dir}/syscalls.bpf.c ${dir}/shared.h
             ${CMAKE_CURRENT_SOURCE_DIR}/launch/mark.h
     VERBATIM)
-add_library(mproxy_ebpf MODULE ${dir}/backend.c ${dir}/kept.c ${out}/syscalls.skel.h)
+add_library(mproxy_ebpf MODULE ${dir}/backend.c ${dir}/pinned.c ${out}/syscalls.skel.h)
 target_include_directories(mproxy_ebpf PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${out}
                            ${PROJECT_SOURCE_DIR}/include)
 target_link_libraries(mproxy_ebpf PRIVATE mproxy_flags PkgConfig::LIBBPF

@@ -11,9 +11,11 @@
 #include <mproxy/exposition.h>
 #include <mproxy/job.h>
 #include <mproxy/launch.h>
+#include <mproxy/ledger.h>
 #include <mproxy/metric.h>
 #include <mproxy/profile.h>
-#include <mproxy/reduce.h>
+#include <mproxy/reduction.h>
+#include <mproxy/source.h>
 #include <mproxy/store.h>
 
 #endif

@@ -18,7 +18,7 @@
 #include <mproxy/inline.h>
 #include <mproxy/job.h>
 
-#include "segment/writer.h"
+#include "writer/writer.h"
 
 #define MPX_HIDDEN __attribute__((visibility("hidden")))
 #define MPX_NO_SLOT UINT32_MAX

@@ -8,13 +8,14 @@
 
 #include <mproxy/daemon.h>
 #include <mproxy/profile.h>
-#include <mproxy/reduce.h>
+#include <mproxy/ledger.h>
+#include <mproxy/reduction.h>
 
-#include "collect/gateway.h"
-#include "collect/gateway_direct.h"
-#include "collect/segments.h"
-#include "collect/syscalls.h"
-#include "collect/system.h"
+#include "gateway/gateway.h"
+#include "own/direct.h"
+#include "processes/segments.h"
+#include "syscalls/syscalls.h"
+#include "system/system.h"
 #include "daemon/commands.h"
 #include "daemon/self.h"
 #include "http/server.h"

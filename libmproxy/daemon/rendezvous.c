@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "daemon/daemon_private.h"
-#include "reduce/state_file.h"
+#include "ledger/state_file.h"
 #include "segment/rendezvous.h"
 
 struct opened {

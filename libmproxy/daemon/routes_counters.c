@@ -12,7 +12,7 @@
 #include "daemon/counters_json.h"
 #include "daemon/daemon_private.h"
 #include "daemon/routes.h"
-#include "store/kept.h"
+#include "store/exempt.h"
 
 enum verb { PUSH, ACCUMULATE, SET };
 

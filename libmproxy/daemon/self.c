@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "daemon/daemon_private.h"
-#include "store/kept.h"
+#include "store/exempt.h"
 
 enum { METRICS_MAX = 512 };
 
@@ -78,7 +78,7 @@ static void tell(struct mpx_self *self, const char *name, mproxy_type type,
                  const char *doc, double value)
 {
     const mproxy_metric *metric;
-    if (mpx_store_metric_kept(self->daemon->store, name, type, doc, &metric, NULL) !=
+    if (mpx_store_metric_exempt(self->daemon->store, name, type, doc, &metric, NULL) !=
         MPROXY_OK)
         return;
     mproxy_value *place = place_of(self, metric);

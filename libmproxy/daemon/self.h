@@ -2,7 +2,7 @@
 #ifndef MPX_DAEMON_SELF_H
 #define MPX_DAEMON_SELF_H
 
-#include <mproxy/reduce.h>
+#include <mproxy/source.h>
 
 struct mproxy_daemon;
 struct mpx_self;

@@ -18,7 +18,7 @@
 #include "base/utf8.h"
 #include "launch/mark.h"
 #include "segment/rendezvous.h"
-#include "segment/writer.h"
+#include "writer/writer.h"
 
 extern char **environ;
 

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 #include <mproxy/profile.h>
-#include <mproxy/reduce.h>
+#include <mproxy/source.h>
 
 struct mpx_keeper;
 

@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "store/cache.h"
-#include "store/kept.h"
+#include "store/exempt.h"
 #include "store/names.h"
 
 #define MAX_METRICS_DEFAULT 4000000
@@ -112,9 +112,9 @@ mproxy_status mproxy_store_metric(mproxy_store *store, const char *name, mproxy_
     return mpx_names_intern(store->names, name, type, doc, true, out, err);
 }
 
-mproxy_status mpx_store_metric_kept(mproxy_store *store, const char *name,
-                                    mproxy_type type, const char *doc,
-                                    const mproxy_metric **out, mproxy_error *err)
+mproxy_status mpx_store_metric_exempt(mproxy_store *store, const char *name,
+                                      mproxy_type type, const char *doc,
+                                      const mproxy_metric **out, mproxy_error *err)
 {
     return mpx_names_intern(store->names, name, type, doc, false, out, err);
 }

@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <mproxy/reduce.h>
+#include <mproxy/ledger.h>
+#include <mproxy/reduction.h>
 
 enum {
     PROCESSES = 128,

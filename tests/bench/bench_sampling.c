@@ -10,12 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <mproxy/reduce.h>
+#include <mproxy/ledger.h>
+#include <mproxy/reduction.h>
 
 #include "base/clock.h"
-#include "collect/segments.h"
-#include "segment/reader.h"
-#include "segment/writer.h"
+#include "processes/segments.h"
+#include "reader/reader.h"
+#include "writer/writer.h"
 
 enum {
     PROCESSES = 128,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collect/gateway_json.h"
+#include "gateway/message_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -11,9 +11,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include <mproxy/reduce.h>
+#include <mproxy/ledger.h>
 
-#include "reduce/state.h"
+#include "ledger/state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

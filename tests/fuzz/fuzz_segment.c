@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collect/segments_users.h"
-#include "collect/segments_vector.h"
-#include "segment/reader.h"
+#include "processes/users.h"
+#include "processes/vectors.h"
+#include "reader/reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

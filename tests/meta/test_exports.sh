@@ -39,7 +39,7 @@ add "$scratch/promised"
 exported libmproxy_client.so MPROXY_0 >"$scratch/exported"
 same libmproxy_client.so MPROXY_0
 
-promised "$scratch/promised" libmproxy/segment/*.h libmproxy/metric/*.h
+promised "$scratch/promised" libmproxy/segment/*.h libmproxy/writer/*.h libmproxy/metric/*.h
 exported libmproxy_client.so MPROXY_PRIVATE >"$scratch/exported"
 same libmproxy_client.so MPROXY_PRIVATE
 

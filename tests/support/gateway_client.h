@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "collect/gateway.h"
+#include "gateway/gateway.h"
 
 static inline int gateway_dial(const char *path)
 {

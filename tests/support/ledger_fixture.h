@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <mproxy/reduce.h>
+#include <mproxy/ledger.h>
 
 enum { HITS, BYTES, LEVEL, METRICS }; // columns of every process of these tests
 enum { LINGER = 2000, CONTINUE = 600000 };

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <mproxy/reduce.h>
+#include <mproxy/reduction.h>
 
 enum { HITS, LOAD, NET, METRICS };
 

@@ -1,5 +1,5 @@
 // A tiny reader of segments for the tests of the writing side: it trusts the file, so that
-// it shares no code and no mistake with libmproxy/segment/reader.
+// it shares no code and no mistake with libmproxy/reader/.
 #ifndef TESTS_SUPPORT_SEGMENT_PROBE_H
 #define TESTS_SUPPORT_SEGMENT_PROBE_H
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "segment/reader.h"
+#include "reader/reader.h"
 
 enum { MAX = 4096 };
 

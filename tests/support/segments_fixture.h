@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "collect/segments.h"
-#include "segment/writer.h"
+#include "processes/segments.h"
+#include "writer/writer.h"
 #include "segment_image.h"
 
 static char folder[64];

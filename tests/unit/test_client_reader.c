@@ -2,7 +2,7 @@
 #include <mproxy/client.h>
 
 #include "../support/program.h"
-#include "segment/reader.h"
+#include "reader/reader.h"
 
 static int said[2];
 

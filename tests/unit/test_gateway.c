@@ -8,7 +8,7 @@
 #include "../support/gateway_client.h"
 #include "../support/segment_probe.h"
 #include "../support/suite.h"
-#include "collect/gateway_json.h"
+#include "gateway/message_json.h"
 
 static char dir[64], socket_path[100], last_line[512];
 static int lines;

@@ -5,7 +5,7 @@
 #include "../support/segment_probe.h"
 #include "../support/segments_fixture.h"
 #include "../support/suite.h"
-#include "collect/gateway_direct.h"
+#include "own/direct.h"
 
 static struct mpx_direct *direct;
 static struct mpx_gateway *gw;

@@ -5,6 +5,8 @@
 //
 // MPROXY_SEED=n replays one scenario, MPROXY_SEEDS=n runs that many.
 
+#include <mproxy/reduction.h>
+
 #include "../support/ledger_fixture.h"
 #include "../support/suite.h"
 

@@ -1,4 +1,4 @@
-#include "segment/reader.h"
+#include "reader/reader.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -9,7 +9,7 @@
 
 #include "../support/segment_image.h"
 #include "../support/suite.h"
-#include "segment/writer.h"
+#include "writer/writer.h"
 
 static char folder[] = "/dev/shm/mproxy-reader-XXXXXX";
 static int dir;

@@ -1,4 +1,4 @@
-#include "segment/reader.h"
+#include "reader/reader.h"
 
 #include <check.h>
 #include <pthread.h>

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <mproxy/reduce.h>
+#include <mproxy/reduction.h>
 
 #include "../support/chaos_alloc.h"
 #include "../support/suite.h"

@@ -1,4 +1,4 @@
-#include "collect/samples.h"
+#include "processes/samples.h"
 
 #include <check.h>
 #include <fcntl.h>

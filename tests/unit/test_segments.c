@@ -1,4 +1,4 @@
-#include "collect/segments.h"
+#include "processes/segments.h"
 
 #include "../support/segments_fixture.h"
 #include "../support/suite.h"

@@ -6,7 +6,7 @@
 #include "../support/chaos_alloc.h"
 #include "../support/segments_fixture.h"
 #include "../support/suite.h"
-#include "segment/reader.h"
+#include "reader/reader.h"
 
 static mproxy_status open_and_read(void *arg)
 {

@@ -1,4 +1,4 @@
-#include "collect/segments.h"
+#include "processes/segments.h"
 
 #include <sys/resource.h>
 

@@ -11,7 +11,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "reduce/state_file.h"
+#include "ledger/state_file.h"
 
 static struct fixture f;
 

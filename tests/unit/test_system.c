@@ -1,5 +1,5 @@
 // Node metrics on fixture trees, and on the real /proc against independent readings.
-#include "collect/system.h"
+#include "system/system.h"
 
 #include <check.h>
 #include <dirent.h>

@@ -1,10 +1,10 @@
 // The writing side of a segment: birth, definitions, rows, limits, fork.
-#include "segment/writer.h"
+#include "writer/writer.h"
 
 #include <sys/resource.h>
 
 #include "../support/program.h"
-#include "segment/reader.h"
+#include "reader/reader.h"
 #include "segment/rendezvous.h"
 
 static const mproxy_job job = {.jobid = "job 7", .command = "./a", .size = 4};

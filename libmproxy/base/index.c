@@ -1,0 +1,57 @@
+#include "base/index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool mpx_index_reserve(struct mpx_index *ix, uint32_t count)
+{
+    if ((uint64_t)count * 2 <= ix->room)
+        return true;
+    uint32_t room = ix->room ? ix->room : 16;
+    while (room < (uint64_t)count * 2) {
+        if (room > UINT32_MAX / 2)
+            return false;
+        room *= 2;
+    }
+    struct mpx_index_cell *cells = calloc(room, sizeof *cells);
+    if (!cells)
+        return false;
+    struct mpx_index old = *ix;
+    *ix = (struct mpx_index){.cells = cells, .room = room};
+    for (uint32_t i = 0; i < old.room; i++)
+        if (old.cells[i].position)
+            mpx_index_put(ix, old.cells[i].hash, old.cells[i].position - 1);
+    free(old.cells);
+    return true;
+}
+
+void mpx_index_put(struct mpx_index *ix, uint32_t hash, uint32_t position)
+{
+    uint32_t at = hash & (ix->room - 1);
+    while (ix->cells[at].position)
+        at = (at + 1) & (ix->room - 1);
+    ix->cells[at] = (struct mpx_index_cell){.hash = hash, .position = position + 1};
+    ix->used++;
+}
+
+void mpx_index_clear(struct mpx_index *ix)
+{
+    if (ix->used)
+        memset(ix->cells, 0, ix->room * sizeof *ix->cells);
+    ix->used = 0;
+}
+
+void mpx_index_fini(struct mpx_index *ix)
+{
+    free(ix->cells);
+    *ix = (struct mpx_index){0};
+}
+
+uint32_t mpx_hash_bytes(const void *bytes, size_t length)
+{
+    const unsigned char *at = bytes;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
+    return mpx_hash_u64(hash);
+}

@@ -1,0 +1,381 @@
+// Clients of the legacy socket: accepting, reading, and what a message does.
+//
+// The socket and all clients sit in an epoll of our own, which sits in the event loop's.
+// Each dispatch takes a bounded amount from each client that has something, so that one
+// that never stops sending delays the others by no more than that.
+
+#include "gateway/gateway.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "gateway/message_json.h"
+#include "own/scribe.h"
+#include "gateway/socket.h"
+
+enum {
+    READ_BLOCK = 64 * 1024, // per client and dispatch
+    KEPT_ROOM = 64 * 1024,  // a client's buffer that grew larger is given back
+    EVENTS = 64,
+    ACCEPTS = 64, // per dispatch
+};
+
+struct client {
+    struct client *next, *previous;
+    int fd;
+    int pid;
+    uint32_t uid;
+    struct mpx_buf in;
+    size_t scanned; // bytes of `in` known to hold no NUL
+    struct mpx_scribe *scribe;
+    bool complained; // one line a connection
+};
+
+struct mpx_gateway {
+    struct mpx_gateway_options options;
+    char socket_path[PATH_MAX];
+    char dir_path[PATH_MAX];
+    int epoll_fd;
+    int listen_fd;
+    struct mpx_socket_file file;
+    bool told_unbound;
+    struct client *clients;
+    struct mpx_gateway_stats stats;
+};
+
+static const char *const refusal_names[MPX_GATEWAY_REFUSALS] = {
+    [MPX_GATEWAY_NOT_JSON] = "not_json", [MPX_GATEWAY_SHAPE] = "shape",
+    [MPX_GATEWAY_SIZE] = "size",         [MPX_GATEWAY_TYPE] = "type",
+    [MPX_GATEWAY_NAME] = "name",         [MPX_GATEWAY_VALUE] = "value",
+    [MPX_GATEWAY_ROOM] = "room",         [MPX_GATEWAY_CLIENTS] = "clients"};
+
+const char *mpx_gateway_refusal_name(enum mpx_gateway_refusal refusal)
+{
+    return refusal_names[refusal];
+}
+
+static void say(struct mpx_gateway *gw, bool is_failure, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void say(struct mpx_gateway *gw, bool is_failure, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    if (!gw->options.log)
+        return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    gw->options.log(gw->options.log_arg, is_failure, line);
+}
+
+static void complain(struct mpx_gateway *gw, struct client *c, const char *what,
+                     const char *consequence)
+{
+    if (!c->complained)
+        say(gw, true, "gateway: client with pid %d: %s: %s", c->pid, what, consequence);
+    c->complained = true;
+}
+
+// Clients.
+
+static void drop_client(struct mpx_gateway *gw, struct client *c)
+{
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        gw->clients = c->next;
+    if (c->next)
+        c->next->previous = c->previous;
+    gw->stats.clients--;
+    gw->stats.buffered -= c->in.size;
+    mpx_scribe_free(c->scribe);
+    mpx_buf_free(&c->in);
+    close(c->fd);
+    free(c);
+}
+
+static struct client *add_client(struct mpx_gateway *gw, int fd)
+{
+    struct client *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    struct ucred peer = {.pid = 0};
+    socklen_t length = sizeof peer;
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+    *c = (struct client){.fd = fd, .pid = peer.pid, .uid = peer.uid};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    if (mpx_scribe_new(gw->dir_path, MPX_SEG_GATEWAY, &c->scribe, NULL) != MPROXY_OK ||
+        epoll_ctl(gw->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+        mpx_scribe_free(c->scribe);
+        free(c);
+        return NULL;
+    }
+    c->next = gw->clients;
+    if (c->next)
+        c->next->previous = c;
+    gw->clients = c;
+    gw->stats.clients++;
+    gw->stats.accepted++;
+    return c;
+}
+
+// A client beyond the limit is let in and let go: left in the queue it would block its
+// program as soon as the socket is full.
+static void accept_some(struct mpx_gateway *gw)
+{
+    for (int i = 0; i < ACCEPTS; i++) {
+        int fd = accept4(gw->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        if (gw->stats.clients < gw->options.max_clients && add_client(gw, fd))
+            continue;
+        close(fd);
+        if (gw->stats.refused[MPX_GATEWAY_CLIENTS]++ == 0)
+            say(gw, true, "gateway: %llu clients are connected: one more is refused",
+                (unsigned long long)gw->stats.clients);
+    }
+}
+
+// Messages. Each of these says whether the connection goes on.
+
+static bool refuse(struct mpx_gateway *gw, struct client *c,
+                   enum mpx_gateway_refusal reason, const char *what)
+{
+    gw->stats.refused[reason]++;
+    complain(gw, c, what, "the connection is closed");
+    return false;
+}
+
+static bool pass_over(struct mpx_gateway *gw, struct client *c,
+                      enum mpx_gateway_refusal reason, const char *what)
+{
+    gw->stats.refused[reason]++;
+    complain(gw, c, what, "what it says is not counted");
+    return true;
+}
+
+static bool after_write(struct mpx_gateway *gw, struct client *c, mproxy_status status,
+                        const mproxy_error *err)
+{
+    if (status == MPROXY_OK)
+        return true;
+    if (status == MPROXY_E_TYPE)
+        return refuse(gw, c, MPX_GATEWAY_TYPE, err->text);
+    return pass_over(gw, c,
+                     status == MPROXY_E_INVALID ? MPX_GATEWAY_NAME : MPX_GATEWAY_ROOM,
+                     err->text);
+}
+
+// Ids that name sums can't name a job.
+static bool names_a_job(const char *jobid)
+{
+    return jobid[0] != '\0' && strcmp(jobid, "main") != 0 &&
+           strncmp(jobid, "Node: ", 6) != 0;
+}
+
+static bool take_job(struct mpx_gateway *gw, struct client *c, const mproxy_job *job)
+{
+    mproxy_error err;
+    bool named = names_a_job(job->jobid);
+    if (!named && !c->complained) {
+        char what[128];
+        snprintf(what, sizeof what, "job id '%.60s' can't name a job", job->jobid);
+        complain(gw, c, what, "it counts for the node only");
+    }
+    if (named && mpx_scribe_is_for(c->scribe, job))
+        return true;
+    mproxy_status status = mpx_scribe_begin(c->scribe, named ? job : NULL, c->uid, &err);
+    return after_write(gw, c, status, &err);
+}
+
+static bool take_value(struct mpx_gateway *gw, struct client *c,
+                       const struct mpx_message *m)
+{
+    mproxy_error err;
+    if (!m->has_value)
+        return true;
+    if (m->type == MPROXY_COUNTER && m->value < 0)
+        return pass_over(gw, c, MPX_GATEWAY_VALUE, "a counter's increment is below zero");
+    mproxy_status status = MPROXY_OK;
+    if (!mpx_scribe_has_begun(c->scribe))
+        status = mpx_scribe_begin(c->scribe, NULL, c->uid, &err);
+    if (status == MPROXY_OK)
+        status = mpx_scribe_write(c->scribe, m->name, m->type, m->doc, m->value, &err);
+    return after_write(gw, c, status, &err);
+}
+
+static bool take_message(struct mpx_gateway *gw, struct client *c, const char *text,
+                         size_t length)
+{
+    struct mpx_message m;
+    mproxy_error err;
+    mproxy_status status = mpx_message_parse(text, length, &m, &err);
+    if (status != MPROXY_OK)
+        return refuse(
+            gw, c, status == MPROXY_E_INVALID ? MPX_GATEWAY_SHAPE : MPX_GATEWAY_NOT_JSON,
+            err.text);
+    gw->stats.messages++;
+    bool go_on;
+    if (m.kind == MPX_MESSAGE_JOB) {
+        go_on = take_job(gw, c, &m.job);
+    } else if (m.kind == MPX_MESSAGE_DESC) {
+        status = mpx_scribe_declare(c->scribe, m.name, m.type, m.doc, &err);
+        go_on = after_write(gw, c, status, &err);
+    } else {
+        go_on = take_value(gw, c, &m);
+    }
+    mpx_message_clear(&m);
+    return go_on;
+}
+
+// Take all whole messages out of the buffer.
+static bool take_messages(struct mpx_gateway *gw, struct client *c)
+{
+    size_t start = 0;
+    bool go_on = true;
+    while (go_on) {
+        char *nul = memchr(c->in.data + c->scanned, '\0', c->in.size - c->scanned);
+        if (!nul)
+            break;
+        size_t end = (size_t)(nul - c->in.data);
+        go_on = take_message(gw, c, c->in.data + start, end - start);
+        c->scanned = start = end + 1;
+    }
+    c->in.size -= start;
+    memmove(c->in.data, c->in.data + start, c->in.size);
+    c->scanned = c->in.size;
+    if (go_on && c->in.size > gw->options.max_message)
+        go_on = refuse(gw, c, MPX_GATEWAY_SIZE, "a message without an end");
+    return go_on;
+}
+
+static bool read_client(struct mpx_gateway *gw, struct client *c)
+{
+    if (!mpx_buf_reserve(&c->in, READ_BLOCK))
+        return refuse(gw, c, MPX_GATEWAY_SIZE, "no memory for a message");
+    ssize_t got = recv(c->fd, c->in.data + c->in.size, READ_BLOCK, 0);
+    if (got < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (got == 0)
+        return false;
+    size_t before = c->in.size;
+    c->in.size += (size_t)got;
+    bool go_on = take_messages(gw, c);
+    gw->stats.buffered += c->in.size - before;
+    if (go_on && gw->stats.buffered > gw->options.max_buffered)
+        go_on = refuse(gw, c, MPX_GATEWAY_SIZE, "too much waits in unfinished messages");
+    if (c->in.size == 0 && c->in.room > KEPT_ROOM)
+        mpx_buf_free(&c->in);
+    return go_on;
+}
+
+void mpx_gateway_dispatch(struct mpx_gateway *gw)
+{
+    struct epoll_event events[EVENTS];
+    int count = epoll_wait(gw->epoll_fd, events, EVENTS, 0);
+    for (int i = 0; i < count; i++) {
+        struct client *c = events[i].data.ptr;
+        if (!c)
+            accept_some(gw);
+        else if (!read_client(gw, c))
+            drop_client(gw, c);
+    }
+}
+
+static mproxy_status bind_socket(struct mpx_gateway *gw, mproxy_error *err)
+{
+    int fd;
+    mproxy_status status = mpx_socket_bind(gw->socket_path, &fd, &gw->file, err);
+    if (status != MPROXY_OK)
+        return status;
+    if (gw->listen_fd >= 0)
+        close(gw->listen_fd);
+    gw->listen_fd = fd;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    if (epoll_ctl(gw->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+        return mpx_fail_errno(err, "epoll of the gateway");
+    return MPROXY_OK;
+}
+
+void mpx_gateway_round(struct mpx_gateway *gw)
+{
+    for (struct client *c = gw->clients; c; c = c->next)
+        mpx_scribe_retry(c->scribe);
+    if (mpx_socket_is_ours(gw->socket_path, &gw->file))
+        return;
+    mproxy_error err;
+    if (bind_socket(gw, &err) == MPROXY_OK) {
+        say(gw, false, "gateway: the socket '%s' had vanished and was made again",
+            gw->socket_path);
+        gw->told_unbound = false;
+    } else if (!gw->told_unbound) {
+        say(gw, true, "gateway: %s: programs can't reach it", err.text);
+        gw->told_unbound = true;
+    }
+}
+
+void mpx_gateway_keep(struct mpx_gateway *gw)
+{
+    for (struct client *c = gw->clients; c; c = c->next)
+        mpx_scribe_keep(c->scribe);
+}
+
+mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,
+                               struct mpx_gateway **out, mproxy_error *err)
+{
+    struct mpx_gateway *gw = calloc(1, sizeof *gw);
+    if (!gw)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the gateway");
+    struct mpx_gateway_options *o = &gw->options;
+    *o = *options;
+    o->max_clients = o->max_clients ? o->max_clients : 2048;
+    o->max_message = o->max_message ? o->max_message : 4 << 20;
+    o->max_buffered = o->max_buffered ? o->max_buffered : 64 << 20;
+    snprintf(gw->socket_path, sizeof gw->socket_path, "%s", options->socket_path);
+    snprintf(gw->dir_path, sizeof gw->dir_path, "%s", options->dir_path);
+    gw->listen_fd = -1;
+    gw->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    mproxy_status status = gw->epoll_fd < 0 ? mpx_fail_errno(err, "epoll of the gateway")
+                                            : bind_socket(gw, err);
+    if (status == MPROXY_OK)
+        *out = gw;
+    else
+        mpx_gateway_close(gw);
+    return status;
+}
+
+void mpx_gateway_close(struct mpx_gateway *gw)
+{
+    if (!gw)
+        return;
+    while (gw->clients)
+        drop_client(gw, gw->clients);
+    if (gw->listen_fd >= 0) {
+        if (mpx_socket_is_ours(gw->socket_path, &gw->file))
+            unlink(gw->socket_path);
+        close(gw->listen_fd);
+    }
+    if (gw->epoll_fd >= 0)
+        close(gw->epoll_fd);
+    free(gw);
+}
+
+int mpx_gateway_fd(const struct mpx_gateway *gw)
+{
+    return gw->epoll_fd;
+}
+
+void mpx_gateway_get_stats(const struct mpx_gateway *gw, struct mpx_gateway_stats *out)
+{
+    *out = gw->stats;
+}

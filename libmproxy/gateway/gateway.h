@@ -1,0 +1,66 @@
+// The legacy socket: clients that push JSON messages (docs: spec/legacy-socket). What they
+// count is written into segments of the rendezvous directory before anything else happens,
+// so that it outlives the proxy like the counters of any process.
+//
+// Threads: one thread at a time, the event loop's.
+#ifndef MPX_GATEWAY_GATEWAY_H
+#define MPX_GATEWAY_GATEWAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <mproxy/base.h>
+
+struct mpx_gateway;
+
+struct mpx_gateway_options {
+    const char *socket_path; // copied
+    const char *dir_path;    // rendezvous directory, whose lock the caller holds; copied
+    void (*log)(void *arg, bool is_failure, const char *line); // may be NULL
+    void *log_arg;
+    unsigned max_clients; // 0: 2048
+    size_t max_message;   // bytes without a NUL; 0: 4 MiB
+    size_t max_buffered;  // of all clients together; 0: 64 MiB
+};
+
+// Bind the socket. A file that a dead proxy left is replaced.
+// @return MPROXY_OK, MPROXY_E_BUSY (somebody answers there; the text names the pid),
+//         MPROXY_E_INVALID (path), MPROXY_E_NOMEM, MPROXY_E_SYSTEM
+mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,
+                               struct mpx_gateway **out, mproxy_error *err);
+// What clients counted becomes final. The socket file is removed if it is still ours.
+void mpx_gateway_close(struct mpx_gateway *gw); // accepts NULL
+
+// Readable when there is something to do.
+int mpx_gateway_fd(const struct mpx_gateway *gw);
+// Accept, read and count a bounded amount; never waits.
+void mpx_gateway_dispatch(struct mpx_gateway *gw);
+// Once a round: bind again if the socket file has vanished, try again what had no room.
+void mpx_gateway_round(struct mpx_gateway *gw);
+
+// After segments are read: what was removed of ours goes on in a new file.
+void mpx_gateway_keep(struct mpx_gateway *gw);
+
+// What was refused, by reason; names in mpx_gateway_refusal_name().
+enum mpx_gateway_refusal {
+    MPX_GATEWAY_NOT_JSON = 0,
+    MPX_GATEWAY_SHAPE,
+    MPX_GATEWAY_SIZE,  // a message over max_message, or too much waiting
+    MPX_GATEWAY_TYPE,  // contradicts the description
+    MPX_GATEWAY_NAME,  // not a metric's name: the value alone is dropped
+    MPX_GATEWAY_VALUE, // a counter's increment below zero, or not finite
+    MPX_GATEWAY_ROOM,  // no room in shared memory: the value is not counted
+    MPX_GATEWAY_CLIENTS,
+    MPX_GATEWAY_REFUSALS
+};
+const char *mpx_gateway_refusal_name(enum mpx_gateway_refusal refusal);
+
+struct mpx_gateway_stats {
+    uint64_t clients; // connected now
+    uint64_t accepted, messages;
+    uint64_t buffered; // bytes of messages not yet whole
+    uint64_t refused[MPX_GATEWAY_REFUSALS];
+};
+void mpx_gateway_get_stats(const struct mpx_gateway *gw, struct mpx_gateway_stats *out);
+
+#endif

@@ -1,0 +1,99 @@
+#include "gateway/socket.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+enum { BACKLOG = 512 };
+
+static int stream_socket(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+// The pid of whoever answers at an address; 0: nobody does.
+static int answering_pid(const struct sockaddr_un *address)
+{
+    int fd = stream_socket();
+    struct ucred peer = {.pid = 0};
+    socklen_t length = sizeof peer;
+    // A full queue (EAGAIN) is somebody too, though we can't tell who.
+    int failed = connect(fd, (const struct sockaddr *)address, sizeof *address);
+    if (failed == 0)
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+    else if (errno == EAGAIN)
+        peer.pid = -1;
+    close(fd);
+    return peer.pid;
+}
+
+static mproxy_status remove_stale(const struct sockaddr_un *address, mproxy_error *err)
+{
+    struct stat st;
+    const char *path = address->sun_path;
+    if (lstat(path, &st) != 0)
+        return MPROXY_OK;
+    if (!S_ISSOCK(st.st_mode))
+        return mpx_fail(err, MPROXY_E_INVALID,
+                        "socket '%.120s': another kind of file is there", path);
+    int pid = answering_pid(address);
+    if (pid != 0)
+        return mpx_fail(err, MPROXY_E_BUSY,
+                        "socket '%.120s' is served by pid %d: choose another with -u",
+                        path, pid);
+    if (unlink(path) != 0 && errno != ENOENT)
+        return mpx_fail_errno(err, "socket '%.120s'", path);
+    return MPROXY_OK;
+}
+
+// A system-wide proxy serves all users, everybody else's serves its own.
+static mode_t mode_for(const char *path)
+{
+    return geteuid() == 0 && strncmp(path, "/run/", 5) == 0 ? 0666 : 0600;
+}
+
+static bool bind_at(int fd, const struct sockaddr_un *address,
+                    struct mpx_socket_file *file)
+{
+    struct stat st;
+    const char *path = address->sun_path;
+    if (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ||
+        chmod(path, mode_for(path)) != 0 || stat(path, &st) != 0 ||
+        listen(fd, BACKLOG) != 0)
+        return false;
+    *file = (struct mpx_socket_file){.device = st.st_dev, .inode = st.st_ino};
+    return true;
+}
+
+mproxy_status mpx_socket_bind(const char *path, int *fd, struct mpx_socket_file *file,
+                              mproxy_error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return mpx_fail(err, MPROXY_E_INVALID,
+                        "socket '%.120s': at most %zu bytes were expected", path,
+                        sizeof address.sun_path - 1);
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    mproxy_status status = remove_stale(&address, err);
+    if (status != MPROXY_OK)
+        return status;
+    int listening = stream_socket();
+    if (listening < 0 || !bind_at(listening, &address, file)) {
+        status = mpx_fail_errno(err, "socket '%.120s'", path);
+        if (listening >= 0)
+            close(listening);
+        return status;
+    }
+    *fd = listening;
+    return MPROXY_OK;
+}
+
+bool mpx_socket_is_ours(const char *path, const struct mpx_socket_file *file)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && st.st_dev == file->device && st.st_ino == file->inode;
+}

@@ -1,0 +1,439 @@
+// Preparing a round: which process belongs to which share, and all memory it will take.
+//
+// Processes are taken by their start, so that what a share's older processes say of its end
+// is known before a younger one is matched: the outcome does not depend on readdir.
+
+#include "ledger/ledger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "segment/rendezvous.h"
+#include "store/exempt.h"
+
+uint32_t mpx_job_hash(uint32_t uid, const char *jobid)
+{
+    return mpx_hash_bytes(jobid, strlen(jobid)) ^ mpx_hash_u64(uid + UINT64_C(1));
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+    const mproxy_process *p = (*(struct mpx_member *const *)a)->process;
+    const mproxy_process *q = (*(struct mpx_member *const *)b)->process;
+    if (p->start_boot_ms != q->start_boot_ms)
+        return p->start_boot_ms < q->start_boot_ms ? -1 : 1;
+    return p->key < q->key ? -1 : p->key > q->key;
+}
+
+static void sort_entries(struct mproxy_ledger *l)
+{
+    bool sorted = true;
+    for (size_t i = 0; i < l->entry_count; i++) {
+        l->order[i] = &l->entries[i];
+        if (i > 0 && compare_starts(&l->order[i - 1], &l->order[i]) > 0)
+            sorted = false;
+    }
+    if (!sorted)
+        qsort(l->order, l->entry_count, sizeof *l->order, compare_starts);
+}
+
+static bool list_layouts(struct mproxy_ledger *l)
+{
+    size_t parts = 0;
+    for (size_t i = 0; i < l->entry_count; i++)
+        parts += l->entries[i].process->part_count;
+    if (parts > l->entry_layouts_room) {
+        struct mpx_columns **layouts =
+            realloc(l->entry_layouts, parts * 2 * sizeof *layouts);
+        if (!layouts)
+            return false;
+        l->entry_layouts = layouts;
+        l->entry_layouts_room = parts * 2;
+    }
+    struct mpx_columns **at = l->entry_layouts;
+    for (size_t i = 0; i < l->entry_count; i++) {
+        const mproxy_process *p = l->entries[i].process;
+        l->entries[i].layouts = at;
+        for (size_t k = 0; k < p->part_count; k++, at++) {
+            *at = mpx_columns_get(&l->layouts, p->parts[k].layout);
+            if (!*at || !mpx_columns_expect(*at))
+                return false;
+        }
+    }
+    return true;
+}
+
+static struct mpx_tracked *find_tracked(const struct mproxy_ledger *l, uint64_t key)
+{
+    uint32_t hash = mpx_hash_u64(key);
+    for (uint32_t at = mpx_index_start(&l->tracked_index, hash), i;
+         mpx_index_next(&l->tracked_index, hash, &at, &i);)
+        if (l->tracked[i].key == key)
+            return &l->tracked[i];
+    return NULL;
+}
+
+static int64_t start_of(const struct mproxy_ledger *l, const mproxy_process *p)
+{
+    return p->start_boot_ms < l->boot_ms ? p->start_boot_ms : l->boot_ms;
+}
+
+static bool is_job_of(const struct mpx_share *s, uint32_t hash, const mproxy_process *p)
+{
+    return mpx_share_is_open(s) && s->job_hash == hash && s->uid == p->uid &&
+           strcmp(s->job.jobid, p->job->jobid) == 0;
+}
+
+// The open share that a process belongs to. There is more than one only while passive
+// processes keep an older run's share from being sealed; its start tells them apart.
+static struct mpx_share *find_open(struct mproxy_ledger *l, uint32_t hash,
+                                   const mproxy_process *p)
+{
+    struct mpx_share *found = NULL;
+    int64_t start = start_of(l, p);
+    for (uint32_t i = 0; i < l->share_count; i++) {
+        struct mpx_share *s = l->shares[i];
+        if (is_job_of(s, hash, p) && start <= s->end_boot_ms + l->continue_ms &&
+            (!found || start >= s->start_boot_ms))
+            found = s;
+    }
+    return found;
+}
+
+// A job id came back: what is open of it is another run's and takes no more processes.
+static void expire(struct mproxy_ledger *l, uint32_t hash, const mproxy_process *p)
+{
+    for (uint32_t i = 0; i < l->share_count; i++)
+        if (is_job_of(l->shares[i], hash, p))
+            l->shares[i]->expired = true;
+}
+
+bool mpx_ledger_reserve_shares(struct mproxy_ledger *l)
+{
+    if (l->share_count < l->share_room)
+        return true;
+    uint32_t room = l->share_room ? l->share_room * 2 : 16;
+    struct mpx_share **shares = realloc(l->shares, room * sizeof *shares);
+    if (!shares)
+        return false;
+    l->shares = shares;
+    l->share_room = room;
+    return true;
+}
+
+static struct mpx_share *open_share(struct mproxy_ledger *l, uint32_t hash,
+                                    const mproxy_process *p)
+{
+    struct mpx_share *s =
+        mpx_ledger_reserve_shares(l) ? mpx_share_new(l->next_number, l->walltime) : NULL;
+    if (!s || mproxy_job_copy(p->job, &s->job) != MPROXY_OK) {
+        mpx_share_free(s);
+        return NULL;
+    }
+    s->job.end_time = 0;
+    s->uid = p->uid;
+    s->job_hash = hash;
+    s->start_boot_ms = s->end_boot_ms = s->covered_boot_ms = start_of(l, p);
+    s->start_ms = s->end_ms = p->start_wall_ms > 0 ? p->start_wall_ms
+                                                   : (int64_t)(l->wall_us / 1000) -
+                                                         (l->boot_ms - s->start_boot_ms);
+    l->shares[l->share_count++] = s;
+    l->next_number++;
+    l->dirty = true;
+    return s;
+}
+
+static struct mpx_share *match(struct mproxy_ledger *l, const mproxy_process *p)
+{
+    if (!p->job || mproxy_job_check_id(p->job->jobid, NULL) != MPROXY_OK)
+        return l->base;
+    uint32_t hash = mpx_job_hash(p->uid, p->job->jobid);
+    struct mpx_share *s = find_open(l, hash, p);
+    if (s)
+        return s;
+    expire(l, hash, p);
+    return open_share(l, hash, p);
+}
+
+// The time of a process's end, or now while it lives. A process that was killed does not
+// say; that it was found ended now is the sign of life there is.
+static int64_t end_of(const struct mproxy_ledger *l, const mproxy_process *p)
+{
+    if (!p->final || p->end_wall_ms <= 0)
+        return l->boot_ms;
+    int64_t end = l->boot_ms - ((int64_t)(l->wall_us / 1000) - p->end_wall_ms);
+    int64_t start = start_of(l, p);
+    return end < start ? start : end > l->boot_ms ? l->boot_ms : end;
+}
+
+static void count_walltime(struct mpx_share *s, int64_t start, int64_t end)
+{
+    if (start < s->covered_boot_ms)
+        start = s->covered_boot_ms;
+    if (end <= start)
+        return;
+    s->walltime_ms += end - start;
+    s->covered_boot_ms = end;
+}
+
+static void take_times(const struct mproxy_ledger *l, struct mpx_share *s,
+                       const mproxy_process *p)
+{
+    int64_t start = start_of(l, p), end = end_of(l, p);
+    if (start < s->start_boot_ms)
+        s->start_boot_ms = start;
+    if (p->start_wall_ms > 0 && p->start_wall_ms < s->start_ms) {
+        s->start_ms = p->start_wall_ms;
+        s->changed = true;
+    }
+    if (p->passive)
+        return;
+    count_walltime(s, start, end);
+    if (end <= s->end_boot_ms && s->end_ms >= s->start_ms)
+        return;
+    if (end > s->end_boot_ms)
+        s->end_boot_ms = end;
+    int64_t end_ms = (int64_t)(l->wall_us / 1000) - (l->boot_ms - s->end_boot_ms);
+    s->end_ms = end_ms > s->start_ms ? end_ms : s->start_ms;
+    s->changed = true;
+}
+
+static void take_description(struct mproxy_ledger *l, struct mpx_share *s,
+                             const mproxy_process *p)
+{
+    if (p->job->size > s->job.size) {
+        s->job.size = p->job->size;
+        s->changed = l->dirty = true;
+    }
+    if (p->uncounted && !s->incomplete) {
+        s->incomplete = true;
+        s->changed = l->dirty = true;
+    }
+}
+
+static bool assign(struct mproxy_ledger *l)
+{
+    for (size_t i = 0; i < l->entry_count; i++) {
+        struct mpx_member *e = l->order[i];
+        struct mpx_tracked *t = find_tracked(l, e->process->key);
+        struct mpx_share *s = t ? t->share : match(l, e->process);
+        if (!s)
+            return false;
+        if (t)
+            t->seen = true;
+        mpx_share_join(s, e);
+        if (s == l->base)
+            continue;
+        take_times(l, s, e->process);
+        take_description(l, s, e->process);
+    }
+    for (uint32_t i = 0; i < l->tracked_count; i++)
+        if (!l->tracked[i].seen)
+            l->tracked[i].share->missing++;
+    return true;
+}
+
+static bool intern_reason(struct mproxy_ledger *l, unsigned bit)
+{
+    char text[64], name[160];
+    if (l->reasons[bit])
+        return true;
+    mpx_off_reason_text(1u << bit, text, sizeof text);
+    snprintf(name, sizeof name, "mproxy_processes_uncounted_total{reason=\"%s\"}",
+             text[0] ? text : "other");
+    mproxy_status status = mpx_store_metric_exempt(
+        l->store, name, MPROXY_COUNTER,
+        "Processes that could not count, wholly or in part", &l->reasons[bit], NULL);
+    if (status == MPROXY_E_TYPE)
+        l->reasons[bit] = NULL;
+    return status != MPROXY_E_NOMEM;
+}
+
+static bool map_uncounted(struct mproxy_ledger *l, struct mpx_share *s,
+                          uint32_t uncounted)
+{
+    for (unsigned bit = 0; bit < 32 && uncounted >> bit; bit++) {
+        if (!(uncounted >> bit & 1))
+            continue;
+        if (!intern_reason(l, bit))
+            return false;
+        if (l->reasons[bit] && mpx_slots_add(&s->vector, l->reasons[bit]) == MPX_NO_SLOT)
+            return false;
+    }
+    return true;
+}
+
+static bool map_refused(struct mproxy_ledger *l)
+{
+    if (!l->refused)
+        return true;
+    if (!l->refused_metric &&
+        mpx_store_metric_exempt(
+            l->store, "mproxy_processes_uncounted_total{reason=\"refused\"}",
+            MPROXY_COUNTER, "Processes that could not count, wholly or in part",
+            &l->refused_metric, NULL) != MPROXY_OK)
+        l->refused_metric = NULL;
+    return !l->refused_metric ||
+           mpx_slots_add(&l->base->vector, l->refused_metric) != MPX_NO_SLOT;
+}
+
+static bool map_entries(struct mproxy_ledger *l)
+{
+    for (size_t i = 0; i < l->entry_count; i++) {
+        struct mpx_member *e = l->order[i];
+        for (size_t k = 0; k < e->process->part_count; k++)
+            if (!mpx_share_map(e->share, e->layouts[k], l->walltime))
+                return false;
+        if (!map_uncounted(l, e->share, e->process->uncounted))
+            return false;
+    }
+    return map_refused(l);
+}
+
+static bool take_name(struct mproxy_ledger *l, const char *segment)
+{
+    if (l->name_count == l->name_room) {
+        size_t room = l->name_room ? l->name_room * 2 : 64;
+        char **names = realloc(l->names, room * sizeof *names);
+        if (!names)
+            return false;
+        l->names = names;
+        l->name_room = room;
+    }
+    l->names[l->name_count] = strdup(segment);
+    return l->names[l->name_count++] != NULL;
+}
+
+static bool copy_names(struct mproxy_ledger *l)
+{
+    for (size_t i = 0; i < l->entry_count; i++) {
+        const mproxy_process *p = l->order[i]->process;
+        for (size_t k = 0; p->final && k < p->segment_count; k++)
+            if (!take_name(l, p->segments[k]))
+                return false;
+    }
+    return l->name_count == 0 ||
+           mpx_pending_reserve(&l->pending, (uint32_t)l->name_count);
+}
+
+bool mpx_ledger_reserve_next(struct mproxy_ledger *l, uint32_t count)
+{
+    if (count <= l->next_room)
+        return true;
+    uint32_t room = count + count / 2;
+    mproxy_value *next = realloc(l->next, room * sizeof *next);
+    if (!next)
+        return false;
+    l->next = next;
+    l->next_room = room;
+    return true;
+}
+
+static bool reserve_node_source(struct mproxy_ledger *l)
+{
+    size_t count = l->node_layout ? l->node_layout->count : 0;
+    if (count <= l->node_source_room)
+        return true;
+    mproxy_value *values = realloc(l->node_source, count * sizeof *values);
+    if (!values)
+        return false;
+    l->node_source = values;
+    l->node_source_room = count;
+    return true;
+}
+
+static bool reserve_sources(struct mproxy_ledger *l)
+{
+    size_t need = l->share_count + 2u;
+    if (need <= l->source_room)
+        return true;
+    mproxy_source *sources = realloc(l->sources, need * 2 * sizeof *sources);
+    if (!sources)
+        return false;
+    l->sources = sources;
+    const mproxy_source **list = realloc(l->source_list, need * 2 * sizeof *list);
+    if (!list)
+        return false;
+    l->source_list = list;
+    l->source_room = need * 2;
+    return true;
+}
+
+static bool map_shares(struct mproxy_ledger *l)
+{
+    if (!mpx_ledger_reserve_next(l, l->base->vector.count))
+        return false;
+    for (uint32_t i = 0; i < l->share_count; i++) {
+        struct mpx_share *s = l->shares[i];
+        if (!mpx_share_map_ranks(s) || !mpx_ledger_reserve_next(l, s->vector.count))
+            return false;
+        if (l->node_layout && mpx_share_wants_node(s) &&
+            !mpx_share_map_node(s, l->node_layout))
+            return false;
+    }
+    return true;
+}
+
+static bool reserve_tracked(struct mproxy_ledger *l)
+{
+    uint32_t need = l->tracked_count + (uint32_t)l->entry_count;
+    if (need > l->tracked_room) {
+        struct mpx_tracked *tracked = realloc(l->tracked, need * 2 * sizeof *tracked);
+        if (!tracked)
+            return false;
+        l->tracked = tracked;
+        l->tracked_room = need * 2;
+    }
+    return mpx_index_reserve(&l->tracked_index, need);
+}
+
+bool mpx_ledger_prepare(struct mproxy_ledger *l)
+{
+    sort_entries(l);
+    return list_layouts(l) && reserve_tracked(l) && assign(l) && map_entries(l) &&
+           map_shares(l) && copy_names(l) && reserve_node_source(l) && reserve_sources(l);
+}
+
+static bool is_over(struct mpx_tracked *t)
+{
+    if (t->seen) // the entry says whether it is final
+        return false;
+    if (++t->missing <= MPX_MISSING_ROUNDS_MAX)
+        return false;
+    t->share->folded = true; // sum again, without it
+    return true;
+}
+
+void mpx_ledger_track(struct mproxy_ledger *l)
+{
+    bool removed = false;
+    for (size_t i = 0; i < l->entry_count; i++) {
+        struct mpx_member *e = &l->entries[i];
+        struct mpx_tracked *t = find_tracked(l, e->process->key);
+        if (t) {
+            t->missing = 0;
+            if (e->process->final)
+                t->share = NULL;
+            removed |= e->process->final;
+        } else if (!e->process->final) {
+            mpx_index_put(&l->tracked_index, mpx_hash_u64(e->process->key),
+                          l->tracked_count);
+            l->tracked[l->tracked_count++] = (struct mpx_tracked){
+                .key = e->process->key, .share = e->share, .seen = true};
+        }
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < l->tracked_count; i++) {
+        if (!l->tracked[i].share || is_over(&l->tracked[i]))
+            removed = true;
+        else
+            l->tracked[kept++] = l->tracked[i];
+    }
+    l->tracked_count = kept;
+    if (!removed)
+        return;
+    mpx_index_clear(&l->tracked_index);
+    for (uint32_t i = 0; i < kept; i++)
+        mpx_index_put(&l->tracked_index, mpx_hash_u64(l->tracked[i].key), i);
+}

@@ -1,0 +1,432 @@
+#include "ledger/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/crash.h"
+#include "base/err.h"
+#include "ledger/state.h"
+#include "ledger/state_file.h"
+#include "store/exempt.h"
+
+enum {
+    PENDING_GONE_MIN = 256 // names on disk that no longer matter, before it is rewritten
+};
+
+// Free all that is state; a fresh base takes its place, unless there is no memory.
+static bool reset(struct mproxy_ledger *l)
+{
+    for (uint32_t i = 0; i < l->share_count; i++)
+        mpx_share_free(l->shares[i]);
+    mpx_share_free(l->base);
+    mpx_pending_fini(&l->pending);
+    free(l->absorbed);
+    l->share_count = 0;
+    l->absorbed = NULL;
+    l->absorbed_count = l->absorbed_room = 0;
+    l->pending_on_disk = 0;
+    l->rebooted = false;
+    l->stats = (mproxy_ledger_stats){0};
+    l->base = mpx_share_new(MPROXY_SHARE_BASE, NULL);
+    if (l->base)
+        l->base->durable = true;
+    return l->base != NULL;
+}
+
+void mproxy_ledger_close(mproxy_ledger *l)
+{
+    if (!l)
+        return;
+    for (uint32_t i = 0; i < l->share_count; i++)
+        mpx_share_free(l->shares[i]);
+    mpx_share_free(l->base);
+    mpx_pending_fini(&l->pending);
+    mpx_columns_fini(&l->layouts);
+    mpx_index_fini(&l->tracked_index);
+    mpx_buf_free(&l->table);
+    mpx_buf_free(&l->encoded);
+    for (size_t i = 0; i < l->name_count; i++)
+        free(l->names[i]);
+    free(l->names);
+    free(l->shares);
+    free(l->absorbed);
+    free(l->file_index);
+    free(l->tracked);
+    free(l->entries);
+    free(l->order);
+    free(l->entry_layouts);
+    free(l->next);
+    free(l->node_source);
+    free(l->sources);
+    free(l->source_list);
+    free(l->host);
+    if (l->dir_fd >= 0)
+        close(l->dir_fd);
+    free(l);
+}
+
+static mproxy_status start_fresh(struct mproxy_ledger *l, mproxy_error *err)
+{
+    if (!reset(l))
+        return mpx_fail(err, MPROXY_E_NOMEM, "ledger: no memory");
+    if (getrandom(l->directory, sizeof l->directory, 0) != sizeof l->directory)
+        return mpx_fail_errno(err, "ledger: random directory id");
+    l->epoch = 0;
+    l->next_number = 1;
+    l->refused = l->refused_seen = 0;
+    return MPROXY_OK;
+}
+
+static mproxy_status load(struct mproxy_ledger *l, bool discard, mproxy_error *err)
+{
+    struct mpx_buf bytes = MPX_BUF_INIT;
+    mproxy_status status = mpx_state_file_read(l->dir_fd, &bytes, err);
+    if (status == MPROXY_OK)
+        status = mpx_state_decode(l, bytes.data, bytes.size, err);
+    mpx_buf_free(&bytes);
+    if (status == MPROXY_E_NOTFOUND)
+        return start_fresh(l, err);
+    if (discard && (status == MPROXY_E_CORRUPT || status == MPROXY_E_VERSION)) {
+        status = mpx_state_file_set_aside(l->dir_fd, err);
+        return status == MPROXY_OK ? start_fresh(l, err) : status;
+    }
+    return status;
+}
+
+static mproxy_status write_epoch(struct mproxy_ledger *l, mproxy_error *err)
+{
+    l->epoch++;
+    l->dirty = true;
+    mproxy_status status = mpx_ledger_commit(l, err);
+    l->ready = false;
+    return status;
+}
+
+static mproxy_status init(struct mproxy_ledger *l, int state_fd,
+                          const mproxy_ledger_options *options, mproxy_error *err)
+{
+    l->linger_ms = options->linger_ms > 0 ? options->linger_ms : 0;
+    l->continue_ms = options->continue_ms > 0 ? options->continue_ms : 0;
+    l->host = strdup(options->host ? options->host : "");
+    l->dir_fd = fcntl(state_fd, F_DUPFD_CLOEXEC, 0);
+    if (l->dir_fd < 0)
+        return mpx_fail_errno(err, "ledger: state directory");
+    if (!l->host || !reset(l))
+        return mpx_fail(err, MPROXY_E_NOMEM, "ledger: no memory");
+    mproxy_status status =
+        mpx_store_metric_exempt(l->store, "walltime", MPROXY_COUNTER,
+                                "Seconds with live processes", &l->walltime, err);
+    if (status != MPROXY_OK)
+        return status;
+    bool discard = options->struct_size >= sizeof *options && options->discard_damaged;
+    status = load(l, discard, err);
+    return status == MPROXY_OK ? write_epoch(l, err) : status;
+}
+
+mproxy_status mproxy_ledger_open(int state_fd, mproxy_store *store,
+                                 const mproxy_ledger_options *options,
+                                 mproxy_ledger **out, mproxy_error *err)
+{
+    struct mproxy_ledger *l = calloc(1, sizeof *l);
+    if (!l)
+        return mpx_fail(err, MPROXY_E_NOMEM, "ledger: no memory");
+    l->store = store;
+    l->dir_fd = -1;
+    mproxy_status status = init(l, state_fd, options, err);
+    if (status != MPROXY_OK) {
+        mproxy_ledger_close(l);
+        return status;
+    }
+    *out = l;
+    return MPROXY_OK;
+}
+
+mproxy_status mproxy_ledger_move(mproxy_ledger *l, int state_fd, mproxy_error *err)
+{
+    int fd = fcntl(state_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return mpx_fail_errno(err, "ledger: state directory");
+    int old = l->dir_fd;
+    l->dir_fd = fd;
+    for (uint32_t i = 0; i < l->share_count; i++)
+        l->shares[i]->released = false; // absorbed in a round only
+    l->refused_seen = 0;                // the file `refused` is a new one
+    l->dirty = true;
+    mproxy_status status = mpx_ledger_commit(l, err);
+    if (status != MPROXY_OK) {
+        l->dir_fd = old;
+        close(fd);
+        return status;
+    }
+    close(old);
+    return MPROXY_OK;
+}
+
+const uint8_t *mproxy_ledger_directory(const mproxy_ledger *l)
+{
+    return l->directory;
+}
+
+uint64_t mproxy_ledger_epoch(const mproxy_ledger *l)
+{
+    return l->epoch;
+}
+
+// Times since boot say nothing after another boot: what had not ended ends now.
+static void adopt_boot(struct mproxy_ledger *l)
+{
+    l->rebooted = false;
+    for (uint32_t i = 0; i < l->share_count; i++) {
+        struct mpx_share *s = l->shares[i];
+        s->start_boot_ms = s->end_boot_ms = s->covered_boot_ms = l->boot_ms;
+    }
+}
+
+void mproxy_ledger_round_begin(mproxy_ledger *l, int64_t boot_ms, uint64_t wall_us)
+{
+    l->boot_ms = boot_ms;
+    l->wall_us = wall_us;
+    l->entry_count = 0;
+    l->node_layout = NULL;
+    for (uint32_t i = 0; i < l->layouts.count; i++)
+        if (l->layouts.items[i])
+            l->layouts.items[i]->parts = 0;
+    for (uint32_t i = 0; i < l->tracked_count; i++)
+        l->tracked[i].seen = false;
+    mpx_share_begin(l->base);
+    for (uint32_t i = 0; i < l->share_count; i++)
+        mpx_share_begin(l->shares[i]);
+    if (l->rebooted)
+        adopt_boot(l);
+}
+
+static bool reserve_entries(struct mproxy_ledger *l)
+{
+    if (l->entry_count < l->entry_room)
+        return true;
+    size_t room = l->entry_room ? l->entry_room * 2 : 64;
+    struct mpx_member *entries = realloc(l->entries, room * sizeof *entries);
+    if (!entries)
+        return false;
+    l->entries = entries;
+    struct mpx_member **order = realloc(l->order, room * sizeof *order);
+    if (!order)
+        return false;
+    l->order = order;
+    l->entry_room = room;
+    return true;
+}
+
+mproxy_status mproxy_ledger_process(mproxy_ledger *l, const mproxy_process *process,
+                                    mproxy_error *err)
+{
+    // Folded in a round whose state file could not be written: it is counted already.
+    if (process->final && process->segment_count > 0 &&
+        mpx_pending_has(&l->pending, process->segments[0]))
+        return MPROXY_OK;
+    if (!reserve_entries(l))
+        return mpx_fail(err, MPROXY_E_NOMEM, "ledger: no memory for %zu processes",
+                        l->entry_count + 1);
+    l->entries[l->entry_count++] = (struct mpx_member){.process = process};
+    return MPROXY_OK;
+}
+
+void mproxy_ledger_forget(mproxy_ledger *l, const mproxy_layout *layout)
+{
+    struct mpx_columns *known = mpx_columns_find(&l->layouts, layout);
+    if (!known)
+        return;
+    mpx_share_unmap(l->base, known);
+    for (uint32_t i = 0; i < l->share_count; i++)
+        mpx_share_unmap(l->shares[i], known);
+    mpx_columns_forget(&l->layouts, known);
+}
+
+mproxy_status mproxy_ledger_node(mproxy_ledger *l, const mproxy_layout *layout,
+                                 const mproxy_value *values, mproxy_error *err)
+{
+    (void)err;
+    l->node_layout = layout;
+    l->node_values = values;
+    return MPROXY_OK;
+}
+
+struct mpx_share *mpx_ledger_find(const struct mproxy_ledger *l, uint64_t number)
+{
+    uint32_t low = 0, high = l->share_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (l->shares[middle]->number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < l->share_count && l->shares[low]->number == number ? l->shares[low]
+                                                                    : NULL;
+}
+
+mproxy_status mproxy_ledger_release(mproxy_ledger *l, uint64_t share)
+{
+    struct mpx_share *s = mpx_ledger_find(l, share);
+    if (!s)
+        return MPROXY_E_NOTFOUND;
+    s->released = s->state == MPX_SHARE_SEALED;
+    return MPROXY_OK;
+}
+
+void mproxy_ledger_refused(mproxy_ledger *l, uint64_t count)
+{
+    if (count == l->refused_seen)
+        return;
+    // A smaller file is another one: the directory was cleaned.
+    uint64_t more = count > l->refused_seen ? count - l->refused_seen : count;
+    l->refused_seen = count;
+    l->refused += more;
+    l->base->folded = l->dirty = true;
+    for (uint32_t i = 0; i < l->share_count; i++)
+        if (mpx_share_is_open(l->shares[i]))
+            l->shares[i]->incomplete = l->shares[i]->changed = true;
+}
+
+static uint64_t live_key(const struct mpx_share *s)
+{
+    uint64_t key = 1;
+    for (const struct mpx_member *e = s->first; e; e = e->next) {
+        if (e->process->final)
+            continue;
+        const uint64_t parts[] = {e->process->key, e->process->version,
+                                  e->process->uncounted};
+        for (int i = 0; i < 3; i++)
+            key = (key ^ parts[i] ^ key >> 29) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    return key;
+}
+
+static void sum_share(struct mproxy_ledger *l, struct mpx_share *s)
+{
+    // Without the values of a process that was not heard of, the last sum is the truth.
+    if (s->missing)
+        return;
+    uint64_t key = live_key(s);
+    if (key == s->live_key && !s->folded) {
+        mpx_share_show_walltime(s, l->wall_us);
+        return;
+    }
+    s->live_key = key;
+    mpx_share_sum(s, l->reasons, l->next, l->wall_us);
+}
+
+void mpx_ledger_sum_base(struct mproxy_ledger *l)
+{
+    struct mpx_share *base = l->base;
+    if (l->refused_metric) {
+        uint32_t slot = mpx_slots_find(&base->vector, l->refused_metric);
+        if (slot != MPX_NO_SLOT)
+            base->vector.folded[slot].total = (double)l->refused;
+    }
+    base->folded = true;
+    sum_share(l, base);
+}
+
+static void count_node(struct mproxy_ledger *l, struct mpx_share *s)
+{
+    if (l->node_layout && mpx_share_wants_node(s) &&
+        mpx_share_count_node(s, l->node_values))
+        l->dirty = true;
+}
+
+static void count_node_source(struct mproxy_ledger *l)
+{
+    if (!l->node_layout)
+        return;
+    l->node_source_layout = l->node_layout;
+    memcpy(l->node_source, l->node_values,
+           l->node_layout->count * sizeof *l->node_source);
+}
+
+static void count(struct mproxy_ledger *l)
+{
+    if (l->name_count > 0)
+        l->dirty = true;
+    mpx_share_fold(l->base, l->reasons);
+    for (uint32_t i = 0; i < l->share_count; i++)
+        mpx_share_fold(l->shares[i], l->reasons);
+    for (size_t i = 0; i < l->name_count; i++)
+        mpx_pending_take(&l->pending, l->names[i], false);
+    l->name_count = 0;
+    mpx_ledger_track(l);
+    for (uint32_t i = 0; i < l->share_count; i++) {
+        sum_share(l, l->shares[i]);
+        count_node(l, l->shares[i]);
+    }
+    if (l->base->folded || live_key(l->base) != l->base->live_key)
+        mpx_ledger_sum_base(l);
+    count_node_source(l);
+    mpx_ledger_mark_seals(l);
+}
+
+static void finish(struct mproxy_ledger *l)
+{
+    l->sequence++;
+    if (l->base->changed)
+        l->base->sequence = l->sequence;
+    for (uint32_t i = 0; i < l->share_count; i++) {
+        l->shares[i]->released = false;
+        if (l->shares[i]->changed)
+            l->shares[i]->sequence = l->sequence;
+    }
+    if (l->node_layout)
+        l->node_sequence = l->sequence;
+}
+
+mproxy_status mproxy_ledger_round_end(mproxy_ledger *l, mproxy_error *err)
+{
+    if (!mpx_ledger_prepare(l)) {
+        for (size_t i = 0; i < l->name_count; i++)
+            free(l->names[i]);
+        l->name_count = 0;
+        finish(l);
+        return mpx_fail(err, MPROXY_E_NOMEM, "ledger: no memory for a round");
+    }
+    count(l);
+    mproxy_status status = mpx_ledger_commit(l, err);
+    if (status == MPROXY_OK)
+        l->ready = true;
+    finish(l);
+    return status;
+}
+
+int mproxy_ledger_is_pending(const mproxy_ledger *l, const char *segment)
+{
+    return mpx_pending_has(&l->pending, segment);
+}
+
+struct unlinking {
+    int (*unlink_one)(void *arg, const char *segment);
+    void *arg;
+};
+
+static int unlink_between(void *arg, const char *name)
+{
+    const struct unlinking *u = arg;
+    MPX_CRASH_POINT("fold.unlinking");
+    int gone = u->unlink_one(u->arg, name);
+    MPX_CRASH_POINT("fold.unlinked");
+    return gone;
+}
+
+void mproxy_ledger_unlink_pending(mproxy_ledger *l,
+                                  int (*unlink_one)(void *arg, const char *segment),
+                                  void *arg)
+{
+    struct unlinking u = {unlink_one, arg};
+    mpx_pending_sweep(&l->pending, unlink_between, &u);
+    // Names of files that are gone do no harm in the state file; many are only a burden.
+    if (l->pending_on_disk > PENDING_GONE_MIN &&
+        l->pending.count < l->pending_on_disk / 2)
+        l->dirty = true;
+}

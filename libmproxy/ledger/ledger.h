@@ -1,0 +1,103 @@
+// The ledger's inside, shared by the files that make it up.
+//
+// A round is prepared (everything that needs memory), then counted (nothing can fail), then
+// made durable (sealing and absorption are undone if that fails, folds are kept in memory
+// and the names of their segments with them).
+#ifndef MPX_LEDGER_LEDGER_H
+#define MPX_LEDGER_LEDGER_H
+
+#include "base/buf.h"
+#include "ledger/pending.h"
+#include "ledger/share.h"
+
+enum {
+    MPX_MISSING_ROUNDS_MAX = 3 // a process not heard of keeps its share as it is so long
+};
+
+// A live process, so that it stays in the share that it was put in first.
+struct mpx_tracked {
+    uint64_t key;
+    struct mpx_share *share;
+    uint32_t missing; // rounds in which it was not heard of
+    bool seen;        // in this round
+};
+
+struct mproxy_ledger {
+    // fixed after open
+    mproxy_store *store;
+    char *host;
+    int64_t linger_ms, continue_ms;
+    int dir_fd;
+    const mproxy_metric *walltime;
+    // state
+    uint8_t directory[16];
+    uint64_t epoch;
+    uint64_t next_number;
+    uint64_t refused, refused_seen; // processes; size of the file when last told
+    struct mpx_share *base;
+    struct mpx_share **shares; // rising by number
+    uint32_t share_count, share_room;
+    mproxy_span *absorbed; // numbers of shares, rising
+    size_t absorbed_count, absorbed_room;
+    struct mpx_pending pending;
+    uint32_t pending_on_disk;
+    bool dirty;    // the state file is behind
+    bool rebooted; // the file's boot times are of another boot
+    // of metrics in the file: position + 1 by store id, and the encoded table
+    uint32_t *file_index;
+    size_t file_index_room;
+    uint32_t file_metrics;
+    struct mpx_buf table;
+    struct mpx_buf encoded;
+    // processes and the round
+    struct mpx_columns_set layouts;
+    struct mpx_tracked *tracked;
+    uint32_t tracked_count, tracked_room;
+    struct mpx_index tracked_index;
+    struct mpx_member *entries, **order;
+    size_t entry_count, entry_room;
+    struct mpx_columns **entry_layouts;
+    size_t entry_layouts_room;
+    char **names; // of segments folded in this round
+    size_t name_count, name_room;
+    mproxy_value *next; // scratch
+    uint32_t next_room;
+    const mproxy_metric *reasons[32];
+    const mproxy_metric *refused_metric;
+    const mproxy_layout *node_layout;
+    const mproxy_value *node_values; // of this round
+    int64_t boot_ms;
+    uint64_t wall_us;
+    uint64_t sequence;
+    bool ready; // a round was written
+    mproxy_ledger_stats stats;
+    // sources
+    struct mpx_slots node; // shown: the node's own metrics
+    const mproxy_layout *node_source_layout;
+    mproxy_value *node_source;
+    size_t node_source_room;
+    uint64_t node_sequence;
+    mproxy_source *sources;
+    const mproxy_source **source_list;
+    size_t source_room;
+};
+
+// round.c: which process belongs to which share. False: no memory, no count has changed.
+bool mpx_ledger_prepare(struct mproxy_ledger *l);
+void mpx_ledger_track(struct mproxy_ledger *l); // after the counting
+// commit.c: seal, absorb, write.
+void mpx_ledger_mark_seals(struct mproxy_ledger *l);
+mproxy_status mpx_ledger_commit(struct mproxy_ledger *l, mproxy_error *err);
+void mpx_ledger_sum_base(struct mproxy_ledger *l);
+
+struct mpx_share *mpx_ledger_find(const struct mproxy_ledger *l, uint64_t number);
+bool mpx_ledger_reserve_shares(struct mproxy_ledger *l);
+bool mpx_ledger_reserve_next(struct mproxy_ledger *l, uint32_t count);
+uint32_t mpx_job_hash(uint32_t uid, const char *jobid);
+
+static inline bool mpx_share_is_open(const struct mpx_share *s)
+{
+    return s->state == MPX_SHARE_OPEN;
+}
+
+#endif

@@ -1,0 +1,324 @@
+#include "ledger/share.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct mpx_share *mpx_share_new(uint64_t number, const mproxy_metric *walltime)
+{
+    struct mpx_share *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->number = number;
+    s->walltime_slot = MPX_NO_SLOT;
+    if (walltime) {
+        s->walltime_slot = mpx_slots_add(&s->vector, walltime);
+        if (s->walltime_slot == MPX_NO_SLOT) {
+            mpx_share_free(s);
+            return NULL;
+        }
+    }
+    mpx_share_begin(s);
+    return s;
+}
+
+void mpx_share_free(struct mpx_share *s)
+{
+    if (!s)
+        return;
+    mproxy_job_clear(&s->job);
+    mpx_slots_fini(&s->vector);
+    mpx_slots_fini(&s->node);
+    mpx_rank_fini(&s->ranks);
+    for (uint32_t i = 0; i < s->map_room; i++)
+        free(s->maps[i]);
+    free(s->maps);
+    free(s->node_map);
+    free(s->spread);
+    free(s);
+}
+
+void mpx_share_begin(struct mpx_share *s)
+{
+    s->first = NULL;
+    s->last = &s->first;
+    s->live = s->passive = s->missing = 0;
+    s->changed = false;
+}
+
+void mpx_share_join(struct mpx_share *s, struct mpx_member *e)
+{
+    e->share = s;
+    e->next = NULL;
+    *s->last = e;
+    s->last = &e->next;
+    if (e->process->final)
+        return;
+    if (e->process->passive)
+        s->passive++;
+    else
+        s->live++;
+}
+
+static bool reserve_map(struct mpx_share *s, uint32_t id)
+{
+    if (id < s->map_room)
+        return true;
+    uint32_t room = s->map_room * 2 > id ? s->map_room * 2 : id + 1;
+    uint32_t **maps = realloc(s->maps, room * sizeof *maps);
+    if (!maps)
+        return false;
+    s->maps = maps;
+    while (s->map_room < room)
+        s->maps[s->map_room++] = NULL;
+    return true;
+}
+
+bool mpx_share_map(struct mpx_share *s, const struct mpx_columns *layout,
+                   const mproxy_metric *but)
+{
+    if (layout->id < s->map_room && s->maps[layout->id])
+        return true;
+    size_t count = layout->key->count;
+    uint32_t *map = reserve_map(s, layout->id) ? calloc(count + 1, sizeof *map) : NULL;
+    if (!map)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const mproxy_metric *metric = layout->key->metrics[i];
+        map[i] = metric == but ? MPX_NO_SLOT : mpx_slots_add(&s->vector, metric);
+        if (map[i] == MPX_NO_SLOT && metric != but) {
+            free(map);
+            return false;
+        }
+    }
+    s->maps[layout->id] = map;
+    return true;
+}
+
+void mpx_share_unmap(struct mpx_share *s, const struct mpx_columns *layout)
+{
+    if (layout->id >= s->map_room)
+        return;
+    free(s->maps[layout->id]);
+    s->maps[layout->id] = NULL;
+}
+
+bool mpx_share_map_node(struct mpx_share *s, const mproxy_layout *layout)
+{
+    if (s->node_layout == layout)
+        return true;
+    uint32_t *map = calloc(layout->count + 1, sizeof *map);
+    if (!map)
+        return false;
+    for (size_t i = 0; i < layout->count; i++) {
+        map[i] = mpx_slots_add(&s->node, layout->metrics[i]);
+        if (map[i] == MPX_NO_SLOT) {
+            free(map);
+            return false;
+        }
+    }
+    free(s->node_map);
+    s->node_map = map;
+    s->node_layout = layout;
+    return true;
+}
+
+static bool counts_ranks(const struct mpx_share *s, const mproxy_process *p)
+{
+    return s->number != MPROXY_SHARE_BASE && !p->passive && p->part_count > 0;
+}
+
+bool mpx_share_map_ranks(struct mpx_share *s)
+{
+    for (struct mpx_member *e = s->first; e; e = e->next)
+        if (e->process->final && counts_ranks(s, e->process) &&
+            !mpx_rank_reserve(&s->ranks, e->process->rank, s->vector.count))
+            return false;
+    return true;
+}
+
+// Merge the gauges of a part that are set.
+static void merge_gauges(const struct mpx_columns *layout, const uint32_t *map,
+                         const double *values, mproxy_value *into)
+{
+    for (uint32_t g = 0; g < layout->gauge_count; g++) {
+        uint32_t column = layout->gauges[g];
+        if (map[column] == MPX_NO_SLOT ||
+            !isfinite(into[map[column]].total + values[column]))
+            continue;
+        mproxy_value one = mproxy_value_gauge(values[column], 0);
+        mproxy_value_merge(MPROXY_GAUGE, &into[map[column]], &one);
+    }
+}
+
+static void fold_part(struct mpx_share *s, const struct mpx_columns *layout,
+                      const double *values, struct mpx_rank_row *row)
+{
+    const uint32_t *map = s->maps[layout->id];
+    for (size_t i = 0; i < layout->key->count; i++) {
+        if (map[i] == MPX_NO_SLOT || layout->key->metrics[i]->type == MPROXY_GAUGE ||
+            !isfinite(s->vector.folded[map[i]].total + values[i]))
+            continue;
+        s->vector.folded[map[i]].total += values[i];
+        if (row)
+            mpx_rank_add(row, map[i], values[i]);
+    }
+    if (s->number != MPROXY_SHARE_BASE)
+        merge_gauges(layout, map, values, s->vector.folded);
+}
+
+static void add_uncounted(const struct mpx_share *s, uint32_t uncounted,
+                          const mproxy_metric *const reasons[32], mproxy_value *into)
+{
+    for (unsigned bit = 0; bit < 32 && uncounted >> bit; bit++) {
+        if (!(uncounted >> bit & 1) || !reasons[bit])
+            continue;
+        uint32_t slot = mpx_slots_find(&s->vector, reasons[bit]);
+        if (slot != MPX_NO_SLOT)
+            into[slot].total += 1;
+    }
+}
+
+void mpx_share_fold(struct mpx_share *s, const mproxy_metric *const reasons[32])
+{
+    for (struct mpx_member *e = s->first; e; e = e->next) {
+        const mproxy_process *p = e->process;
+        if (!p->final)
+            continue;
+        struct mpx_rank_row *row =
+            counts_ranks(s, p) ? mpx_rank_row(&s->ranks, p->rank) : NULL;
+        for (size_t i = 0; i < p->part_count; i++)
+            fold_part(s, e->layouts[i], p->parts[i].values, row);
+        add_uncounted(s, p->uncounted, reasons, s->vector.folded);
+        s->folded = true;
+    }
+}
+
+// Collect the rows of the live processes by layout; the layouts in order of appearance.
+static struct mpx_columns *gather(struct mpx_share *s)
+{
+    struct mpx_columns *first = NULL, **last = &first;
+    for (struct mpx_member *e = s->first; e; e = e->next) {
+        for (size_t i = 0; !e->process->final && i < e->process->part_count; i++) {
+            struct mpx_columns *layout = e->layouts[i];
+            if (layout->row_count == 0) {
+                *last = layout;
+                last = &layout->next;
+                layout->next = NULL;
+            }
+            layout->rows[layout->row_count++] = e->process->parts[i].values;
+        }
+    }
+    return first;
+}
+
+static void add_layout(const struct mpx_share *s, struct mpx_columns *layout,
+                       mproxy_value *next)
+{
+    const uint32_t *map = s->maps[layout->id];
+    mpx_columns_sum(layout);
+    // A gauge's column is skipped by its type: walk the gaps between gauges.
+    size_t from = 0;
+    for (uint32_t g = 0; g <= layout->gauge_count; g++) {
+        size_t to = g < layout->gauge_count ? layout->gauges[g] : layout->key->count;
+        for (size_t i = from; i < to; i++)
+            if (map[i] != MPX_NO_SLOT)
+                next[map[i]].total += layout->sums[i];
+        from = to + 1;
+    }
+    for (uint32_t r = 0; r < layout->row_count; r++)
+        merge_gauges(layout, map, layout->rows[r], next);
+    layout->row_count = 0;
+}
+
+// A sum taken in another order may differ in its last bits; that is no step back.
+static bool is_rounding(double before, double now)
+{
+    return now < before && before - now <= before * 1e-12;
+}
+
+static bool differs(mproxy_type type, const mproxy_value *a, const mproxy_value *b)
+{
+    if (a->total != b->total)
+        return true;
+    return type == MPROXY_GAUGE &&
+           (a->hits != b->hits || a->min != b->min || a->max != b->max);
+}
+
+static void show(struct mpx_share *s, mproxy_value *next, uint64_t wall_us)
+{
+    for (uint32_t i = 0; i < s->vector.count; i++) {
+        mproxy_type type = s->vector.metrics[i]->type;
+        mproxy_value *shown = &s->vector.shown[i];
+        if (type == MPROXY_COUNTER &&
+            (is_rounding(shown->total, next[i].total) || !isfinite(next[i].total)))
+            next[i].total = shown->total;
+        next[i].ts_us = shown->ts_us;
+        if (!differs(type, &next[i], shown))
+            continue;
+        next[i].ts_us = wall_us;
+        *shown = next[i];
+        s->changed = true;
+    }
+}
+
+void mpx_share_sum(struct mpx_share *s, const mproxy_metric *const reasons[32],
+                   mproxy_value *next, uint64_t wall_us)
+{
+    if (s->walltime_slot != MPX_NO_SLOT)
+        s->vector.folded[s->walltime_slot].total = (double)s->walltime_ms / 1000;
+    if (s->vector.count > 0)
+        memcpy(next, s->vector.folded, s->vector.count * sizeof *next);
+    for (struct mpx_columns *layout = gather(s), *after; layout; layout = after) {
+        after = layout->next;
+        add_layout(s, layout, next);
+    }
+    for (struct mpx_member *e = s->first; e; e = e->next)
+        if (!e->process->final)
+            add_uncounted(s, e->process->uncounted, reasons, next);
+    show(s, next, wall_us);
+    s->folded = false;
+}
+
+void mpx_share_show_walltime(struct mpx_share *s, uint64_t wall_us)
+{
+    if (s->walltime_slot == MPX_NO_SLOT)
+        return;
+    mproxy_value *shown = &s->vector.shown[s->walltime_slot];
+    double seconds = (double)s->walltime_ms / 1000;
+    if (shown->total == seconds)
+        return;
+    s->vector.folded[s->walltime_slot].total = seconds;
+    shown->total = seconds;
+    shown->ts_us = wall_us;
+    s->changed = true;
+}
+
+bool mpx_share_count_node(struct mpx_share *s, const mproxy_value *values)
+{
+    bool fresh = false;
+    for (size_t i = 0; i < s->node_layout->count; i++) {
+        uint32_t slot = s->node_map[i];
+        mproxy_value *shown = &s->node.shown[slot], *baseline = &s->node.folded[slot];
+        // hits marks a baseline that has been taken.
+        if (s->node_layout->metrics[i]->type == MPROXY_GAUGE) {
+            *shown = values[i];
+            baseline->hits = 1;
+            continue;
+        }
+        if (baseline->hits == 0) {
+            *baseline = (mproxy_value){.total = values[i].total, .hits = 1};
+            shown->ts_us = values[i].ts_us;
+            fresh = true;
+        }
+        double counted = values[i].total - baseline->total;
+        if (counted < shown->total) // the reader of it was restarted and began anew
+            baseline->total = values[i].total - shown->total;
+        else if (counted > shown->total) {
+            shown->total = counted;
+            shown->ts_us = values[i].ts_us;
+        }
+    }
+    s->changed = s->node_sampled = true;
+    return fresh;
+}

@@ -1,0 +1,77 @@
+#include "ledger/slots.h"
+
+#include <stdlib.h>
+
+uint32_t mpx_slots_find(const struct mpx_slots *v, const mproxy_metric *metric)
+{
+    uint32_t hash = mpx_hash_u64(metric->id);
+    for (uint32_t at = mpx_index_start(&v->index, hash), slot;
+         mpx_index_next(&v->index, hash, &at, &slot);)
+        if (v->metrics[slot] == metric)
+            return slot;
+    return MPX_NO_SLOT;
+}
+
+static bool grow(void *array_of_pointers, size_t item, uint32_t room)
+{
+    void **array = array_of_pointers;
+    void *bigger = realloc(*array, item * room);
+    if (bigger)
+        *array = bigger;
+    return bigger != NULL;
+}
+
+static bool reserve(struct mpx_slots *v, uint32_t room)
+{
+    if (room <= v->room)
+        return true;
+    if (!grow(&v->metrics, sizeof *v->metrics, room) ||
+        !grow(&v->folded, sizeof *v->folded, room) ||
+        !grow(&v->shown, sizeof *v->shown, room))
+        return false;
+    v->room = room;
+    return true;
+}
+
+uint32_t mpx_slots_add(struct mpx_slots *v, const mproxy_metric *metric)
+{
+    uint32_t slot = mpx_slots_find(v, metric);
+    if (slot != MPX_NO_SLOT)
+        return slot;
+    if (v->count == v->room && !reserve(v, v->room ? v->room * 2 : 16))
+        return MPX_NO_SLOT;
+    if (!mpx_index_reserve(&v->index, v->count + 1))
+        return MPX_NO_SLOT;
+    slot = v->count++;
+    v->metrics[slot] = metric;
+    v->folded[slot] = (mproxy_value){0};
+    v->shown[slot] = (mproxy_value){0};
+    mpx_index_put(&v->index, mpx_hash_u64(metric->id), slot);
+    return slot;
+}
+
+bool mpx_slots_copy(const struct mpx_slots *v, struct mpx_slots *out)
+{
+    *out = (struct mpx_slots){0};
+    if (!reserve(out, v->room) || !mpx_index_reserve(&out->index, v->count)) {
+        mpx_slots_fini(out);
+        return false;
+    }
+    for (uint32_t i = 0; i < v->count; i++) {
+        out->metrics[i] = v->metrics[i];
+        out->folded[i] = v->folded[i];
+        out->shown[i] = v->shown[i];
+        mpx_index_put(&out->index, mpx_hash_u64(v->metrics[i]->id), i);
+    }
+    out->count = v->count;
+    return true;
+}
+
+void mpx_slots_fini(struct mpx_slots *v)
+{
+    free(v->metrics);
+    free(v->folded);
+    free(v->shown);
+    mpx_index_fini(&v->index);
+    *v = (struct mpx_slots){0};
+}

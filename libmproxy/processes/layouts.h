@@ -1,0 +1,38 @@
+// Layouts by content, and the scratch in which a vector of metrics is put together. For
+// segments_vector.c only.
+#ifndef MPX_PROCESSES_LAYOUTS_H
+#define MPX_PROCESSES_LAYOUTS_H
+
+#include "processes/vectors.h"
+
+enum { MPX_LAYOUT_BUCKETS = 512 };
+
+struct layout;
+struct mpx_vectors {
+    mproxy_store *store;
+    struct layout *buckets[MPX_LAYOUT_BUCKETS];
+    size_t layout_entries;
+    size_t idle; // layouts without a user
+    struct mpx_vectors_stats stats;
+    bool allow_negative;
+    // Scratch of the vector that is being made.
+    const mproxy_metric **metrics;
+    size_t count, room;
+    uint32_t *stamps; // by metric id: the number of the vector that has it
+    size_t stamp_room;
+    uint32_t stamp;
+    bool starved;          // memory was missing for a metric of it
+    bool is_cut;           // there were too many names for it
+    struct mpx_user *user; // whose it is; NULL: the proxy's own
+};
+
+// Begin a vector of at most `room` metrics. False: no memory.
+bool mpx_layout_begin(struct mpx_vectors *vs, size_t room);
+// Whether a metric is new to the vector that is being made; it is not afterwards.
+bool mpx_layout_is_first(struct mpx_vectors *vs, const mproxy_metric *metric);
+// The layout of the metrics in scratch.
+// @return MPROXY_OK, MPROXY_E_LIMIT (too many definitions), MPROXY_E_NOMEM
+mproxy_status mpx_layout_intern(struct mpx_vectors *vs, const mproxy_layout **out,
+                                mproxy_error *err);
+
+#endif

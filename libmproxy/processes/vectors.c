@@ -1,0 +1,434 @@
+#include "processes/vectors.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "processes/procfs.h"
+#include "processes/derived.h"
+#include "processes/layouts.h"
+#include "processes/users.h"
+#include "store/exempt.h"
+
+// What to do for a stretch of values. COUNTER: `count` values from as many columns.
+struct op {
+    enum mpx_def_kind kind;
+    uint32_t slot, out, count;
+    const double *scales; // COUNTER: count of them
+    double scale;
+};
+
+struct mpx_vector_map {
+    const mproxy_layout *layout;
+    uint32_t op_count;
+    struct op *ops;
+    double *scales; // per value
+    struct mpx_derived derived;
+    bool is_cut; // there were too many names
+};
+
+// ---- process metrics
+
+struct process_metric {
+    const char *name;
+    mproxy_type type;
+    double scale;
+    const char *doc;
+};
+
+static const struct process_metric process_metrics[] = {
+#define MPX_PROCESS(index, name, kind, scale, doc)                                       \
+    [index] = {name, MPROXY_##kind, scale, doc},
+#include "tables/process.def"
+#undef MPX_PROCESS
+};
+
+enum { PROCESS_METRICS = sizeof process_metrics / sizeof process_metrics[0] };
+_Static_assert(PROCESS_METRICS <= (int)MPX_SEG_FINAL_MAX,
+               "header.final[] holds them all");
+
+static mproxy_status add_process(struct mpx_vectors *vs, const struct process_metric *m,
+                                 mproxy_error *err)
+{
+    mproxy_status status = mpx_store_metric_exempt(vs->store, m->name, m->type, m->doc,
+                                                   &vs->metrics[vs->count], err);
+    // The store's first type wins everywhere; the values are the same.
+    if (status == MPROXY_OK || status == MPROXY_E_TYPE) {
+        vs->count++;
+        return MPROXY_OK;
+    }
+    return status;
+}
+
+mproxy_status mpx_vectors_process(struct mpx_vectors *vs, const mproxy_layout **out,
+                                  mproxy_error *err)
+{
+    static const struct process_metric flags[] = {
+        [MPX_VALUE_STARTED] = {"has_started", MPROXY_COUNTER, 1,
+                               "Processes of the job that started"},
+        [MPX_VALUE_FINISHED] = {"has_finished", MPROXY_COUNTER, 1,
+                                "Processes of the job that ended in order"},
+    };
+    vs->user = NULL;
+    if (!mpx_layout_begin(vs, MPX_VALUE_PROCESS + PROCESS_METRICS))
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for process metrics");
+    mproxy_status status = MPROXY_OK;
+    for (int i = 0; i < MPX_VALUE_PROCESS && status == MPROXY_OK; i++)
+        status = add_process(vs, &flags[i], err);
+    for (int i = 0; i < PROCESS_METRICS && status == MPROXY_OK; i++)
+        status = add_process(vs, &process_metrics[i], err);
+    if (status == MPROXY_OK)
+        status = mpx_layout_intern(vs, out, err);
+    if (status == MPROXY_OK)
+        mpx_layout_use(*out); // to the end
+    return status;
+}
+
+void mpx_vectors_fill_process(const struct mpx_process_values *from, bool started,
+                              bool finished, double *values)
+{
+    values[MPX_VALUE_STARTED] = started;
+    values[MPX_VALUE_FINISHED] = finished;
+    for (int i = 0; i < PROCESS_METRICS; i++) {
+        const struct process_metric *m = &process_metrics[i];
+        bool is_set = from->set & (UINT64_C(1) << i);
+        double none = m->type == MPROXY_GAUGE ? NAN : 0;
+        values[MPX_VALUE_PROCESS + i] = is_set ? (double)from->value[i] * m->scale : none;
+    }
+}
+
+// ---- from a table to its vector
+
+void mpx_vector_map_free(void *user)
+{
+    struct mpx_vector_map *map = user;
+    if (!map)
+        return;
+    mpx_layout_leave(map->layout);
+    free(map->ops);
+    free(map->scales);
+    mpx_derived_free(&map->derived);
+    free(map);
+}
+
+// One that the user is the first to bring, if there may be more of them.
+static mproxy_status intern(struct mpx_vectors *vs, const char *name, mproxy_type type,
+                            const char *doc, const mproxy_metric **out, mproxy_error *err)
+{
+    struct mpx_user *user = vs->user;
+    if (user->names >= user->max_names && !mpx_store_metric_find(vs->store, name))
+        return mpx_fail(err, MPROXY_E_LIMIT,
+                        "metric '%.100s': user %u has brought %zu names, no more are "
+                        "taken",
+                        name, user->uid, user->names);
+    size_t before = mproxy_store_metric_count(vs->store);
+    mproxy_status status = mproxy_store_metric(vs->store, name, type, doc, out, err);
+    user->names += mproxy_store_metric_count(vs->store) - before;
+    return status;
+}
+
+static void count_refusal(struct mpx_vectors *vs, mproxy_status status)
+{
+    if (status == MPROXY_E_TYPE)
+        vs->stats.refused_types++;
+    else if (status == MPROXY_E_LIMIT)
+        vs->stats.refused_limits++;
+    else
+        vs->stats.refused_names++;
+    vs->is_cut |= status == MPROXY_E_LIMIT;
+}
+
+static bool take_metric(struct mpx_vectors *vs, const char *name, mproxy_type type,
+                        const char *doc, mproxy_error *refusal)
+{
+    const mproxy_metric *metric = NULL;
+    mproxy_error why;
+    mproxy_status status = intern(vs, name, type, doc, &metric, &why);
+    vs->starved |= status == MPROXY_E_NOMEM;
+    if (status == MPROXY_OK && !mpx_layout_is_first(vs, metric))
+        status = mpx_fail(&why, MPROXY_E_EXISTS, "metric '%.100s': defined twice", name);
+    if (status == MPROXY_OK) {
+        vs->metrics[vs->count++] = metric;
+        return true;
+    }
+    if (vs->starved)
+        return false;
+    count_refusal(vs, status);
+    if (refusal && refusal->status == MPROXY_OK)
+        *refusal = why;
+    return false;
+}
+
+// NAME{labels} -> NAME<suffix>{labels,le="bound"}; bound NULL: without `le`.
+static bool derive_name(char *out, size_t room, const char *name, const char *suffix,
+                        const char *bound)
+{
+    size_t base = mproxy_metric_base_length(name);
+    const char *labels = name[base] == '{' ? name + base + 1 : "";
+    size_t length = strlen(labels);
+    if (length > 0)
+        length--; // the brace that closes
+    bool has_labels = length > 0;
+    const char *open = has_labels || bound ? "{" : "", *close = *open ? "}" : "";
+    const char *comma = has_labels && bound && labels[length - 1] != ',' ? "," : "";
+    int n = snprintf(out, room, "%.*s%s%s%.*s%s%s%s%s%s", (int)base, name, suffix, open,
+                     (int)length, labels, comma, bound ? "le=\"" : "", bound ? bound : "",
+                     bound ? "\"" : "", close);
+    return n >= 0 && (size_t)n < room;
+}
+
+// The shortest decimal that reads back as the same double.
+static void print_bound(char *out, size_t room, double bound)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(out, room, "%.*g", digits, bound);
+        if (strtod(out, NULL) == bound)
+            return;
+    }
+}
+
+// Buckets, sum and count: all or none, so that what is shown is a histogram.
+static bool take_histogram(struct mpx_vectors *vs, const struct mpx_def *def,
+                           mproxy_error *refusal)
+{
+    size_t before = vs->count;
+    char name[1200], bound[32] = "+Inf";
+    // Also sees that the name can be taken apart.
+    if (mproxy_metric_check_name(def->name, strlen(def->name), refusal) != MPROXY_OK) {
+        vs->stats.refused_names++;
+        return false;
+    }
+    for (uint32_t i = 0; i <= def->bound_count; i++) {
+        if (i < def->bound_count)
+            print_bound(bound, sizeof bound, def->bounds[i]);
+        else
+            strcpy(bound, "+Inf");
+        if (!derive_name(name, sizeof name, def->name, "_bucket", bound) ||
+            !take_metric(vs, name, MPROXY_COUNTER, def->doc, refusal))
+            goto refuse;
+    }
+    static const char *const suffixes[] = {"_sum", "_count"};
+    for (int i = 0; i < 2; i++)
+        if (!derive_name(name, sizeof name, def->name, suffixes[i], NULL) ||
+            !take_metric(vs, name, MPROXY_COUNTER, def->doc, refusal))
+            goto refuse;
+    return true;
+
+refuse:
+    vs->count = before;
+    return false;
+}
+
+static bool take_def(struct mpx_vectors *vs, const struct mpx_def *def,
+                     mproxy_error *refusal)
+{
+    if (def->kind == MPX_DEF_HISTOGRAM)
+        return take_histogram(vs, def, refusal);
+    mproxy_type type = def->kind == MPX_DEF_GAUGE ? MPROXY_GAUGE : MPROXY_COUNTER;
+    return take_metric(vs, def->name, type, def->doc, refusal);
+}
+
+// Counters that follow each other in slots and values become one stretch.
+static void add_op(struct mpx_vector_map *map, const struct mpx_def *def, uint32_t out,
+                   uint32_t values)
+{
+    struct op *last = map->op_count ? &map->ops[map->op_count - 1] : NULL;
+    map->scales[out] = def->scale;
+    if (def->kind == MPX_DEF_COUNTER && last && last->kind == MPX_DEF_COUNTER &&
+        last->slot + last->count == def->slot && last->out + last->count == out) {
+        last->count++;
+        return;
+    }
+    map->ops[map->op_count++] = (struct op){
+        .kind = def->kind,
+        .slot = def->slot,
+        .out = out,
+        .count = def->kind == MPX_DEF_HISTOGRAM ? values - 2 : 1,
+        .scales = map->scales + out,
+        .scale = def->scale,
+    };
+}
+
+static size_t values_of(const struct mpx_def_table *table)
+{
+    size_t values = 0;
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct mpx_def *def = &table->defs[i];
+        values += def->kind == MPX_DEF_HISTOGRAM ? def->bound_count + 3 : 1;
+    }
+    return values;
+}
+
+struct derivation {
+    struct mpx_vectors *vs;
+    struct mpx_derived *derived;
+    bool failed;
+};
+
+enum { DERIVED_MAX = 4096 }; // of one vector; a place is found by looking at them in turn
+
+static bool has_room(struct derivation *at)
+{
+    struct mpx_vectors *vs = at->vs;
+    if (vs->count < vs->room)
+        return true;
+    const mproxy_metric **grown = realloc(vs->metrics, (vs->room + 64) * sizeof *grown);
+    at->failed = !grown;
+    if (!grown)
+        return false;
+    vs->metrics = grown;
+    vs->room += 64;
+    return true;
+}
+
+// A name that the program counts itself is its own: nothing is derived for it.
+static int64_t place_derived(void *arg, const char *name, const char *doc)
+{
+    struct derivation *at = arg;
+    struct mpx_vectors *vs = at->vs;
+    for (size_t i = at->derived->first; i < vs->count; i++)
+        if (strcmp(vs->metrics[i]->name, name) == 0)
+            return (int64_t)i;
+    if (vs->count - at->derived->first >= DERIVED_MAX || !has_room(at) ||
+        !take_metric(vs, name, MPROXY_COUNTER, doc, NULL))
+        return -1;
+    return (int64_t)vs->count - 1;
+}
+
+// What is derived stands behind what is counted.
+static bool derive(struct mpx_vectors *vs, struct mpx_derived *derived)
+{
+    struct derivation at = {.vs = vs, .derived = derived};
+    derived->first = (uint32_t)vs->count;
+    for (uint32_t i = 0; i < derived->first; i++) {
+        const mproxy_metric *metric = vs->metrics[i];
+        if (metric->type == MPROXY_COUNTER &&
+            (!mpx_derived_add(derived, metric->name, i, place_derived, &at) || at.failed))
+            return false;
+    }
+    derived->end = (uint32_t)vs->count;
+    return true;
+}
+
+static mproxy_status make_map(struct mpx_vectors *vs, const struct mpx_def_table *table,
+                              struct mpx_vector_map **out, mproxy_error *refusal,
+                              mproxy_error *err)
+{
+    size_t values = values_of(table);
+    struct mpx_vector_map *map = calloc(1, sizeof *map);
+    if (map) {
+        map->ops = calloc(table->count ? table->count : 1, sizeof *map->ops);
+        map->scales = calloc(values ? values : 1, sizeof *map->scales);
+    }
+    mproxy_status status = MPROXY_E_NOMEM;
+    if (!map || !map->ops || !map->scales || !mpx_layout_begin(vs, values ? values : 1)) {
+        mpx_fail(err, status, "no memory for %u definitions", table->count);
+        goto fail;
+    }
+    for (uint32_t i = 0; i < table->count; i++) {
+        size_t before = vs->count;
+        if (take_def(vs, &table->defs[i], refusal))
+            add_op(map, &table->defs[i], (uint32_t)before,
+                   (uint32_t)(vs->count - before));
+    }
+    if (!derive(vs, &map->derived) || vs->starved) {
+        status = mpx_fail(err, MPROXY_E_NOMEM, "no memory for metrics");
+        goto fail;
+    }
+    status = vs->count > 0 ? mpx_layout_intern(vs, &map->layout, err) : MPROXY_OK;
+    if (status != MPROXY_OK)
+        goto fail;
+    mpx_layout_use(map->layout);
+    map->is_cut = vs->is_cut;
+    *out = map;
+    return MPROXY_OK;
+
+fail:
+    mpx_vector_map_free(map);
+    return status;
+}
+
+mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_user *user,
+                             struct mpx_def_table *table, const mproxy_layout **layout,
+                             mproxy_error *refusal, mproxy_error *err)
+{
+    if (!table->user) {
+        struct mpx_vector_map *map = NULL;
+        vs->user = user;
+        mproxy_status status = make_map(vs, table, &map, refusal, err);
+        if (status != MPROXY_OK)
+            return status;
+        table->user = map;
+    }
+    *layout = ((struct mpx_vector_map *)table->user)->layout;
+    return MPROXY_OK;
+}
+
+bool mpx_vectors_is_cut(const struct mpx_def_table *table)
+{
+    const struct mpx_vector_map *map = table->user;
+    return map && map->is_cut;
+}
+
+// ---- values
+
+static void compute_counters(const struct op *op, const double *columns, double *values)
+{
+    const double *in = columns + op->slot;
+    double *out = values + op->out;
+    for (uint32_t i = 0; i < op->count; i++)
+        out[i] = in[i] * op->scales[i];
+}
+
+static void compute_histogram(struct mpx_vectors *vs, const struct op *op,
+                              const double *columns, double *values)
+{
+    const double *in = columns + op->slot;
+    double *out = values + op->out, so_far = 0;
+    for (uint32_t i = 0; i < op->count; i++)
+        out[i] = so_far += in[i];
+    if (isfinite(in[op->count]))
+        out[op->count] = in[op->count];
+    else
+        vs->stats.refused_values++;
+    out[op->count + 1] = so_far;
+}
+
+static void compute_real(struct mpx_vectors *vs, const struct op *op,
+                         const double *columns, double *values)
+{
+    double value = columns[op->slot] * op->scale;
+    bool is_gauge = op->kind == MPX_DEF_GAUGE;
+    if (is_gauge && columns[op->slot + 1] == 0) {
+        values[op->out] = NAN;
+    } else if (isfinite(value) && (is_gauge || value >= 0 || vs->allow_negative)) {
+        values[op->out] = value;
+    } else {
+        vs->stats.refused_values++;
+        if (is_gauge)
+            values[op->out] = NAN;
+    }
+}
+
+void mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *table,
+                         const double *columns, double *values)
+{
+    const struct mpx_vector_map *map = table->user;
+    for (uint32_t i = 0; i < map->op_count; i++) {
+        const struct op *op = &map->ops[i];
+        if (op->kind == MPX_DEF_COUNTER)
+            compute_counters(op, columns, values);
+        else if (op->kind == MPX_DEF_HISTOGRAM)
+            compute_histogram(vs, op, columns, values);
+        else
+            compute_real(vs, op, columns, values);
+    }
+    mpx_derived_compute(&map->derived, values);
+}
+
+void mpx_vectors_allow_negative(struct mpx_vectors *vs, bool allow)
+{
+    vs->allow_negative = allow;
+}

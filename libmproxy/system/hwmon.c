@@ -1,0 +1,134 @@
+// Temperatures, from /sys/class/hwmon.
+#include "system/source.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    CHIPS_MAX = 64,
+    SENSORS_MAX = 256, // per chip
+    RESCAN_SAMPLES = 60,
+    TEXT_MAX = 80,
+};
+
+struct sensor {
+    struct mpx_system_device device; // its name is the path up to "_input"
+    bool resolved;
+    const mproxy_metric *celsius, *critical, *is_critical;
+};
+
+struct hwmon_state {
+    struct mpx_system_devices sensors;
+    unsigned samples;
+    struct mpx_buf seen; // component names given out, each closed by a NUL
+};
+
+static bool is_taken(const struct hwmon_state *state, const char *component)
+{
+    const char *end = state->seen.data + state->seen.size;
+    for (const char *at = state->seen.data; at < end; at += strlen(at) + 1)
+        if (strcmp(at, component) == 0)
+            return true;
+    return false;
+}
+
+// "coretemp Core 0"; the second chip that says so has its directory's name added.
+static void name_sensor(struct mpx_system *s, struct hwmon_state *state, const char *path,
+                        char *out, size_t size)
+{
+    char file[192], chip[TEXT_MAX], label[TEXT_MAX];
+    const char *directory = path + strlen("class/hwmon/");
+    int length = (int)strcspn(directory, "/");
+    snprintf(file, sizeof file, "class/hwmon/%.*s/name", length, directory);
+    if (!mpx_system_read_line(s, mpx_system_sys(s), file, chip, sizeof chip))
+        snprintf(chip, sizeof chip, "%.*s", length, directory);
+    snprintf(file, sizeof file, "%.150s_label", path);
+    if (!mpx_system_read_line(s, mpx_system_sys(s), file, label, sizeof label))
+        snprintf(label, sizeof label, "%.40s", directory + length + 1);
+    snprintf(out, size, "%s %s", chip, label);
+    if (is_taken(state, out))
+        snprintf(out, size, "%s %s (%.*s)", chip, label, length, directory);
+    mpx_buf_add(&state->seen, out, strlen(out) + 1);
+}
+
+static void resolve(struct mpx_system *s, struct hwmon_state *state, struct sensor *t)
+{
+    char component[256];
+    struct mpx_buf labels = MPX_BUF_INIT;
+    name_sensor(s, state, t->device.name, component, sizeof component);
+    mpx_system_label(&labels, "component", component);
+    const char *text = mpx_buf_text(&labels);
+    if (text) {
+        t->celsius = mpx_system_metric(s, MPX_NODE_TEMPERATURE, text);
+        t->critical = mpx_system_metric(s, MPX_NODE_CRITICAL_TEMPERATURE, text);
+        t->is_critical = mpx_system_metric(s, MPX_NODE_IS_CRITICAL, text);
+    }
+    t->resolved = true;
+    mpx_buf_free(&labels);
+}
+
+static void scan_chip(struct hwmon_state *state, int root, const char *chip)
+{
+    char path[192];
+    snprintf(path, sizeof path, "class/hwmon/%.64s", chip);
+    char **names = mpx_system_list(root, path, "temp", 8 * SENSORS_MAX);
+    for (char **n = names; n && *n; n++) {
+        size_t length = strlen(*n);
+        if (length < 11 || length > 40 || strcmp(*n + length - 6, "_input") != 0)
+            continue;
+        snprintf(path, sizeof path, "class/hwmon/%.64s/%.*s", chip, (int)length - 6, *n);
+        mpx_system_device(&state->sensors, path, sizeof(struct sensor));
+    }
+    mpx_system_list_free(names);
+}
+
+static void scan(struct mpx_system *s, struct hwmon_state *state)
+{
+    mpx_system_devices_begin(&state->sensors);
+    char **chips = mpx_system_list(mpx_system_sys(s), "class/hwmon", "hwmon", CHIPS_MAX);
+    for (char **c = chips; c && *c; c++)
+        scan_chip(state, mpx_system_sys(s), *c);
+    mpx_system_list_free(chips);
+}
+
+static void sample_sensor(struct mpx_system *s, struct sensor *t)
+{
+    char path[192];
+    double celsius, critical;
+    snprintf(path, sizeof path, "%.150s_input", t->device.name);
+    if (!mpx_system_read_number(s, mpx_system_sys(s), path, &celsius))
+        return;
+    mpx_system_put(s, t->celsius, celsius / 1000);
+    snprintf(path, sizeof path, "%.150s_crit", t->device.name);
+    if (!mpx_system_read_number(s, mpx_system_sys(s), path, &critical))
+        return;
+    mpx_system_put(s, t->critical, critical / 1000);
+    mpx_system_put(s, t->is_critical, celsius >= critical);
+}
+
+// Chips are looked for once a minute; their sensors are read in every sample.
+static void sample(struct mpx_system *s, void *arg)
+{
+    struct hwmon_state *state = arg;
+    if (state->samples++ % RESCAN_SAMPLES == 0)
+        scan(s, state);
+    for (size_t i = 0; i < state->sensors.count; i++) {
+        struct sensor *t = (struct sensor *)state->sensors.items[i];
+        if (!t->device.present)
+            continue;
+        if (!t->resolved)
+            resolve(s, state, t);
+        sample_sensor(s, t);
+    }
+}
+
+static void fini(void *arg)
+{
+    struct hwmon_state *state = arg;
+    mpx_system_devices_fini(&state->sensors);
+    mpx_buf_free(&state->seen);
+}
+
+const struct mpx_system_source mpx_system_hwmon = {sizeof(struct hwmon_state), sample,
+                                                   fini};

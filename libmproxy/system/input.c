@@ -1,0 +1,239 @@
+// What the sources of node metrics read with: whole files, numbers, devices by name.
+#include "system/source.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "system/private.h"
+
+enum {
+    FILE_MAX = 4 << 20, // /proc/cpuinfo of 1,000 CPUs is 1.5 MB
+    DEVICES_MAX = 2048, // that a source ever remembers
+};
+
+// A file of procfs or sysfs is whole in one read if the buffer is large enough, and may
+// differ between two: grow and read again from the start rather than go on.
+static bool read_whole(struct mpx_buf *text, int fd)
+{
+    for (size_t room = text->room > 4096 ? text->room : 4096;; room *= 2) {
+        mpx_buf_clear(text);
+        if (room > FILE_MAX || !mpx_buf_reserve(text, room))
+            return false;
+        size_t size = 0;
+        ssize_t got;
+        while ((got = pread(fd, text->data + size, text->room - size, (off_t)size)) > 0)
+            size += (size_t)got;
+        if (got < 0)
+            return false;
+        if (size < text->room) {
+            text->data[size] = '\0';
+            return true;
+        }
+    }
+}
+
+void mpx_system_file_fini(struct mpx_system_file *file)
+{
+    if (file->fd_plus_1 > 0)
+        close(file->fd_plus_1 - 1);
+    file->fd_plus_1 = 0;
+}
+
+char *mpx_system_read(struct mpx_system *s, struct mpx_system_file *file, int root,
+                      const char *path)
+{
+    struct mpx_system_file once = {0};
+    struct mpx_system_file *f = file ? file : &once;
+    if (root == -1)
+        return NULL;
+    if (f->fd_plus_1 == 0)
+        f->fd_plus_1 = openat(root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) + 1;
+    if (f->fd_plus_1 == 0)
+        return NULL;
+    bool ok = read_whole(&s->text, f->fd_plus_1 - 1);
+    if (!ok || !file)
+        mpx_system_file_fini(f); // the device may come back under this path
+    return ok ? s->text.data : NULL;
+}
+
+bool mpx_system_read_number(struct mpx_system *s, int root, const char *path, double *out)
+{
+    const char *text = mpx_system_read(s, NULL, root, path);
+    if (!text)
+        return false;
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || (*end != '\n' && *end != '\0'))
+        return false;
+    *out = value;
+    return true;
+}
+
+bool mpx_system_read_line(struct mpx_system *s, int root, const char *path, char *out,
+                          size_t size)
+{
+    const char *text = mpx_system_read(s, NULL, root, path);
+    if (!text)
+        return false;
+    text += strspn(text, " \t");
+    size_t length = strcspn(text, "\n");
+    while (length > 0 && strchr(" \t\r", text[length - 1]))
+        length--;
+    if (length == 0 || length >= size)
+        return false;
+    memcpy(out, text, length);
+    out[length] = '\0';
+    return true;
+}
+
+bool mpx_system_u64(const char **at, uint64_t *out)
+{
+    const char *p = *at + strspn(*at, " \t");
+    if (*p < '0' || *p > '9')
+        return false;
+    uint64_t value = 0;
+    for (; *p >= '0' && *p <= '9'; p++)
+        value = value * 10 + (uint64_t)(*p - '0');
+    *at = p;
+    *out = value;
+    return true;
+}
+
+char *mpx_system_line(char **at)
+{
+    char *line = *at;
+    if (*line == '\0')
+        return NULL;
+    char *end = strchr(line, '\n');
+    *at = end ? end + 1 : line + strlen(line);
+    if (end)
+        *end = '\0';
+    return line;
+}
+
+void mpx_system_label(struct mpx_buf *labels, const char *key, const char *value)
+{
+    mpx_buf_addf(labels, "%s%s=\"", labels->size ? "," : "", key);
+    for (const char *c = value; *c; c++) {
+        if (*c == '\\' || *c == '"')
+            mpx_buf_add(labels, "\\", 1);
+        bool control = (unsigned char)*c < 0x20 || *c == 0x7f;
+        mpx_buf_add(labels, control ? "?" : c, 1);
+    }
+    mpx_buf_add(labels, "\"", 1);
+}
+
+uint64_t mpx_cumulative_add(struct mpx_cumulative *c, uint64_t raw, uint64_t range)
+{
+    if (!c->seen)
+        c->total = raw;
+    else if (raw >= c->last)
+        c->total += raw - c->last;
+    else if (range >= c->last)
+        c->total += range - c->last + raw;
+    else
+        c->total += raw;
+    c->seen = true;
+    c->last = raw;
+    return c->total;
+}
+
+void mpx_system_devices_begin(struct mpx_system_devices *devices)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        devices->items[i]->was_present = devices->items[i]->present;
+        devices->items[i]->present = false;
+    }
+}
+
+static struct mpx_system_device *add_device(struct mpx_system_devices *devices,
+                                            const char *name, size_t size)
+{
+    if (devices->count == DEVICES_MAX)
+        return NULL;
+    struct mpx_system_device **items =
+        realloc(devices->items, (devices->count + 1) * sizeof *items);
+    if (!items)
+        return NULL;
+    devices->items = items;
+    struct mpx_system_device *device = calloc(1, size);
+    if (!device)
+        return NULL;
+    device->name = strdup(name);
+    if (!device->name) {
+        free(device);
+        return NULL;
+    }
+    items[devices->count++] = device;
+    return device;
+}
+
+void *mpx_system_device(struct mpx_system_devices *devices, const char *name, size_t size)
+{
+    struct mpx_system_device *device = NULL;
+    for (size_t i = 0; i < devices->count && !device; i++)
+        if (strcmp(devices->items[i]->name, name) == 0)
+            device = devices->items[i];
+    if (!device)
+        device = add_device(devices, name, size);
+    if (device)
+        device->present = true;
+    return device;
+}
+
+void mpx_system_devices_fini(struct mpx_system_devices *devices)
+{
+    for (size_t i = 0; i < devices->count; i++) {
+        free(devices->items[i]->name);
+        free(devices->items[i]);
+    }
+    free(devices->items);
+}
+
+static int by_version(const void *a, const void *b)
+{
+    return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
+static size_t collect_names(DIR *dir, const char *prefix, char **names, size_t max)
+{
+    size_t count = 0;
+    const struct dirent *entry;
+    while (count < max && (entry = readdir(dir))) {
+        if (entry->d_name[0] == '.' ||
+            strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+            continue;
+        names[count] = strdup(entry->d_name);
+        if (!names[count])
+            break;
+        count++;
+    }
+    return count;
+}
+
+char **mpx_system_list(int root, const char *path, const char *prefix, size_t max)
+{
+    int fd = root < 0 ? -1 : openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return NULL;
+    }
+    char **names = calloc(max + 1, sizeof *names);
+    if (names)
+        qsort(names, collect_names(dir, prefix, names, max), sizeof *names, by_version);
+    closedir(dir);
+    return names;
+}
+
+void mpx_system_list_free(char **names)
+{
+    for (char **n = names; n && *n; n++)
+        free(*n);
+    free(names);
+}

@@ -1,0 +1,31 @@
+// The struct behind node metrics: for system.c and system_input.c only.
+#ifndef MPX_SYSTEM_PRIVATE_H
+#define MPX_SYSTEM_PRIVATE_H
+
+#include "system/source.h"
+
+struct layout {
+    struct layout *next;
+    mproxy_layout layout;
+    const mproxy_metric *metrics[];
+};
+
+struct mpx_system {
+    mproxy_store *store;
+    char *host;
+    int proc_fd;
+    int sys_fd; // -1: none
+    struct mpx_buf text;
+    int64_t boot_ms; // of this sample
+    uint64_t wall_us;
+    bool failed; // no memory in this sample
+    size_t count, room;
+    const mproxy_metric **metrics; // what this sample reports
+    mproxy_value *fresh;
+    struct layout *layouts; // all that were ever given out
+    struct layout *current;
+    mproxy_value *values; // of `current`
+    void *states[];       // one per source
+};
+
+#endif

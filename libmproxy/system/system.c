@@ -1,0 +1,262 @@
+// Node metrics: the list of sources, and what they report put together into a layout.
+#include "system/system.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "system/source.h"
+#include "system/private.h"
+#include "store/exempt.h"
+
+static const struct mpx_system_source *const sources[] = {
+    &mpx_system_cpu,      &mpx_system_memory, &mpx_system_mounts, &mpx_system_disk,
+    &mpx_system_net,      &mpx_system_hwmon,  &mpx_system_energy, &mpx_system_infiniband,
+    &mpx_system_pressure, &mpx_system_misc,
+};
+enum { SOURCES = sizeof sources / sizeof *sources };
+
+static const struct {
+    const char *name, *doc;
+    mproxy_type type;
+} table[] = {
+#define MPX_NODE_METRIC(id, name, type, doc) {name, doc, MPROXY_##type},
+#include "tables/metrics.def"
+#undef MPX_NODE_METRIC
+};
+
+const mproxy_metric *mpx_system_metric(struct mpx_system *s, enum mpx_node_metric id,
+                                       const char *labels)
+{
+    struct mpx_buf name = MPX_BUF_INIT;
+    mpx_buf_add_text(&name, table[id].name);
+    if (labels)
+        mpx_buf_addf(&name, "{%s}", labels);
+    const char *text = mpx_buf_text(&name);
+    const mproxy_metric *metric = NULL;
+    if (!text || mpx_store_metric_exempt(s->store, text, table[id].type, table[id].doc,
+                                         &metric, NULL) != MPROXY_OK)
+        metric = NULL;
+    mpx_buf_free(&name);
+    return metric;
+}
+
+static bool grow(struct mpx_system *s)
+{
+    size_t room = s->room ? 2 * s->room : 64;
+    const mproxy_metric **metrics = realloc(s->metrics, room * sizeof *metrics);
+    if (metrics)
+        s->metrics = metrics;
+    mproxy_value *fresh = realloc(s->fresh, room * sizeof *fresh);
+    if (fresh)
+        s->fresh = fresh;
+    if (!metrics || !fresh) {
+        s->failed = true;
+        return false;
+    }
+    s->room = room;
+    return true;
+}
+
+void mpx_system_put(struct mpx_system *s, const mproxy_metric *metric, double value)
+{
+    if (!metric || !isfinite(value) || s->failed)
+        return;
+    if (s->count == s->room && !grow(s))
+        return;
+    s->metrics[s->count] = metric;
+    s->fresh[s->count++] = metric->type == MPROXY_GAUGE
+                               ? mproxy_value_gauge(value, s->wall_us)
+                               : mproxy_value_counter(value, s->wall_us);
+}
+
+// Two devices of one name would report one metric twice: the first is kept.
+static void drop_repeated(struct mpx_system *s)
+{
+    size_t ids = mproxy_store_metric_count(s->store);
+    unsigned char *taken = calloc(ids ? ids : 1, 1);
+    if (!taken) {
+        s->failed = true;
+        return;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        if (taken[s->metrics[i]->id]++)
+            continue;
+        s->metrics[kept] = s->metrics[i];
+        s->fresh[kept++] = s->fresh[i];
+    }
+    s->count = kept;
+    free(taken);
+}
+
+static bool is_layout(const struct mpx_system *s, const mproxy_layout *layout)
+{
+    return layout->count == s->count &&
+           (s->count == 0 ||
+            memcmp(layout->metrics, s->metrics, s->count * sizeof *s->metrics) == 0);
+}
+
+static struct layout *new_layout(struct mpx_system *s)
+{
+    struct layout *l = calloc(1, sizeof *l + s->count * sizeof *l->metrics);
+    if (!l)
+        return NULL;
+    memcpy(l->metrics, s->metrics, s->count * sizeof *l->metrics);
+    l->layout = (mproxy_layout){.count = s->count, .metrics = l->metrics};
+    l->next = s->layouts;
+    s->layouts = l;
+    return l;
+}
+
+// A device that comes and goes gets its earlier layouts back.
+static struct layout *find_or_add_layout(struct mpx_system *s)
+{
+    if (s->current && is_layout(s, &s->current->layout))
+        return s->current;
+    drop_repeated(s);
+    for (struct layout *l = s->layouts; l; l = l->next)
+        if (is_layout(s, &l->layout))
+            return l;
+    return new_layout(s);
+}
+
+// A counter's time is that of its last change.
+static void keep_times(struct mpx_system *s, const struct layout *next)
+{
+    if (next != s->current)
+        return;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->metrics[i]->type == MPROXY_COUNTER &&
+            s->fresh[i].total == s->values[i].total)
+            s->fresh[i].ts_us = s->values[i].ts_us;
+}
+
+mproxy_status mpx_system_sample(struct mpx_system *s, int64_t boot_ms, uint64_t wall_us)
+{
+    s->count = 0;
+    s->failed = false;
+    s->boot_ms = boot_ms;
+    s->wall_us = wall_us;
+    for (size_t i = 0; i < SOURCES; i++)
+        sources[i]->sample(s, s->states[i]);
+    struct layout *next = s->failed ? NULL : find_or_add_layout(s);
+    mproxy_value *values = s->failed ? NULL : calloc(s->count + 1, sizeof *values);
+    if (!next || !values || s->failed) {
+        free(values);
+        return MPROXY_E_NOMEM;
+    }
+    keep_times(s, next);
+    memcpy(values, s->fresh, s->count * sizeof *values);
+    free(s->values);
+    s->values = values;
+    s->current = next;
+    return MPROXY_OK;
+}
+
+const mproxy_layout *mpx_system_layout(const struct mpx_system *s)
+{
+    static const mproxy_layout empty = {0};
+    return s->current ? &s->current->layout : &empty;
+}
+
+const mproxy_value *mpx_system_values(const struct mpx_system *s)
+{
+    return s->values;
+}
+
+int mpx_system_proc(const struct mpx_system *s)
+{
+    return s->proc_fd;
+}
+
+int mpx_system_sys(const struct mpx_system *s)
+{
+    return s->sys_fd;
+}
+
+const char *mpx_system_host(const struct mpx_system *s)
+{
+    return s->host;
+}
+
+int64_t mpx_system_now_ms(const struct mpx_system *s)
+{
+    return s->boot_ms;
+}
+
+static char *own_host(const char *host)
+{
+    struct utsname name;
+    if (host)
+        return strdup(host);
+    return strdup(uname(&name) == 0 ? name.nodename : "unknown");
+}
+
+static mproxy_status open_roots(struct mpx_system *s, const char *proc, const char *sys,
+                                mproxy_error *err)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    s->proc_fd = open(proc, flags);
+    if (s->proc_fd < 0)
+        return mpx_fail_errno(err, "%s", proc);
+    s->sys_fd = open(sys, flags); // a container may have none
+    return MPROXY_OK;
+}
+
+mproxy_status mpx_system_open(const struct mpx_system_options *options,
+                              struct mpx_system **out, mproxy_error *err)
+{
+    struct mpx_system *s = calloc(1, sizeof *s + SOURCES * sizeof *s->states);
+    if (!s)
+        return mpx_fail(err, MPROXY_E_NOMEM, "node metrics: no memory");
+    s->proc_fd = s->sys_fd = -1;
+    s->store = options->store;
+    mproxy_status status =
+        open_roots(s, options->proc_root ? options->proc_root : "/proc",
+                   options->sys_root ? options->sys_root : "/sys", err);
+    if (status != MPROXY_OK) {
+        mpx_system_close(s);
+        return status;
+    }
+    s->host = own_host(options->host);
+    bool complete = s->host != NULL;
+    for (size_t i = 0; i < SOURCES; i++) {
+        s->states[i] = calloc(1, sources[i]->size);
+        complete &= s->states[i] != NULL;
+    }
+    if (!complete) {
+        mpx_system_close(s);
+        return mpx_fail(err, MPROXY_E_NOMEM, "node metrics: no memory");
+    }
+    *out = s;
+    return MPROXY_OK;
+}
+
+void mpx_system_close(struct mpx_system *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < SOURCES; i++) {
+        if (s->states[i] && sources[i]->fini)
+            sources[i]->fini(s->states[i]);
+        free(s->states[i]);
+    }
+    for (struct layout *l = s->layouts, *next; l; l = next) {
+        next = l->next;
+        free(l);
+    }
+    if (s->proc_fd >= 0)
+        close(s->proc_fd);
+    if (s->sys_fd >= 0)
+        close(s->sys_fd);
+    mpx_buf_free(&s->text);
+    free(s->metrics);
+    free(s->fresh);
+    free(s->values);
+    free(s->host);
+    free(s);
+}

@@ -1,0 +1,379 @@
+// The file of a segment. Everything here runs inside other people's programs: no
+// allocation, no descriptor kept, no growth past RLIMIT_FSIZE (that would be a deadly
+// SIGXFSZ) and no mapping of a page that is not allocated (a deadly SIGBUS).
+
+#include "writer/segment_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "segment/rendezvous.h"
+
+enum {
+    OPEN_FLAGS = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+    IMAGE_MAX = 1 << 20,
+    COUNTED_GROWTH =
+        64 << 10, // from this size on, growth looks at the directory's bounds
+};
+
+static unsigned reasons_of(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+        return MPX_OFF_SPACE;
+    case EFBIG:
+        return MPX_OFF_FSIZE;
+    case EMFILE:
+    case ENFILE:
+        return MPX_OFF_DESCRIPTOR;
+    case ENOMEM:
+    case EAGAIN:
+        return MPX_OFF_MEMORY;
+    case ENOENT:
+        return MPX_OFF_REMOVED;
+    }
+    return MPX_OFF_ACCESS;
+}
+
+static ssize_t read_file(const char *path, char *buffer, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t got = read(fd, buffer, size - 1);
+    close(fd);
+    buffer[got > 0 ? got : 0] = '\0';
+    return got;
+}
+
+// Field 22 of /proc/self/stat. Where it cannot be read, the clock in the same unit keeps
+// processes apart; an image after an exec then looks like another process.
+static uint64_t start_ticks(void)
+{
+    char text[512];
+    const char *at = NULL;
+    if (read_file("/proc/self/stat", text, sizeof text) > 0)
+        at = strrchr(text, ')'); // the name before it may hold anything
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    if (at)
+        return strtoull(at + 1, NULL, 10);
+    return (uint64_t)mpx_clock_ns(CLOCK_BOOTTIME) / 10000000;
+}
+
+static uint64_t pid_namespace(void)
+{
+    char text[64];
+    ssize_t got = readlink("/proc/self/ns/pid", text, sizeof text - 1);
+    if (got <= 0)
+        return 0;
+    text[got] = '\0';
+    const char *digits = strchr(text, '[');
+    return digits ? strtoull(digits + 1, NULL, 10) : 0;
+}
+
+void mpx_segment_identify(struct mpx_seg_header *header)
+{
+    header->pid = (uint32_t)getpid();
+    header->uid = (uint32_t)geteuid();
+    header->start_ticks = start_ticks();
+    header->pid_ns = pid_namespace();
+    header->birth_wall_ns = (uint64_t)mpx_clock_ns(CLOCK_REALTIME);
+    header->birth_boot_ns = (uint64_t)mpx_clock_ns(CLOCK_BOOTTIME);
+}
+
+static bool exceeds_file_limit(uint64_t size)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || size > limit.rlim_cur;
+}
+
+static unsigned check_directory(const char *dir_path, int proxy_is_live, bool *missing)
+{
+    struct stat st;
+    *missing = lstat(dir_path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    if (*missing)
+        return MPX_OFF_NONE;
+    if (!mpx_rendezvous_is_trusted(dir_path, &st))
+        return MPX_OFF_ACCESS;
+    if (proxy_is_live != 1 && mpx_rendezvous_is_crowded(dir_path, st.st_size) &&
+        (proxy_is_live == 0 || !mpx_rendezvous_is_live_at(dir_path)))
+        return MPX_OFF_CROWDED;
+    return MPX_OFF_NONE;
+}
+
+static void name_file(struct mpx_segment_file *f, const char *prefix,
+                      const struct mpx_seg_header *h, const char *infix, unsigned number,
+                      const char *suffix)
+{
+    snprintf(f->path + f->dir_length, MPX_SEGMENT_PATH_MAX - f->dir_length,
+             "/%s%u-%llu-%llu-%s%u%s", prefix, h->pid, (unsigned long long)h->start_ticks,
+             (unsigned long long)h->pid_ns, infix, number, suffix);
+}
+
+// A `.new-*` of ours can be there from an image that was exec'ed away while being born.
+static int create_new(struct mpx_segment_file *f, const struct mpx_seg_header *image)
+{
+    static atomic_uint counter;
+    int fd = -1;
+    for (int tries = 0; tries < 16 && fd < 0; tries++) {
+        name_file(f, ".new-", image, "", atomic_fetch_add(&counter, 1), "");
+        fd = open(f->path, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    return fd;
+}
+
+static unsigned lock_and_fill(struct mpx_segment_file *f, int fd, const void *image,
+                              size_t size)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &lock) != 0)
+        return MPX_OFF_ACCESS;
+    if (exceeds_file_limit(size))
+        return MPX_OFF_FSIZE;
+    ssize_t put = pwrite(fd, image, size, 0);
+    if (put != (ssize_t)size)
+        return put < 0 ? reasons_of(errno) : MPX_OFF_SPACE;
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return MPX_OFF_ACCESS;
+    // Growth opens the file again, whatever the umask took away.
+    if ((st.st_mode & 0777) != 0600 && fchmod(fd, 0600) != 0)
+        return MPX_OFF_ACCESS;
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
+    f->size = size;
+    return MPX_OFF_NONE;
+}
+
+unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path,
+                                int proxy_is_live, const struct mpx_seg_header *image,
+                                size_t size, int *fd)
+{
+    *fd = -1;
+    f->attached = false;
+    f->bounded = proxy_is_live != 1;
+    f->dir_length = strlen(dir_path);
+    if (f->dir_length + 100 > MPX_SEGMENT_PATH_MAX)
+        return MPX_OFF_ACCESS;
+    bool missing;
+    unsigned reasons = check_directory(dir_path, proxy_is_live, &missing);
+    if (reasons || missing)
+        return reasons;
+    memcpy(f->path, dir_path, f->dir_length);
+    int created = create_new(f, image);
+    if (created < 0)
+        return reasons_of(errno);
+    reasons = lock_and_fill(f, created, image, size);
+    if (reasons) {
+        mpx_segment_file_abandon(f, created);
+        return reasons;
+    }
+    *fd = created;
+    return MPX_OFF_NONE;
+}
+
+void mpx_segment_file_abandon(struct mpx_segment_file *f, int fd)
+{
+    unlink(f->path);
+    close(fd);
+    f->attached = false;
+}
+
+static bool rename_to(struct mpx_segment_file *f, const char *from,
+                      struct mpx_seg_header *header, unsigned number)
+{
+    bool own_name = header->kind == MPX_SEG_PROGRAM || header->kind == MPX_SEG_LAUNCH;
+    header->image = own_name ? number : 0;
+    name_file(f, "", header, own_name ? "" : "g", number, ".seg");
+    return renameat2(AT_FDCWD, from, AT_FDCWD, f->path, RENAME_NOREPLACE) == 0;
+}
+
+static bool name_is_taken(struct mpx_segment_file *f, const struct mpx_seg_header *header,
+                          unsigned number)
+{
+    struct stat st;
+    name_file(f, "", header, "", number, ".seg");
+    return lstat(f->path, &st) == 0;
+}
+
+// A process that execs in a loop has many images; their numbers have no gaps.
+static unsigned guess_free_number(struct mpx_segment_file *f,
+                                  const struct mpx_seg_header *header, unsigned taken)
+{
+    unsigned high = taken + 1;
+    while (high < IMAGE_MAX && name_is_taken(f, header, high))
+        high *= 2;
+    while (high - taken > 1) {
+        unsigned middle = taken + (high - taken) / 2;
+        if (name_is_taken(f, header, middle))
+            taken = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+static bool rename_to_free(struct mpx_segment_file *f, const char *from,
+                           struct mpx_seg_header *header)
+{
+    static atomic_uint gateways;
+    bool own_name = header->kind == MPX_SEG_PROGRAM || header->kind == MPX_SEG_LAUNCH;
+    unsigned number = own_name ? 0 : atomic_fetch_add(&gateways, 1);
+    while (number < IMAGE_MAX || !own_name) {
+        if (rename_to(f, from, header, number))
+            return true;
+        if (errno != EEXIST)
+            return false;
+        if (!own_name)
+            number = atomic_fetch_add(&gateways, 1);
+        else
+            number = number < 4 ? number + 1 : guess_free_number(f, header, number);
+    }
+    return false;
+}
+
+unsigned mpx_segment_file_finish(struct mpx_segment_file *f,
+                                 struct mpx_seg_header *header, int fd)
+{
+    char from[MPX_SEGMENT_PATH_MAX];
+    memcpy(from, f->path, strlen(f->path) + 1);
+    if (!rename_to_free(f, from, header)) {
+        unsigned reasons = reasons_of(errno);
+        unlink(from);
+        close(fd);
+        return reasons;
+    }
+    close(fd);
+    f->attached = true;
+    return MPX_OFF_NONE;
+}
+
+static bool passes_power_of_two(uint64_t from, uint64_t to)
+{
+    return to > COUNTED_GROWTH && (from ^ to) > from;
+}
+
+static unsigned check_growth(const struct mpx_segment_file *f, uint64_t end)
+{
+    if (!f->attached)
+        return MPX_OFF_REMOVED;
+    if (end > MPX_SEG_SIZE_MAX)
+        return MPX_OFF_LIMIT;
+    if (exceeds_file_limit(end))
+        return MPX_OFF_FSIZE;
+    if (!f->bounded || !passes_power_of_two(f->size, end))
+        return MPX_OFF_NONE;
+    char dir[MPX_SEGMENT_PATH_MAX];
+    memcpy(dir, f->path, f->dir_length);
+    dir[f->dir_length] = '\0';
+    if (!mpx_rendezvous_is_live_at(dir) && mpx_rendezvous_is_crowded(dir, -1))
+        return MPX_OFF_CROWDED;
+    return MPX_OFF_NONE;
+}
+
+static int open_again(const struct mpx_segment_file *f, unsigned *reasons)
+{
+    int fd = open(f->path, OPEN_FLAGS);
+    if (fd < 0) {
+        *reasons = reasons_of(errno);
+        return -1;
+    }
+    struct stat st;
+    if (fstat(fd, &st) == 0 && st.st_dev == f->device && st.st_ino == f->inode &&
+        (uint64_t)st.st_size >= f->size)
+        return fd;
+    close(fd);
+    *reasons = MPX_OFF_REMOVED;
+    return -1;
+}
+
+// Allocates, so that no later touch can fail. Without fallocate (some network file
+// systems) zeroes are written.
+static unsigned allocate(int fd, uint64_t offset, size_t length)
+{
+    int failed;
+    do
+        failed = fallocate(fd, 0, (off_t)offset, (off_t)length);
+    while (failed && errno == EINTR);
+    if (!failed)
+        return MPX_OFF_NONE;
+    if (errno != EOPNOTSUPP && errno != ENOSYS)
+        return reasons_of(errno);
+    static const char zeroes[MPX_SEG_PAGE];
+    for (size_t at = 0; at < length; at += sizeof zeroes) {
+        ssize_t put = pwrite(fd, zeroes, sizeof zeroes, (off_t)(offset + at));
+        if (put != (ssize_t)sizeof zeroes)
+            return put < 0 ? reasons_of(errno) : MPX_OFF_SPACE;
+    }
+    return MPX_OFF_NONE;
+}
+
+unsigned mpx_segment_file_grow(struct mpx_segment_file *f, size_t length, void *at,
+                               void **out, uint64_t *offset, bool *hole)
+{
+    *hole = false;
+    unsigned reasons = check_growth(f, f->size + length);
+    if (reasons)
+        return reasons;
+    int fd = open_again(f, &reasons);
+    if (fd < 0)
+        return reasons;
+    reasons = allocate(fd, f->size, length);
+    if (!reasons) {
+        int flags = MAP_SHARED | (at ? MAP_FIXED : 0);
+        void *mapped =
+            mmap(at, length, PROT_READ | PROT_WRITE, flags, fd, (off_t)f->size);
+        if (mapped == MAP_FAILED) {
+            reasons = MPX_OFF_MEMORY;
+            *hole = at != NULL;
+        } else {
+            *out = mapped;
+            *offset = f->size;
+            f->size += length;
+        }
+    }
+    close(fd);
+    return reasons;
+}
+
+static bool image_started(const char *path, const struct mpx_seg_header *self)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    struct mpx_seg_header h;
+    bool started = pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h &&
+                   h.magic == MPX_SEG_MAGIC && h.version == MPX_SEG_VERSION &&
+                   h.pid == self->pid && h.start_ticks == self->start_ticks && h.started;
+    close(fd);
+    return started;
+}
+
+bool mpx_segment_file_started_before(const struct mpx_segment_file *f,
+                                     const struct mpx_seg_header *header)
+{
+    if (header->kind != MPX_SEG_PROGRAM && header->kind != MPX_SEG_LAUNCH)
+        return false;
+    struct mpx_segment_file earlier = {.dir_length = f->dir_length};
+    memcpy(earlier.path, f->path, f->dir_length);
+    // The first image that counted is among the first few: those before it only launched.
+    for (uint32_t n = 0; n < header->image && n < 16; n++) {
+        name_file(&earlier, "", header, "", n, ".seg");
+        if (image_started(earlier.path, header))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,275 @@
+// The writing side of a segment: the record log, the rows and the definitions.
+
+#include "writer/writer.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/err.h"
+#include "segment/rendezvous.h"
+#include "writer/parts.h"
+
+// Under mlockall(MCL_FUTURE) a reservation counts against the program's limit: give back.
+char *mpx_writer_reserve(size_t length)
+{
+    void *p =
+        mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    munlock(p, length);
+    return p;
+}
+
+mproxy_status mpx_writer_fail(struct mpx_writer *w, unsigned reasons, mproxy_error *err)
+{
+    char text[160];
+    return mpx_fail(err, reasons & MPX_OFF_LIMIT ? MPROXY_E_LIMIT : MPROXY_E_SYSTEM,
+                    "segment of process %u cannot grow: %s", w->header->pid,
+                    mpx_off_reason_text(reasons, text, sizeof text));
+}
+
+// ---- the log
+
+void mpx_writer_publish(struct mpx_writer *w)
+{
+    uint32_t *count = &w->header->log_count;
+    __atomic_store_n(count, *count + 1, __ATOMIC_RELEASE);
+}
+
+void *mpx_writer_take_record(struct mpx_writer *w, uint32_t type, size_t size)
+{
+    struct mpx_writer_chunk *c = &w->chunks[w->chunk_count - 1];
+    struct mpx_rec_head *head = (void *)(c->at + c->used);
+    *head = (struct mpx_rec_head){.type = type, .size = (uint32_t)size};
+    c->used += size;
+    w->total_log += size;
+    return head;
+}
+
+static unsigned add_chunk(struct mpx_writer *w, size_t size)
+{
+    if (w->chunk_count == MPX_WRITER_CHUNKS_MAX)
+        return MPX_OFF_LIMIT;
+    size_t want = size + sizeof(struct mpx_rec_next);
+    if (want < w->total_log / 2)
+        want = w->total_log / 2;
+    size_t length = mpx_writer_round(want, w->page_size);
+    uint64_t offset;
+    void *at;
+    bool hole;
+    unsigned reasons = mpx_segment_file_grow(&w->file, length, NULL, &at, &offset, &hole);
+    if (reasons)
+        return reasons;
+    struct mpx_rec_next *next = mpx_writer_take_record(w, MPX_REC_NEXT, sizeof *next);
+    next->offset = offset;
+    next->length = length;
+    mpx_writer_publish(w);
+    w->chunks[w->chunk_count++] = (struct mpx_writer_chunk){.at = at, .length = length};
+    return 0;
+}
+
+// Make sure that the next record of this size fits; mpx_writer_take_record() cannot fail then.
+unsigned mpx_writer_make_room(struct mpx_writer *w, size_t size)
+{
+    if (w->chunk_count == 0)
+        return MPX_OFF_REMOVED; // a child that could not have a file of its own
+    const struct mpx_writer_chunk *c = &w->chunks[w->chunk_count - 1];
+    if (w->header->log_count + 2 > MPX_SEG_RECORDS_MAX)
+        return MPX_OFF_LIMIT;
+    if (c->used + size + sizeof(struct mpx_rec_next) <= c->length)
+        return 0;
+    return add_chunk(w, size);
+}
+
+struct mpx_seg_header *mpx_writer_header(struct mpx_writer *w)
+{
+    return w->header;
+}
+
+const char *mpx_writer_path(const struct mpx_writer *w)
+{
+    return w->file.path;
+}
+
+bool mpx_writer_started_before(const struct mpx_writer *w)
+{
+    return mpx_segment_file_started_before(&w->file, w->header);
+}
+
+// ---- rows
+
+// Row 0 begins with the slots of the first page, so all extents begin on a page.
+unsigned mpx_writer_extend(struct mpx_writer *w, uint32_t number, uint32_t slots)
+{
+    struct mpx_writer_row_memory *row = &w->rows[number];
+    if (slots <= row->extent)
+        return 0;
+    if (slots > row->capacity)
+        return MPX_OFF_LIMIT;
+    // Half as much again, so that many definitions make few mappings.
+    uint32_t more = slots - row->extent;
+    if (more < row->extent / 2)
+        more = row->extent / 2;
+    // Row 0 does not end with a page: the rest of its last one is not used.
+    more = (uint32_t)mpx_writer_round(more, w->page_size / 8);
+    if (more > row->capacity - row->extent)
+        more = row->capacity - row->extent;
+    size_t length = mpx_writer_round(more * UINT64_C(8), w->page_size);
+    unsigned reasons = mpx_writer_make_room(w, sizeof(struct mpx_rec_extent));
+    if (reasons)
+        return reasons;
+    void *at = row->at + (size_t)row->extent * 8, *mapped;
+    uint64_t offset;
+    bool hole;
+    reasons = mpx_segment_file_grow(&w->file, length, at, &mapped, &offset, &hole);
+    if (hole)
+        row->capacity = row->extent; // somebody else may live there now
+    if (reasons)
+        return reasons;
+    struct mpx_rec_extent *record =
+        mpx_writer_take_record(w, MPX_REC_EXTENT, sizeof *record);
+    record->row = number;
+    record->first = row->extent;
+    record->count = more;
+    record->reserved = 0;
+    record->offset = offset;
+    mpx_writer_publish(w);
+    row->extent += more;
+    return 0;
+}
+
+struct mpx_row mpx_writer_row(const struct mpx_writer *w, uint32_t row)
+{
+    return (struct mpx_row){.slots = (_Atomic uint64_t *)(void *)w->rows[row].at,
+                            .extent = w->rows[row].extent};
+}
+
+uint32_t mpx_writer_row_count(const struct mpx_writer *w)
+{
+    return w->row_count;
+}
+
+uint32_t mpx_writer_slot_end(const struct mpx_writer *w)
+{
+    return w->slot_end;
+}
+
+mproxy_status mpx_writer_add_row(struct mpx_writer *w, uint32_t slots, uint32_t *row,
+                                 mproxy_error *err)
+{
+    if (w->row_count == MPX_SEG_ROWS_MAX)
+        return mpx_writer_fail(w, MPX_OFF_LIMIT, err);
+    // A reservation that could not be filled is there for the next try.
+    struct mpx_writer_row_memory *new = &w->rows[w->row_count];
+    if (!new->at) {
+        new->at = mpx_writer_reserve(MPX_WRITER_ROW_BYTES);
+        new->capacity = MPX_SEG_SLOTS_MAX;
+    }
+    if (!new->at)
+        return mpx_writer_fail(w, MPX_OFF_MEMORY, err);
+    unsigned reasons = mpx_writer_extend(w, w->row_count, slots ? slots : 1);
+    if (reasons)
+        return mpx_writer_fail(w, reasons, err);
+    *row = w->row_count++;
+    return MPROXY_OK;
+}
+
+mproxy_status mpx_writer_extend_row(struct mpx_writer *w, uint32_t row, uint32_t slots,
+                                    mproxy_error *err)
+{
+    unsigned reasons = mpx_writer_extend(w, row, slots);
+    return reasons ? mpx_writer_fail(w, reasons, err) : MPROXY_OK;
+}
+
+// ---- definitions
+
+static uint32_t slots_of(enum mpx_def_kind kind, uint32_t bound_count)
+{
+    switch (kind) {
+    case MPX_DEF_GAUGE:
+        return 2;
+    case MPX_DEF_HISTOGRAM:
+        return bound_count + 2;
+    case MPX_DEF_COUNTER:
+    case MPX_DEF_FCOUNTER:
+        break;
+    }
+    return 1;
+}
+
+struct definition {
+    enum mpx_def_kind kind;
+    const char *name, *doc;
+    size_t name_length, doc_length;
+    double scale;
+    const double *bounds;
+    uint32_t bound_count, slot, slot_count;
+};
+
+static size_t definition_size(const struct definition *d)
+{
+    return mpx_writer_round(sizeof(struct mpx_rec_metric) +
+                                d->bound_count * sizeof(double) + d->name_length +
+                                d->doc_length + 2,
+                            8);
+}
+
+static unsigned make_room_for(struct mpx_writer *w, const struct definition *d)
+{
+    if (w->defs == MPX_SEG_DEFS_MAX || d->slot + d->slot_count > MPX_SEG_SLOTS_MAX)
+        return MPX_OFF_LIMIT;
+    unsigned reasons = mpx_writer_extend(w, 0, d->slot + d->slot_count);
+    return reasons ? reasons : mpx_writer_make_room(w, definition_size(d));
+}
+
+// The file's bytes are zero, so NULs and padding are there.
+static void write_definition(struct mpx_writer *w, const struct definition *d)
+{
+    struct mpx_rec_metric *record =
+        mpx_writer_take_record(w, MPX_REC_METRIC, definition_size(d));
+    record->kind = d->kind;
+    record->slot = d->slot;
+    record->slot_count = d->slot_count;
+    record->bound_count = d->bound_count;
+    record->scale = d->scale;
+    record->name_length = (uint32_t)d->name_length;
+    record->doc_length = (uint32_t)d->doc_length;
+    char *at = (char *)(record + 1);
+    if (d->bound_count)
+        memcpy(at, d->bounds, d->bound_count * sizeof(double));
+    at += d->bound_count * sizeof(double);
+    memcpy(at, d->name, d->name_length);
+    memcpy(at + d->name_length + 1, d->doc, d->doc_length);
+    mpx_writer_publish(w);
+}
+
+mproxy_status mpx_writer_define(struct mpx_writer *w, enum mpx_def_kind kind,
+                                const char *name, const char *doc, double scale,
+                                const double *bounds, uint32_t bound_count,
+                                uint32_t *slot, mproxy_error *err)
+{
+    struct definition d = {.kind = kind,
+                           .name = name,
+                           .doc = doc ? doc : "",
+                           .name_length = strlen(name),
+                           .scale = scale,
+                           .bounds = bounds,
+                           .bound_count = kind == MPX_DEF_HISTOGRAM ? bound_count : 0,
+                           .slot = w->slot_end};
+    d.doc_length = strlen(d.doc);
+    d.slot_count = slots_of(kind, d.bound_count);
+    if (d.name_length == 0 || d.name_length > MPX_SEG_NAME_MAX ||
+        d.doc_length > MPX_SEG_DOC_MAX || d.bound_count > MPX_SEG_BOUNDS_MAX)
+        return mpx_fail(err, MPROXY_E_INVALID, "metric '%.80s': name, doc or bounds long",
+                        name);
+    unsigned reasons = make_room_for(w, &d);
+    if (reasons) {
+        w->header->flags |= reasons;
+        return mpx_writer_fail(w, reasons, err);
+    }
+    write_definition(w, &d);
+    w->defs++;
+    w->slot_end += d.slot_count;
+    *slot = d.slot;
+    return MPROXY_OK;
+}

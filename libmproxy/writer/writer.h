@@ -1,0 +1,90 @@
+// The writing side of a segment: birth, definitions, rows. One object per segment; the
+// client has one for the process, the daemon one per client of its gateway.
+//
+// Not thread-safe: the caller serialises all calls, except that slots are written by the
+// threads that own rows. Allocates with mmap only, so it can run inside another malloc.
+// Never touches a page that is not allocated, never grows a file past RLIMIT_FSIZE. errno
+// is not kept. Exported to libmproxy.
+#ifndef MPX_WRITER_WRITER_H
+#define MPX_WRITER_WRITER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <mproxy/job.h>
+
+#include "segment/layout.h"
+
+struct mpx_writer; // lives in mapped memory of its own
+
+struct mpx_writer_birth {
+    const char *dir_path; // rendezvous directory
+    const mproxy_job *job;
+    uint32_t rank;
+    enum mpx_seg_kind kind;
+    int proxy_is_live; // 1: skip the bounds that hold without a proxy; 0: enforce; -1: find out
+    uint32_t page_size; // 0: the system's; any larger page will do too
+};
+
+// Create `.new-*`, lock it, write one page, rename it to PID-START-NS-IMAGE.seg (kinds
+// PROGRAM and LAUNCH; image is the first free number) or PID-START-NS-gCOUNTER.seg, map it,
+// close the descriptor.
+// @return MPROXY_OK; MPROXY_E_NOTFOUND, *reasons 0: there is no directory; MPROXY_E_SYSTEM:
+//         *reasons says why (enum mpx_off_reason)
+MPROXY_API mproxy_status mpx_writer_open(const struct mpx_writer_birth *birth,
+                                         struct mpx_writer **out, unsigned *reasons,
+                                         mproxy_error *err);
+// Unmap: the segment becomes final. Accepts NULL.
+MPROXY_API void mpx_writer_close(struct mpx_writer *w);
+
+MPROXY_API struct mpx_seg_header *mpx_writer_header(struct mpx_writer *w);
+
+// Path of the segment's file.
+MPROXY_API const char *mpx_writer_path(const struct mpx_writer *w);
+
+// Whether a segment of an earlier image of this process has `started` set.
+MPROXY_API bool mpx_writer_started_before(const struct mpx_writer *w);
+
+// Append a definition and make row 0 cover its slots. *slot is its first slot. The name is
+// taken as it is; `doc` may be NULL. Slots: 1 for counters, 2 for a gauge (double, set
+// flag), bound_count + 2 for a histogram.
+// @return MPROXY_OK, MPROXY_E_INVALID, MPROXY_E_LIMIT or MPROXY_E_SYSTEM; then the header's
+//         flags say why too
+MPROXY_API mproxy_status mpx_writer_define(struct mpx_writer *w, enum mpx_def_kind kind,
+                                           const char *name, const char *doc,
+                                           double scale, const double *bounds,
+                                           uint32_t bound_count, uint32_t *slot,
+                                           mproxy_error *err);
+
+// One past the highest slot defined.
+MPROXY_API uint32_t mpx_writer_slot_end(const struct mpx_writer *w);
+
+// Slots of a row: base address and how many are backed by memory. Row 0 exists from birth.
+struct mpx_row {
+    _Atomic uint64_t *slots;
+    uint32_t extent;
+};
+MPROXY_API struct mpx_row mpx_writer_row(const struct mpx_writer *w, uint32_t row);
+// Rows have the numbers below this one.
+MPROXY_API uint32_t mpx_writer_row_count(const struct mpx_writer *w);
+
+// A new row that covers at least `slots` slots; or more room for one (same address). That
+// it cannot be had is no loss: row 0 covers all slots.
+// @return MPROXY_OK, MPROXY_E_LIMIT or MPROXY_E_SYSTEM
+MPROXY_API mproxy_status mpx_writer_add_row(struct mpx_writer *w, uint32_t slots,
+                                            uint32_t *row, mproxy_error *err);
+MPROXY_API mproxy_status mpx_writer_extend_row(struct mpx_writer *w, uint32_t row,
+                                               uint32_t slots, mproxy_error *err);
+
+// In a forked child: put anonymous memory at every address the segment had, so that no
+// write reaches the parent's file. False when memory of the parent's is left in place:
+// then nothing may be written ever.
+MPROXY_API bool mpx_writer_detach(struct mpx_writer *w);
+// Then try to give it a file of its own, with the same definitions in the same slots and
+// row 0 at the same address. Rows above 0 keep their numbers and memory, but have extent 0:
+// mpx_writer_extend_row() puts their slots into the file. On failure the row memory can be
+// written all the same, only nobody reads it.
+MPROXY_API mproxy_status mpx_writer_rebirth(struct mpx_writer *w, unsigned *reasons,
+                                            mproxy_error *err);
+
+#endif
