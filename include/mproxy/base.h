@@ -51,6 +51,27 @@ typedef struct mproxy_error {
     char text[244];
 } mproxy_error;
 
+/** How much a line for people matters. */
+typedef enum mproxy_log_level {
+    MPROXY_LOG_ERROR = 0,
+    MPROXY_LOG_WARNING = 1,
+    MPROXY_LOG_INFO = 2,
+    MPROXY_LOG_DEBUG = 3
+} mproxy_log_level;
+
+/**
+ * Receives a line for people: one line without control characters, no newline at its end.
+ * The library itself never prints. Each use says on which threads it is called.
+ */
+typedef void (*mproxy_log_fn)(void *arg, mproxy_log_level level, const char *line);
+
+/**
+ * Receives bytes, in order.
+ *
+ * @return MPROXY_OK to go on; anything else ends what is written with that status
+ */
+typedef mproxy_status (*mproxy_write_fn)(void *arg, const char *bytes, size_t length);
+
 /** A status in words ("no memory"); static, never NULL, for unknown numbers too. */
 MPROXY_API const char *mproxy_status_text(mproxy_status status);
 

@@ -17,13 +17,6 @@ extern "C" {
 
 typedef struct mproxy_daemon mproxy_daemon;
 
-typedef enum mproxy_log_level {
-    MPROXY_LOG_ERROR = 0,
-    MPROXY_LOG_WARNING = 1,
-    MPROXY_LOG_INFO = 2,
-    MPROXY_LOG_DEBUG = 3
-} mproxy_log_level;
-
 /** All fields may be zero. Strings are copied. */
 typedef struct mproxy_daemon_options {
     size_t struct_size;          /**< sizeof(mproxy_daemon_options) */
@@ -38,9 +31,7 @@ typedef struct mproxy_daemon_options {
     unsigned continue_s;         /**< 0: 600 */
     const char *proc_root;       /**< NULL: /proc; for tests on fixture trees */
     const char *sys_root;        /**< NULL: /sys */
-    /** Where log lines go: one line, no newline; called from any of the daemon's threads.
-     *  NULL: nowhere; the library never prints. */
-    void (*log)(void *arg, mproxy_log_level level, const char *line);
+    mproxy_log_fn log; /**< called from any of the daemon's threads; NULL: silence */
     void *log_arg;
     int ebpf; /**< count system calls of `proxy_run -e strace` in the kernel, if possible */
 } mproxy_daemon_options;

@@ -1,7 +1,8 @@
 /**
  * @file mproxy/exposition.h
  * Metrics as text: Prometheus text format 0.0.4, OpenMetrics 1.0, and the JSON of the HTTP
- * API. Numbers are written in the shortest form that reads back to the same double.
+ * API, at most 64 KiB a call of the mproxy_write_fn. Numbers are written in the shortest
+ * form that reads back to the same double.
  *
  * Source of the formats: prometheus.io/docs/instrumenting/exposition_formats,
  * OpenMetrics 1.0.0 (IETF draft), docs: spec/http-api.
@@ -22,13 +23,6 @@ typedef enum mproxy_format {
     MPROXY_FORMAT_OPENMETRICS = 2, /**< application/openmetrics-text; version=1.0.0 */
     MPROXY_FORMAT_JSON = 3         /**< application/json: {"desc":…,"counters":[…]} */
 } mproxy_format;
-
-/**
- * Receives rendered bytes, in order, at most 64 KiB a call.
- *
- * @return MPROXY_OK to go on; anything else ends the rendering with that status
- */
-typedef mproxy_status (*mproxy_write_fn)(void *arg, const char *bytes, size_t length);
 
 /** What to show, and of it what. All fields may be zero. */
 typedef struct mproxy_render_options {

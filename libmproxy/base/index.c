@@ -34,6 +34,35 @@ void mpx_index_put(struct mpx_index *ix, uint32_t hash, uint32_t position)
     ix->used++;
 }
 
+static uint32_t cell_of(const struct mpx_index *ix, uint32_t hash, uint32_t position)
+{
+    uint32_t at = hash & (ix->room - 1);
+    while (ix->cells[at].position != position + 1)
+        at = (at + 1) & (ix->room - 1);
+    return at;
+}
+
+// A search ends at an empty cell, so that what stands behind the hole moves up into it,
+// unless it would come to stand before the cell where its search begins.
+void mpx_index_remove(struct mpx_index *ix, uint32_t hash, uint32_t position)
+{
+    uint32_t mask = ix->room - 1, hole = cell_of(ix, hash, position);
+    for (uint32_t at = (hole + 1) & mask; ix->cells[at].position; at = (at + 1) & mask) {
+        uint32_t home = ix->cells[at].hash & mask;
+        if (((at - home) & mask) < ((at - hole) & mask))
+            continue;
+        ix->cells[hole] = ix->cells[at];
+        hole = at;
+    }
+    ix->cells[hole].position = 0;
+    ix->used--;
+}
+
+void mpx_index_move(struct mpx_index *ix, uint32_t hash, uint32_t from, uint32_t to)
+{
+    ix->cells[cell_of(ix, hash, from)].position = to + 1;
+}
+
 void mpx_index_clear(struct mpx_index *ix)
 {
     if (ix->used)

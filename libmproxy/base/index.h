@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct mpx_index_cell {
     uint32_t hash;
@@ -25,6 +26,10 @@ struct mpx_index {
 bool mpx_index_reserve(struct mpx_index *ix, uint32_t count);
 // Room must have been reserved. Equal keys are the caller's to keep out.
 void mpx_index_put(struct mpx_index *ix, uint32_t hash, uint32_t position);
+// Forget a position, which is there under this hash. Not within mpx_index_next().
+void mpx_index_remove(struct mpx_index *ix, uint32_t hash, uint32_t position);
+// What is there under this hash has moved to another place in its array.
+void mpx_index_move(struct mpx_index *ix, uint32_t hash, uint32_t from, uint32_t to);
 void mpx_index_clear(struct mpx_index *ix); // keeps its room
 void mpx_index_fini(struct mpx_index *ix);
 
@@ -36,6 +41,11 @@ static inline uint32_t mpx_hash_u64(uint64_t x)
 }
 
 uint32_t mpx_hash_bytes(const void *bytes, size_t length);
+
+static inline uint32_t mpx_hash_text(const char *text)
+{
+    return mpx_hash_bytes(text, strlen(text));
+}
 
 static inline uint32_t mpx_index_start(const struct mpx_index *ix, uint32_t hash)
 {

@@ -169,7 +169,7 @@ static void refuse_no_id(struct mpx_request *rq)
     mpx_reply_refuse(rq, 400, "parameter 'jobid': the id of a finished job was expected");
 }
 
-static mproxy_status render_profile(void *profile, mpx_write_fn write, void *write_arg)
+static mproxy_status render_profile(void *profile, mproxy_write_fn write, void *write_arg)
 {
     return mproxy_profile_render(profile, write, write_arg);
 }
@@ -259,7 +259,7 @@ static void write_point(struct mpx_sink *s, uint64_t size,
 }
 
 // A run that has gone since it was listed, or is damaged, is left out.
-static mproxy_status render_runs(void *arg, mpx_write_fn write, void *write_arg)
+static mproxy_status render_runs(void *arg, mproxy_write_fn write, void *write_arg)
 {
     const struct runs *runs = arg;
     struct mpx_sink s;

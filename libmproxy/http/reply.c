@@ -156,7 +156,7 @@ void mpx_reply_is_packed(struct mpx_request *rq)
     rq->reply.gzipped = true;
 }
 
-mproxy_status mpx_gzip(const char *bytes, size_t length, mpx_write_fn write, void *arg)
+mproxy_status mpx_gzip(const char *bytes, size_t length, mproxy_write_fn write, void *arg)
 {
     z_stream z = {.zalloc = Z_NULL};
     if (deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)

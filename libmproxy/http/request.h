@@ -65,12 +65,13 @@ void mpx_reply_done(struct mpx_request *rq, const char *format, ...)
 void mpx_reply_refuse(struct mpx_request *rq, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-typedef mproxy_status (*mpx_write_fn)(void *arg, const char *bytes, size_t length);
 // Write the bytes as gzip; any thread.
 // @return MPROXY_OK, MPROXY_E_NOMEM, or what write returned
-mproxy_status mpx_gzip(const char *bytes, size_t length, mpx_write_fn write, void *arg);
+mproxy_status mpx_gzip(const char *bytes, size_t length, mproxy_write_fn write,
+                       void *arg);
 // Runs on a thread of its own and writes the body; a write that fails ends it.
-typedef mproxy_status (*mpx_produce_fn)(void *arg, mpx_write_fn write, void *write_arg);
+typedef mproxy_status (*mpx_produce_fn)(void *arg, mproxy_write_fn write,
+                                        void *write_arg);
 // A body of any size in bounded memory. `release(arg)` after produce has returned, or when
 // it is never called (HEAD).
 void mpx_reply_stream(struct mpx_request *rq, const char *type, mpx_produce_fn produce,

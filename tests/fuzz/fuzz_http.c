@@ -38,7 +38,7 @@ static void on_echo(struct mpx_request *rq, void *context)
                        (int)length, body ? body : "", quality);
 }
 
-static mproxy_status produce(void *arg, mpx_write_fn write, void *write_arg)
+static mproxy_status produce(void *arg, mproxy_write_fn write, void *write_arg)
 {
     (void)arg;
     return write(write_arg, "[1,2,3]", 7);

@@ -41,7 +41,7 @@ static void on_long(struct mpx_request *rq, void *context)
     mpx_reply_held(rq, 200, "text/plain", text, sizeof text, NULL, NULL);
 }
 
-static mproxy_status produce(void *arg, mpx_write_fn write, void *write_arg)
+static mproxy_status produce(void *arg, mproxy_write_fn write, void *write_arg)
 {
     char block[1000];
     memset(block, 'y', sizeof block);

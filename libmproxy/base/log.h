@@ -1,0 +1,18 @@
+// Telling people: whoever has something to say holds a struct mpx_logger, of its caller's.
+#ifndef MPX_BASE_LOG_H
+#define MPX_BASE_LOG_H
+
+#include <stdbool.h>
+
+#include <mproxy/base.h>
+
+struct mpx_logger {
+    mproxy_log_fn log; // NULL: nobody listens
+    void *arg;
+};
+
+// One line, cut at 1 KiB and made printable, for it quotes what came from outside.
+void mpx_say(const struct mpx_logger *logger, mproxy_log_level level, const char *format,
+             ...) __attribute__((format(printf, 3, 4)));
+
+#endif
