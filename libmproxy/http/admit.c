@@ -74,12 +74,20 @@ bool mpx_http_check_framing(struct mpx_request *rq)
     return false;
 }
 
-static bool is_json(const struct mpx_request *rq)
+static bool is_taken(const struct mpx_request *rq)
 {
+    const char *types = rq->route->types;
     const char *type = mpx_request_header(rq, "Content-Type");
-    size_t length = sizeof MPX_TYPE_JSON - 1;
-    return type && strncasecmp(type, MPX_TYPE_JSON, length) == 0 &&
-           strchr("; \t", type[length]) != NULL;
+    if (!types || strcmp(types, "*/*") == 0)
+        return true;
+    size_t length = type ? strcspn(type, "; \t") : 0;
+    for (const char *at = types; *at && length > 0; at += strspn(at, ", ")) {
+        size_t step = strcspn(at, ",");
+        if (step == length && strncasecmp(at, type, length) == 0)
+            return true;
+        at += step;
+    }
+    return false;
 }
 
 // A target may be a whole URL, which clients send to what they take for a proxy server.
@@ -96,6 +104,7 @@ void mpx_http_admit(struct mpx_request *rq, const struct mpx_route_table *table,
 {
     unsigned allow;
     path = path_of(path);
+    rq->path = path;
     rq->method = known_method(method);
     rq->is_head = strcmp(method, "HEAD") == 0;
     rq->route = mpx_route_find(table, path, rq->method, &allow);
@@ -113,6 +122,7 @@ void mpx_http_admit(struct mpx_request *rq, const struct mpx_route_table *table,
         mpx_reply_refuse(rq, 503, "the first sampling round is not done yet");
     else if ((code = mpx_http_may(rq, rq->route->need, &why)) != 0)
         mpx_reply_refuse(rq, code, "%s", why.text);
-    else if (rq->route->need == MPX_NEED_CHANGE && has_body(rq) && !is_json(rq))
-        mpx_reply_refuse(rq, 415, "header Content-Type: %s was expected", MPX_TYPE_JSON);
+    else if (has_body(rq) && !is_taken(rq))
+        mpx_reply_refuse(rq, 415, "header Content-Type: %s was expected",
+                         rq->route->types);
 }

@@ -30,6 +30,7 @@ struct mpx_request {
     struct mpx_server *server;
     struct MHD_Connection *connection;
     const struct mpx_route *route; // NULL: unknown path
+    const char *path;              // decoded; the library's, until the request ends
     unsigned method;               // 0: one we do not know
     bool is_head;
     bool begun;    // its head is there
@@ -40,8 +41,11 @@ struct mpx_request {
     struct mpx_http_reply reply;
 };
 
-// The route of a path, which may end in a slash; NULL when there is none. When only the
-// method does not fit, *allow is set to what the path takes, or-ed over its routes.
+// How many bytes of a route's path every path below it starts with; 0: it has none below.
+size_t mpx_route_prefix(const struct mpx_route *route);
+// The route that names the most of a path, which may end in a slash; NULL when there is
+// none. When only the method does not fit, *allow is set to what the path takes, or-ed over
+// its routes.
 const struct mpx_route *mpx_route_find(const struct mpx_route_table *table,
                                        const char *path, unsigned method,
                                        unsigned *allow);

@@ -29,15 +29,22 @@ enum mpx_http_need {
 // One line of the routing table. HEAD is answered wherever GET is.
 struct mpx_route {
     unsigned methods; // enum mpx_http_method, or-ed
-    const char *path; // without a trailing slash
+    const char
+        *path; // without a trailing slash; ends in "/*" to take all that lies below
     void (*handle)(struct mpx_request *rq, void *context);
     enum mpx_http_need need;
+    // What a body may be, "TYPE, TYPE" or "*/*"; NULL: a body is ignored.
+    const char *types;
+    size_t max_body; // in bytes; 0: the server's
 };
 
 #define MPX_TYPE_JSON "application/json"
 #define MPX_TYPE_HTML "text/html; charset=utf-8"
 
 enum mpx_http_method mpx_request_method(const struct mpx_request *rq);
+// What stands behind the fixed part of the path of a route that ends in "/*", decoded;
+// "" for other routes.
+const char *mpx_request_rest(const struct mpx_request *rq);
 // A parameter of the query, decoded; "" without a value, NULL when it is not there.
 const char *mpx_request_param(const struct mpx_request *rq, const char *name);
 // A header of the request by name, whatever its case; NULL when it is not there.

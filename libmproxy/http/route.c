@@ -8,30 +8,49 @@
 static const int codes[MPX_HTTP_CODES] = {200, 400, 401, 403, 404, 405, 409,
                                           413, 414, 415, 431, 500, 503, 0};
 
-static bool path_fits(const char *route, const char *path, size_t length)
+size_t mpx_route_prefix(const struct mpx_route *route)
 {
-    return strlen(route) == length && memcmp(route, path, length) == 0;
+    size_t length = strlen(route->path);
+    bool is_prefix = length > 2 && strcmp(route->path + length - 2, "/*") == 0;
+    return is_prefix ? length - 1 : 0;
+}
+
+// How many bytes of a path a route names; 0: it is not for this path. The whole path is
+// more than any part of it.
+static size_t fits(const struct mpx_route *route, const char *path, size_t length)
+{
+    size_t prefix = mpx_route_prefix(route);
+    if (prefix)
+        return length > prefix && memcmp(route->path, path, prefix) == 0 ? prefix : 0;
+    return strlen(route->path) == length && memcmp(route->path, path, length) == 0
+               ? length
+               : 0;
 }
 
 const struct mpx_route *mpx_route_find(const struct mpx_route_table *table,
                                        const char *path, unsigned method, unsigned *allow)
 {
-    size_t length = strlen(path);
+    size_t length = strlen(path), best = 0;
     if (length > 1 && path[length - 1] == '/')
         length--;
     const struct mpx_route *found = NULL;
     *allow = 0;
     for (size_t i = 0; i < table->count; i++) {
         const struct mpx_route *route = &table->routes[i];
-        if (!path_fits(route->path, path, length))
+        size_t named = fits(route, path, length);
+        if (named == 0 || named < best)
             continue;
-        if (route->methods & method) {
+        if (named > best) { // what fits worse does not count any more
+            best = named;
             *allow = 0;
-            return route;
+            found = NULL;
         }
         *allow |= route->methods;
-        found = route;
+        if (!found || !(found->methods & method))
+            found = route;
     }
+    if (found && (found->methods & method))
+        *allow = 0;
     return found;
 }
 

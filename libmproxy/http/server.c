@@ -29,7 +29,7 @@ enum {
     CONNECTIONS_MAX = 1024,
     IDLE_SECONDS = 60, // then a connection without progress is closed
     STREAM_BLOCK = 64 * 1024,
-    SWALLOWED_MAX = 16 << 20, // of a refused body; beyond, the connection is cut
+    SWALLOWED_MAX = 16 << 20, // of a refused body, or more where more is taken
     SPARE_CONNECTIONS = 128,  // of each thread: cut off already, not closed yet
 };
 
@@ -318,20 +318,34 @@ static void end_request(void *arg, struct MHD_Connection *connection, void **sta
     *state = NULL;
 }
 
+static size_t body_at_most(const struct mpx_request *rq)
+{
+    size_t own = rq->route ? rq->route->max_body : 0;
+    return own ? own : rq->server->options.max_body;
+}
+
+// A client that sends less than this hears why its body is refused; one that sends more is
+// cut off.
+static uint64_t swallowed_at_most(const struct mpx_request *rq)
+{
+    size_t taken = body_at_most(rq);
+    return taken > SWALLOWED_MAX ? taken : SWALLOWED_MAX;
+}
+
 static void refuse_size(struct mpx_request *rq)
 {
     mpx_reply_refuse(rq, 413, "the body is over the limit of %zu bytes",
-                     rq->server->options.max_body);
+                     body_at_most(rq));
 }
 
 static enum MHD_Result take_body(struct mpx_request *rq, const char *bytes, size_t length)
 {
     rq->received += length;
-    if (rq->received > SWALLOWED_MAX)
+    if (rq->received > swallowed_at_most(rq))
         return MHD_NO;
-    if (rq->reply.code == 0 && rq->received > rq->server->options.max_body)
+    if (rq->reply.code == 0 && rq->received > body_at_most(rq))
         refuse_size(rq);
-    if (rq->reply.code == 0)
+    if (rq->reply.code == 0 && rq->route->types)
         mpx_buf_add(&rq->body, bytes, length);
     else
         mpx_buf_free(&rq->body);
@@ -376,7 +390,7 @@ static enum MHD_Result begin_body(struct mpx_request *rq, const char *path,
     check_head(rq);
     if (!mpx_http_check_framing(rq))
         return send_reply(rq); // the connection is closed behind it
-    if (mpx_http_announced_length(rq) <= SWALLOWED_MAX)
+    if (mpx_http_announced_length(rq) <= swallowed_at_most(rq))
         return MHD_YES;
     if (rq->reply.code == 0)
         refuse_size(rq);
@@ -420,6 +434,12 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 enum mpx_http_method mpx_request_method(const struct mpx_request *rq)
 {
     return (enum mpx_http_method)rq->method;
+}
+
+const char *mpx_request_rest(const struct mpx_request *rq)
+{
+    size_t prefix = mpx_route_prefix(rq->route);
+    return prefix ? rq->path + prefix : "";
 }
 
 const char *mpx_request_param(const struct mpx_request *rq, const char *name)

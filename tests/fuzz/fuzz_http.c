@@ -51,9 +51,9 @@ static void on_stream(struct mpx_request *rq, void *context)
 }
 
 static const struct mpx_route routes[] = {
-    {MPX_GET, "/", on_echo, MPX_NEED_READ},
-    {MPX_GET | MPX_POST, "/set", on_echo, MPX_NEED_CHANGE},
-    {MPX_GET | MPX_PUT | MPX_DELETE, "/stream", on_stream, MPX_NEED_READ},
+    {MPX_GET, "/", on_echo, MPX_NEED_READ, NULL, 0},
+    {MPX_GET | MPX_POST, "/set", on_echo, MPX_NEED_CHANGE, MPX_TYPE_JSON, 0},
+    {MPX_GET | MPX_PUT | MPX_DELETE, "/stream", on_stream, MPX_NEED_READ, NULL, 0},
 };
 
 static void open_server(void)

@@ -33,6 +33,14 @@ static void on_echo(struct mpx_request *rq, void *context)
                        key ? key : body);
 }
 
+static void on_rest(struct mpx_request *rq, void *context)
+{
+    (void)context;
+    size_t length;
+    mpx_request_body(rq, &length);
+    mpx_reply_done(rq, "rest '%s' and %zu bytes", mpx_request_rest(rq), length);
+}
+
 static void on_long(struct mpx_request *rq, void *context)
 {
     (void)context;
@@ -82,13 +90,18 @@ static void on_packed(struct mpx_request *rq, void *context)
 }
 
 static const struct mpx_route routes[] = {
-    {MPX_GET, "/", on_long, MPX_NEED_READ},
-    {MPX_GET | MPX_POST, "/echo", on_echo, MPX_NEED_CHANGE},
-    {MPX_GET, "/long", on_long, MPX_NEED_READ},
-    {MPX_GET, "/packed", on_packed, MPX_NEED_READ},
-    {MPX_GET, "/stream", on_stream, MPX_NEED_READ},
-    {MPX_GET, "/defer", on_defer, MPX_NEED_CHANGE},
-    {MPX_GET, "/alive", on_long, MPX_NEED_NOTHING},
+    {MPX_GET, "/", on_long, MPX_NEED_READ, NULL, 0},
+    {MPX_GET | MPX_POST, "/echo", on_echo, MPX_NEED_CHANGE, MPX_TYPE_JSON, 0},
+    {MPX_GET, "/below/*", on_rest, MPX_NEED_READ, NULL, 0},
+    {MPX_PUT, "/below/*", on_rest, MPX_NEED_CHANGE, "*/*", 30000},
+    {MPX_DELETE, "/below/deeper/*", on_rest, MPX_NEED_CHANGE, NULL, 0},
+    {MPX_GET, "/below/one", on_long, MPX_NEED_READ, NULL, 0},
+    {MPX_POST, "/text", on_echo, MPX_NEED_CHANGE, "text/plain, text/x-other", 100},
+    {MPX_GET, "/long", on_long, MPX_NEED_READ, NULL, 0},
+    {MPX_GET, "/packed", on_packed, MPX_NEED_READ, NULL, 0},
+    {MPX_GET, "/stream", on_stream, MPX_NEED_READ, NULL, 0},
+    {MPX_GET, "/defer", on_defer, MPX_NEED_CHANGE, NULL, 0},
+    {MPX_GET, "/alive", on_long, MPX_NEED_NOTHING, NULL, 0},
 };
 
 static inline void open_server(void)

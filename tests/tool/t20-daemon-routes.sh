@@ -9,10 +9,13 @@ wait_for "the first round" get /-/ready
 kill_later $!
 wait_for "the job" get '/job?job=a%20job'
 
-export URL SOCKET PYTHONPATH="$SUPPORT"
+export URL SOCKET SUPPORT PYTHONPATH="$SUPPORT"
 python3 - <<'TXT'
 from proxy import *
 import gzip
+import os
+import pathlib
+import re
 
 # Data: path, kind of reply, content type.
 JSON = "application/json"
@@ -41,6 +44,26 @@ for path, kind, content in (
         reply = ask(path, method)
         refused(f"{method} {path}", reply, 405)
         want(f"Allow of {path}", reply.headers["allow"], "GET, HEAD")
+
+# What the table of routes says of every path holds.
+allowed, typed_paths = {}, {}
+table = pathlib.Path(os.environ["SUPPORT"], "../../libmproxy/daemon/routes.def").read_text()
+for methods, path, types in re.findall(
+        r'^MPX_ROUTE\(([^"]*), "([^"]*)", \w+, \w+, (NULL|MPX_TYPE_JSON|"[^"]*"),', table, re.M):
+    allowed.setdefault(path.replace("*", "x"), set()).update(re.findall(r"MPX_(\w+)", methods))
+    if types != "NULL":
+        typed_paths[path.replace("*", "x")] = types
+want("routes", len(allowed) > 20, True)
+for path, methods in allowed.items():
+    words = [word for method, word in (("GET", "GET, HEAD"), ("POST", "POST"), ("PUT", "PUT"),
+                                       ("DELETE", "DELETE")) if method in methods]
+    refused(f"PATCH {path}", ask(path, "PATCH"), 405)
+    want(f"Allow of {path}", ask(path, "PATCH").headers["allow"], ", ".join(words))
+    if "GET" in methods:
+        want(f"{path} is there", ask(path, "HEAD").status in (200, 400), True)
+for path, types in typed_paths.items():
+    for method in allowed[path] - {"GET"} if types != '"*/*"' else ():
+        refused(f"type of {path}", ask(path, method, "x", {"Content-Type": "x/y"}), 415)
 
 # Pages.
 for path in ("/", "/index.html", "/is_admire_proxy.html", "/is_admire_proxy.html/"):

@@ -70,6 +70,56 @@ START_TEST(a_change_with_a_body_that_is_not_json_is_415)
 }
 END_TEST
 
+START_TEST(a_route_says_which_types_of_body_it_takes)
+{
+    ck_assert_int_eq(ask("POST", "/text", "Content-Type: text/plain\r\n", "t"), 200);
+    ck_assert_ptr_nonnull(strstr(reply, "{\"operation\":\"t\","));
+    ck_assert_int_eq(ask("POST", "/text", "Content-Type: TEXT/X-other;a=b\r\n", "t"),
+                     200);
+    ck_assert_int_eq(ask("POST", "/text", "Content-Type: text/x\r\n", "t"), 415);
+    ck_assert_ptr_nonnull(strstr(reply, "text/plain, text/x-other was expected"));
+    ck_assert_int_eq(ask("POST", "/text", "Content-Type: ;\r\n", "t"), 415);
+    ck_assert_int_eq(ask("POST", "/text", "Content-Type: application/json\r\n", "{}"),
+                     415);
+    ck_assert_int_eq(ask("PUT", "/below/a", "", "any"), 200);
+    ck_assert_ptr_nonnull(strstr(reply, "rest 'a' and 3 bytes"));
+    ck_assert_int_eq(ask("GET", "/below/a", "", "ignored"), 200);
+    ck_assert_ptr_nonnull(strstr(reply, "rest 'a' and 0 bytes"));
+}
+END_TEST
+
+START_TEST(a_route_has_its_own_limit_of_a_body)
+{
+    static char body[30002];
+    memset(body, 'b', 101);
+    ck_assert_int_eq(ask("POST", "/text", "Content-Type: text/plain\r\n", body), 413);
+    ck_assert_ptr_nonnull(strstr(reply, "limit of 100 bytes"));
+    memset(body, 'b', 30000);
+    ck_assert_int_eq(ask("PUT", "/below/x", "", body), 200);
+    ck_assert_ptr_nonnull(strstr(reply, "30000 bytes"));
+    memset(body, 'b', 30001);
+    ck_assert_int_eq(ask("PUT", "/below/x", "", body), 413);
+}
+END_TEST
+
+START_TEST(a_path_below_a_prefix_is_served_by_the_route_that_names_most_of_it)
+{
+    ck_assert_int_eq(ask("GET", "/below/two//a%20b/", "", NULL), 200);
+    ck_assert_ptr_nonnull(strstr(reply, "rest 'two//a b/'"));
+    ck_assert_int_eq(ask("GET", "/below/one", "", NULL), 200);
+    ck_assert_ptr_nonnull(strstr(reply, "xxxx"));
+    ck_assert_int_eq(ask("DELETE", "/below/deeper/x", "", NULL), 200);
+    ck_assert_ptr_nonnull(strstr(reply, "rest 'x'"));
+    ck_assert_int_eq(ask("GET", "/below/deeper/x", "", NULL), 405);
+    ck_assert_ptr_nonnull(strstr(reply, "Allow: DELETE\r\n"));
+    ck_assert_int_eq(ask("DELETE", "/below/two", "", NULL), 405);
+    ck_assert_ptr_nonnull(strstr(reply, "Allow: GET, HEAD, PUT\r\n"));
+    ck_assert_int_eq(ask("GET", "/below", "", NULL), 404);
+    ck_assert_int_eq(ask("GET", "/below/", "", NULL), 404);
+    ck_assert_int_eq(ask("GET", "/belowed", "", NULL), 404);
+}
+END_TEST
+
 START_TEST(a_body_over_the_limit_is_413_and_told_after_it_was_sent)
 {
     static char body[20001];
@@ -266,6 +316,10 @@ int main(void)
     tcase_add_test(served, a_wrong_method_is_405_with_allow);
     tcase_add_test(served, head_answers_as_get_without_a_body);
     tcase_add_test(served, a_change_with_a_body_that_is_not_json_is_415);
+    tcase_add_test(served, a_route_says_which_types_of_body_it_takes);
+    tcase_add_test(served, a_route_has_its_own_limit_of_a_body);
+    tcase_add_test(served,
+                   a_path_below_a_prefix_is_served_by_the_route_that_names_most_of_it);
     tcase_add_test(served, a_body_over_the_limit_is_413_and_told_after_it_was_sent);
     tcase_add_test(served, a_chunked_body_is_held_to_the_limit_too);
     tcase_add_test(served, a_handler_that_waits_is_answered_by_another_thread);
