@@ -208,7 +208,7 @@ mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
         mpx_samples_sweep(s->samples);
     mproxy_status submitted = submit_units(s, status == MPROXY_OK ? err : NULL);
     warn_of_more(s);
-    MPX_CRASH_POINT("collect.read");
+    MPX_CRASH_POINT("processes.read");
     return status == MPROXY_OK ? submitted : status;
 }
 
@@ -233,7 +233,7 @@ static int unlink_one(void *arg, const char *key)
         return 1; // no file has such a name
     if (!unlink_file(s, name, inode))
         return 0;
-    MPX_CRASH_POINT("collect.unlinked");
+    MPX_CRASH_POINT("processes.unlinked");
     struct mpx_segment *seg = mpx_segments_find(s, name, key);
     if (seg)
         seg->unlinked = true;

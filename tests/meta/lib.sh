@@ -18,14 +18,8 @@ complain_lines() {
     printf '%s\n' "$complain_text" | sed 's/^/  /'
 }
 
-# skip NEED WHY: ends the test as skipped, or as failed where MPROXY_REQUIRE lists NEED.
-skip() {
-    echo "SKIPPED, wants $1: $2"
-    case ,${MPROXY_REQUIRE:-}, in
-    *,"$1",* | *,all,*) echo "MPROXY_REQUIRE=$MPROXY_REQUIRE makes that a failure"; exit 1 ;;
-    esac
-    exit 77
-}
+# skip THING WHY, skip_part THING WHY
+. "$source_dir/tests/support/skip.sh"
 
 # verdict: ends the test.
 verdict() {

@@ -8,7 +8,7 @@ cmake_minimum_required(VERSION 3.25)
 project(few_tests NONE)
 enable_testing()
 add_test(NAME few.whole COMMAND sh -c "echo 'SKIP: needs moon: not full'; exit 77")
-add_test(NAME few.suite COMMAND sh -c "echo 'SKIPPED, wants sun: it is night'; exit 77")
+add_test(NAME few.suite COMMAND sh -c "echo 'SKIP: needs sun: it is night'; exit 77")
 add_test(NAME few.part COMMAND sh -c "echo 'SKIP: needs tide: too low'; true")
 add_test(NAME few.good COMMAND sh -c "echo all is well")
 add_test(NAME few.bad COMMAND sh -c "exit 3")
@@ -24,7 +24,7 @@ says() { grep -qE -e "$1" "$scratch/out" || { cat "$scratch/out"; complain "no '
 check -E few.bad || { cat "$scratch/out"; complain "skipped tests made it fail"; }
 says '^Skipped, in whole or in part:$'
 says '^  few\.whole +needs moon: not full$'
-says '^  few\.suite +wants sun: it is night$'
+says '^  few\.suite +needs sun: it is night$'
 says '^  few\.part +needs tide: too low$'
 
 check -R few.good || complain "a good test made it fail"

@@ -7,12 +7,7 @@ start_proxy --linger 200
 
 # counter NAME: its value in the profile of $JOB.
 counter() {
-    python3 - "$TMP/profile.json" "$1" <<'PY'
-import json, sys
-counters = {e["name"]: e["ctype"]["Counter"]["value"]
-            for e in json.load(open(sys.argv[1]))["counters"] if "Counter" in e["ctype"]}
-print(f"{counters.get(sys.argv[2], 'absent'):g}" if sys.argv[2] in counters else "absent")
-PY
+    python3 "$(dirname "$0")/t64-tools.py" "$TMP/profile.json" "$1"
 }
 
 for make in mpich openmpi; do

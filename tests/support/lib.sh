@@ -51,14 +51,8 @@ want() {
     [ "$2" = "$3" ] || fail "$1: is '$2', should be '$3'"
 }
 
-# skip THING WHY: ends the test as skipped, or failed where MPROXY_REQUIRE lists THING.
-skip() {
-    case ",${MPROXY_REQUIRE:-}," in
-    *",$1,"* | *,all,*) fail "MPROXY_REQUIRE wants $1, and it is not here: $2" ;;
-    esac
-    echo "SKIP: needs $1: $2"
-    exit 77
-}
+# skip THING WHY, skip_part THING WHY
+. "$SUPPORT/skip.sh"
 
 # need THING...: what the test can't do without.
 need() {

@@ -150,7 +150,26 @@ static inline unsigned files(const char *suffix)
     return count;
 }
 
-// ---- programs: real processes that do what they are told, one letter at a time
+// ---- programs: real processes that do what they are told, one step at a time
+
+enum step {
+    STEP_NONE = 0,
+    STEP_LAUNCH,    // a launcher's image
+    STEP_START,     // another image
+    STEP_IMAGE,     // another image, that says no start
+    STEP_OTHER_JOB, // images from now on are of another job
+    STEP_COUNT,     // 1,000 calls
+    STEP_FINISH,    // say an orderly end
+    STEP_LEAVE,     // exec into something that does not count
+    STEP_BURN,      // 100 ms of CPU time
+    STEP_TRUNCATE,  // the segment's file
+    STEP_STEPS
+};
+static const char *const step_names[STEP_STEPS] = {
+    [STEP_LAUNCH] = "launch",       [STEP_START] = "start", [STEP_IMAGE] = "image",
+    [STEP_OTHER_JOB] = "other-job", [STEP_COUNT] = "count", [STEP_FINISH] = "finish",
+    [STEP_LEAVE] = "leave",         [STEP_BURN] = "burn",   [STEP_TRUNCATE] = "truncate",
+};
 
 struct program {
     pid_t pid;
@@ -164,27 +183,27 @@ struct acting {
     char jobid[32];
 };
 
-static inline void act(struct acting *a, char what)
+static inline void act(struct acting *a, enum step what)
 {
     mproxy_job job = {.jobid = a->jobid, .command = (char[]){"program"}};
     struct mpx_writer_birth birth = {.dir_path = folder, .job = &job, .rank = 1};
-    birth.kind = what == 'l' ? MPX_SEG_LAUNCH : MPX_SEG_PROGRAM;
+    birth.kind = what == STEP_LAUNCH ? MPX_SEG_LAUNCH : MPX_SEG_PROGRAM;
     birth.proxy_is_live = 1;
     unsigned reasons;
     switch (what) {
-    case 'o': // another image
-    case 'i': // that says no start
-    case 'l':
+    case STEP_START:
+    case STEP_IMAGE:
+    case STEP_LAUNCH:
         mpx_writer_close(a->w);
         a->defined = false;
         if (mpx_writer_open(&birth, &a->w, &reasons, NULL) != MPROXY_OK)
             _exit(3);
-        mpx_writer_header(a->w)->started = what != 'i';
+        mpx_writer_header(a->w)->started = what != STEP_IMAGE;
         break;
-    case 'j': // of another job
+    case STEP_OTHER_JOB:
         strcpy(a->jobid, "job-2");
         break;
-    case 'c':
+    case STEP_COUNT:
         if (!a->defined &&
             mpx_writer_define(a->w, MPX_DEF_COUNTER, "calls_total", "Calls", 1, NULL, 0,
                               &a->slot, NULL) != MPROXY_OK)
@@ -192,22 +211,22 @@ static inline void act(struct acting *a, char what)
         a->defined = true;
         atomic_fetch_add(&mpx_writer_row(a->w, 0).slots[a->slot], 1000);
         break;
-    case 'f':
+    case STEP_FINISH:
         mpx_writer_header(a->w)->final[0] = 2500000;
         mpx_writer_header(a->w)->final_set = 1;
         mpx_writer_header(a->w)->end_wall_ns = 1;
         mpx_writer_header(a->w)->finished = 1;
         break;
-    case 'x': // an exec into something that does not count
+    case STEP_LEAVE:
         mpx_writer_close(a->w);
         a->w = NULL;
         break;
-    case 'b': // burn 100 ms of CPU time
+    case STEP_BURN:
         for (clock_t from = clock(); clock() - from < CLOCKS_PER_SEC / 10;)
             for (volatile int i = 0; i < 100000; i++)
                 continue;
         break;
-    case 't':
+    case STEP_TRUNCATE:
         if (truncate(mpx_writer_path(a->w), 0) != 0)
             _exit(5);
         break;
@@ -221,7 +240,7 @@ static inline void run_program(int in, int out)
     struct acting a = {.jobid = "job-1"};
     char what;
     while (read(in, &what, 1) == 1) {
-        act(&a, what);
+        act(&a, (enum step)what);
         if (write(out, &what, 1) != 1)
             break;
     }
@@ -244,10 +263,22 @@ static inline struct program start(void)
     return p;
 }
 
-static inline void tell(const struct program *p, const char *what)
+static inline enum step step_of(const char *word, size_t length)
 {
-    for (char done; *what; what++) {
-        ck_assert_int_eq(write(p->to, what, 1), 1);
+    for (int i = STEP_NONE + 1; i < STEP_STEPS; i++)
+        if (strlen(step_names[i]) == length && strncmp(step_names[i], word, length) == 0)
+            return (enum step)i;
+    ck_abort_msg("no step '%.*s'", (int)length, word);
+    return STEP_NONE;
+}
+
+// Have it take steps, by name and in this order: "start count count".
+static inline void tell(const struct program *p, const char *steps)
+{
+    for (size_t length; *steps; steps += length + strspn(steps + length, " ")) {
+        length = strcspn(steps, " ");
+        char step = (char)step_of(steps, length), done;
+        ck_assert_int_eq(write(p->to, &step, 1), 1);
         ck_assert_int_eq(read(p->from, &done, 1), 1);
     }
 }

@@ -90,11 +90,7 @@ wait_for "its lock" test -e "$(rendezvous "$SOCKET")/proxy"
 rm "$SOCKET"
 wait_for "the socket" test -S "$SOCKET"
 export URL SOCKET PYTHONPATH="$SUPPORT"
-python3 - <<'TXT'
-from proxy import *
-Client("again").counter("again_total", 1)
-wait_value("again_total", 1)
-TXT
+python3 "$(dirname "$0")/t25-daemon-trouble.py"
 stop_proxy
 want "exit status" "$STATUS" 0
 

@@ -26,13 +26,7 @@ status=$(curl -s -o "$TMP/reply" -w '%{http_code}' \
 want "a counter without room" "$status" 503
 grep -q '"success":false' "$TMP/reply" || fail "no sentence: $(cat "$TMP/reply")"
 get '/accumulate?key=before_total&value=1' >/dev/null # there is room for this one
-python3 - <<'TXT'
-from proxy import *
-client = Client("no-room")
-client.counter("no_room_total", 1)
-wait_until("its refusal", lambda: counters().get(
-    'mproxy_refused_total{reason="gateway_room"}', 0) >= 1)
-TXT
+python3 "$(dirname "$0")/t27-daemon-full.py"
 wait_for "a counter while it is full" sh -c "[ \$(curl -s '$URL/job?job=main&metric=before_total' |
     sed -n 's/.*\"value\":\([0-9]*\).*/\1/p') = 3 ]"
 # A job that ends now is folded, sealed and saved all the same.

@@ -57,13 +57,7 @@ job 2 2 sh -c '/bin/true; :'
 while read -r id started finished what; do
     wait_for "the profile of $what" get "/profiles/get?jobid=$id"
     get "/profiles/get?jobid=$id" >"$TMP/profile"
-    python3 - "$TMP/profile" >"$TMP/counts" <<'TXT'
-import json
-import sys
-values = {e["name"]: e["ctype"] for e in json.load(open(sys.argv[1]))["counters"]}
-print(*(values.get(name, {"Counter": {"value": 0}})["Counter"]["value"]
-        for name in ("has_started", "has_finished")))
-TXT
+    python3 "$(dirname "$0")/t32-starts-stored.py" "$TMP/profile" >"$TMP/counts"
     want "has_started and has_finished of $what" "$(cat "$TMP/counts")" \
         "$started $finished"
 done <"$TMP/expected"

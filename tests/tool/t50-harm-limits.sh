@@ -65,7 +65,7 @@ if [ "$(id -u)" = 0 ] || [ "$(ulimit -l)" = unlimited ]; then
         fork grow 10 count c_total 1 done exit 4
     told locked c_total=6 grown_0_total=6 grown_1999_total=3 partial=no has_finished=2
 else
-    echo "SKIP: needs root: memory may be locked up to a limit only"
+    skip_part root "memory may be locked up to a limit only"
 fi
 
 # A limit of address space that is just enough without us may be too little with us, but

@@ -81,11 +81,15 @@ wait_for "its first lines" grep -q 3 "$TMP/beats"
 state() { sed -n 's/^State:[^A-Za-z]*\(.\).*/\1/p' "/proc/$pid/status"; }
 is_in() { [ "$(state)" = "$1" ]; }
 [ "$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$pid/status")" -gt 0 ] || fail "it is not traced"
+# Another one, which nobody stops, tells the time.
+"$calls" beat >"$TMP/others" &
+kill_later $!
+beaten() { [ "$(wc -l <"$TMP/others")" -ge "$1" ]; }
 for how in STOP TSTP; do
     kill -$how $pid
     wait_for "its stop by $how ($(state))" is_in t
     lines=$(wc -l <"$TMP/beats")
-    sleep 0.1
+    wait_for "beats of another" beaten $(($(wc -l <"$TMP/others") + 5))
     want "lines while it is stopped" "$(wc -l <"$TMP/beats")" "$lines"
     kill -CONT $pid
     more() { [ "$(wc -l <"$TMP/beats")" -gt "$lines" ]; }
@@ -99,7 +103,7 @@ want "its last line" "$(tail -n 1 "$TMP/beats")" ended
 # A terminal's ^Z, as the parent sees it: a stop that waitpid tells, and one that goes on.
 want "what a parent sees" "$(python3 -c 'import os, signal, sys, time
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, setpgroup=0)
-time.sleep(0.5)
+while open(f"/proc/{pid}/comm").read() != "sleep\n": time.sleep(0.01)
 os.kill(pid, signal.SIGTSTP)
 _, s = os.waitpid(pid, os.WUNTRACED); print(os.WIFSTOPPED(s), os.WSTOPSIG(s) == signal.SIGTSTP)
 os.kill(pid, signal.SIGCONT)

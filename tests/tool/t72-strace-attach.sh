@@ -32,10 +32,12 @@ PROXY_JOB_ID=its-job "$calls" persist >"$TMP/persists" &
 pid=$!
 kill_later $pid
 wait_for "its line" test -s "$TMP/persists"
+written() { sed -n 's/^syscw: //p' "/proc/$pid/io"; }
+has_written() { [ "$(written)" -ge "$1" ]; }
 for turn in 1 2 3; do
     attach $pid
     wait_for "the tracer" traced $pid
-    sleep 0.1
+    wait_for "calls under the tracer" has_written $(($(written) + 1000))
     leave
     grep -q 'counted in job its-job$' "$TMP/err" || fail "where it counts: $(cat "$TMP/err")"
     want "TracerPid" "$(sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$pid/status")" 0
@@ -54,9 +56,9 @@ def work():
 ts = [threading.Thread(target=work) for i in range(6)]
 for t in ts[:3]: t.start()
 print(os.getpid(), flush=True)
-time.sleep(1)
+while not os.path.exists(sys.argv[1]): time.sleep(0.005)
 for t in ts[3:]: t.start()
-for t in ts: t.join()' >"$TMP/threads" &
+for t in ts: t.join()' "$TMP/go-on" >"$TMP/threads" &
 pid=$!
 kill_later $pid
 wait_for "its line" test -s "$TMP/threads"
@@ -65,6 +67,7 @@ all_traced() {
     [ "$(cat /proc/$pid/task/*/status | grep -c "^TracerPid:	$TRACER$")" = "${1:-7}" ]
 }
 wait_for "three threads and the leader, traced" all_traced 4
+: >"$TMP/go-on"
 wait_for "six threads and the leader, traced" all_traced 7
 got=0
 wait $pid || got=$?

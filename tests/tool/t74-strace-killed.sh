@@ -92,7 +92,7 @@ profile between
 want "writes of a program begun meanwhile" "$(metric strace___hits___write)" 500
 
 # Killed at each step of a group's end, of what follows, and of going on.
-points='syscalls.written syscalls.forgotten fold.unlinking collect.unlinked release.absorbed'
+points='syscalls.written syscalls.forgotten fold.unlinking processes.unlinked release.absorbed'
 grep -q MPROXY_CRASH_AT "$LIB/libmproxy.so" || points=
 for point in $points; do
     stop_proxy

@@ -161,7 +161,7 @@ static const char *small_size;
 static void live_on_a_full_file_system(void)
 {
     if (!mount_small(small_size)) {
-        fprintf(stderr, "SKIP: no mount namespace: %s\n", strerror(errno));
+        PROGRAM_CHECK(may_skip("mounts", strerror(errno)));
         return;
     }
     mproxy_process_started();
@@ -194,8 +194,10 @@ END_TEST
 static void be_born_on_a_full_file_system(void)
 {
     char path[200];
-    if (!mount_small("8k"))
+    if (!mount_small("8k")) {
+        PROGRAM_CHECK(may_skip("mounts", strerror(errno)));
         return;
+    }
     snprintf(path, sizeof path, "%s/filler", program_dir);
     int fd = open(path, O_CREAT | O_WRONLY, 0600);
     while (write(fd, path, 1) > 0)
@@ -235,8 +237,7 @@ static void lock_memory_without_limit(void)
     char path[400];
     getrlimit(RLIMIT_MEMLOCK, &may);
     if (geteuid() != 0 && may.rlim_cur != RLIM_INFINITY) {
-        printf("SKIP: needs root: memory may be locked up to a limit only\n");
-        fflush(stdout);
+        PROGRAM_CHECK(may_skip("root", "memory may be locked up to a limit only"));
         return;
     }
     PROGRAM_CHECK(mlockall(MCL_FUTURE) == 0);

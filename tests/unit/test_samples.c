@@ -276,10 +276,13 @@ START_TEST(procfs_tells_nobody_of_the_processes_of_others)
          !mpx_procfs_sample(p, (uint32_t)child, start_of(child), other, &v);
          tries++)
         usleep(1000);
-    ck_assert(geteuid() != 0 || v.set != 0);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     mpx_procfs_close(p);
+    if (geteuid() == 0)
+        ck_assert(v.set != 0);
+    else
+        ck_assert(may_skip("root", "a process of another user can't be made"));
 }
 END_TEST
 

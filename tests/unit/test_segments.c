@@ -7,10 +7,10 @@
 START_TEST(segments_count_a_killed_process_exactly)
 {
     struct program p = start();
-    tell(&p, "occ");
+    tell(&p, "start count count");
     play_round();
     ck_assert_double_eq(shown("job-1", "calls_total"), 2000);
-    tell(&p, "c");
+    tell(&p, "count");
     end(&p, SIGKILL);
 
     play_round();
@@ -30,7 +30,7 @@ START_TEST(segments_count_processes_that_no_round_saw_alive)
     struct program p[20];
     for (int i = 0; i < 20; i++) {
         p[i] = start();
-        tell(&p[i], "ocf");
+        tell(&p[i], "start count finish");
         end(&p[i], 0);
     }
 
@@ -47,7 +47,7 @@ END_TEST
 START_TEST(segments_put_the_images_of_a_process_together)
 {
     struct program p = start();
-    tell(&p, "lococof");
+    tell(&p, "launch start count start count start finish");
     play_round();
     ck_assert_uint_eq(stats().segments, 4);
     ck_assert_uint_eq(stats().processes, 1);
@@ -67,9 +67,9 @@ END_TEST
 START_TEST(segments_bound_the_images_of_a_process)
 {
     struct program p = start();
-    tell(&p, "oc");
+    tell(&p, "start count");
     for (int i = 0; i < 200; i++)
-        tell(&p, "ic");
+        tell(&p, "image count");
 
     for (int i = 0; i < 3; i++)
         play_round();
@@ -77,7 +77,7 @@ START_TEST(segments_bound_the_images_of_a_process)
     ck_assert_uint_le(stats().segments, 64);
     ck_assert_uint_le(files(".seg"), 64);
     ck_assert_double_eq(shown("job-1", "calls_total"), 201000);
-    tell(&p, "cf");
+    tell(&p, "count finish");
     end(&p, 0);
     play_round();
     ck_assert_double_eq(shown("job-1", "calls_total"), 202000);
@@ -91,13 +91,13 @@ END_TEST
 START_TEST(segments_are_told_from_those_folded_under_their_name)
 {
     struct program p = start();
-    tell(&p, "oc");
+    tell(&p, "start count");
     for (int i = 0; i < 200; i++)
-        tell(&p, "ic");
+        tell(&p, "image count");
     for (int i = 0; i < 3; i++)
         play_round();
     unsigned before = files(".seg");
-    tell(&p, "icic");
+    tell(&p, "image count image count");
     ck_assert_uint_eq(files(".seg"), before + 2);
     close_proxy(); // killed
 
@@ -115,7 +115,7 @@ END_TEST
 START_TEST(segments_of_a_process_that_execs_away_wait_for_its_end)
 {
     struct program p = start();
-    tell(&p, "ocx");
+    tell(&p, "start count leave");
 
     play_round();
     play_round();
@@ -134,7 +134,7 @@ END_TEST
 START_TEST(segments_take_a_zombie_for_ended)
 {
     struct program p = start();
-    tell(&p, "oc");
+    tell(&p, "start count");
     kill(p.pid, SIGKILL);
     siginfo_t info;
     ck_assert_int_eq(waitid(P_PID, (id_t)p.pid, &info, WEXITED | WNOWAIT), 0);
@@ -149,7 +149,7 @@ END_TEST
 START_TEST(segments_of_a_launcher_say_no_start)
 {
     struct program p = start();
-    tell(&p, "l");
+    tell(&p, "launch");
     play_round();
 
     ck_assert_double_eq(shown("job-1", "has_started"), 0);
@@ -161,7 +161,7 @@ END_TEST
 START_TEST(segments_follow_a_process_into_another_job)
 {
     struct program p = start();
-    tell(&p, "ocjoccf");
+    tell(&p, "start count other-job start count count finish");
     play_round();
     end(&p, 0);
     play_round();
@@ -175,13 +175,13 @@ END_TEST
 START_TEST(segments_go_on_counting_when_they_are_removed)
 {
     struct program p = start();
-    tell(&p, "oc");
+    tell(&p, "start count");
     play_round();
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", folder);
     ck_assert_int_eq(system(command), 0);
     ck_assert(mpx_segments_lost(segments));
-    tell(&p, "c");
+    tell(&p, "count");
     ck_assert_int_eq(mkdir(folder, 0700), 0);
     ck_assert(mpx_segments_lost(segments));
     close(dir);
@@ -194,7 +194,7 @@ START_TEST(segments_go_on_counting_when_they_are_removed)
     ck_assert(!mpx_segments_lost(segments));
     play_round();
     ck_assert_double_eq(shown("job-1", "calls_total"), 2000);
-    tell(&p, "c");
+    tell(&p, "count");
     end(&p, SIGKILL);
     play_round();
     ck_assert_double_eq(shown("job-1", "calls_total"), 3000);
@@ -206,7 +206,7 @@ START_TEST(segments_keep_samples_of_proc_over_a_new_proxy)
 {
     const char *const cpu = "job_process_cpu_seconds_total{mode=\"user\"}";
     struct program p = start();
-    tell(&p, "ob");
+    tell(&p, "start burn");
     play_round(); // seen
     play_round(); // a second later: sampled
     double before = shown("job-1", cpu);

@@ -3,8 +3,9 @@
 #include "../support/crash.h"
 #include "../support/segments_fixture.h"
 
-static const char *const crash_points[] = {"collect.read", "collect.unlinked",
-                                           "collect.unlinked:2", "collect.unlinked:5"};
+static const char *const crash_points[] = {"processes.read", "processes.unlinked",
+                                           "processes.unlinked:2",
+                                           "processes.unlinked:5"};
 
 static void open_and_play(void *unused)
 {
@@ -17,7 +18,7 @@ START_TEST(segments_are_counted_once_when_the_proxy_dies)
 {
     for (int i = 0; i < 5; i++) {
         struct program p = start();
-        tell(&p, "ocf");
+        tell(&p, "start count finish");
         end(&p, 0);
     }
     close_proxy();

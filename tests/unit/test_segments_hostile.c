@@ -8,9 +8,9 @@
 START_TEST(segments_keep_what_a_damaged_one_had)
 {
     struct program p = start();
-    tell(&p, "oc");
+    tell(&p, "start count");
     play_round();
-    tell(&p, "t");
+    tell(&p, "truncate");
 
     play_round();
     ck_assert_ptr_nonnull(strstr(warning, "last good values"));
@@ -89,7 +89,7 @@ START_TEST(segments_are_not_lost_when_descriptors_are)
     int taken[100];
     for (int i = 0; i < 10; i++) {
         p[i] = start();
-        tell(&p[i], "oc");
+        tell(&p[i], "start count");
     }
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     int count = take_descriptors(taken, 100, 4);
@@ -103,7 +103,7 @@ START_TEST(segments_are_not_lost_when_descriptors_are)
         close(taken[--count]);
     ck_assert_int_eq(mproxy_ledger_round_end(ledger, NULL), MPROXY_OK);
     for (int i = 0; i < 10; i++) {
-        tell(&p[i], "c");
+        tell(&p[i], "count");
         end(&p[i], SIGKILL);
     }
     play_round();

@@ -148,7 +148,7 @@ static void drop_twin(const struct program *p)
 START_TEST(what_proc_said_of_a_process_is_no_other_users)
 {
     struct program p = start();
-    tell(&p, "ob");
+    tell(&p, "start burn");
     play_round();
     play_round(); // sampled
     const char *seconds = "job_process_cpu_seconds_total{mode=\"user\"}";

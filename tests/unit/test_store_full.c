@@ -89,7 +89,7 @@ START_TEST(a_full_store_takes_the_proxys_own_names)
     struct mpx_system *system;
     reopen_with_room_for(1, &known);
     struct program p = start();
-    tell(&p, "oc");
+    tell(&p, "start count");
     play_round();
     end(&p, 0);
     ck_assert_double_eq(shown("job-1", "has_started"), 1);
