@@ -18,9 +18,13 @@
 extern "C" {
 #endif
 
-/** Share numbers that are none. */
-#define MPROXY_SHARE_BASE UINT64_C(0) /**< the base of a directory */
-#define MPROXY_SHARE_NODE UINT64_MAX  /**< the node's own metrics */
+/** What a source is; sums add a directory's sources up in this order. */
+typedef enum mproxy_source_kind {
+    MPROXY_SOURCE_BASE = 1,  /**< the rest of a directory that belongs to no job */
+    MPROXY_SOURCE_SHARE = 2, /**< one job on one node */
+    MPROXY_SOURCE_NODE = 3,  /**< the node's own metrics: of a host they are taken once */
+    MPROXY_SOURCE_TARGET = 4 /**< a Prometheus target that this directory's proxy reads */
+} mproxy_source_kind;
 
 /** A vector of metrics that many value arrays follow; compared by address. */
 typedef struct mproxy_layout {
@@ -36,7 +40,8 @@ typedef struct mproxy_span {
 /** A source: identity, order and cumulative state. Plain; pointers are borrowed. */
 typedef struct mproxy_source {
     uint8_t directory[16];
-    uint64_t number; /**< of the share; MPROXY_SHARE_BASE or MPROXY_SHARE_NODE */
+    mproxy_source_kind kind;
+    uint64_t number; /**< of the share or target; 0 for the kinds of which there is one */
     uint64_t epoch;
     uint64_t sequence; /**< changes whenever the state has */
     const char *host;

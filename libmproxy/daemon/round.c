@@ -79,7 +79,7 @@ static mproxy_status put_sources(struct mproxy_daemon *d, uint64_t wall_us,
     mproxy_status status = MPROXY_OK;
     for (size_t i = 0; i < count && status == MPROXY_OK; i++) {
         const mproxy_source *source = sources[i];
-        if (source->number == MPROXY_SHARE_NODE)
+        if (source->kind == MPROXY_SOURCE_NODE)
             source = mpx_self_extend(d->self, source, wall_us);
         status = mproxy_reduction_put(d->reduction, source, err);
     }

@@ -61,8 +61,7 @@ static const mproxy_source *open_share(struct mproxy_daemon *d, const char *jobi
     *has_ended = false;
     for (size_t i = 0; i < count; i++) {
         const mproxy_source *s = sources[i];
-        if (s->number == MPROXY_SHARE_BASE || s->number == MPROXY_SHARE_NODE ||
-            strcmp(s->job->jobid, jobid) != 0)
+        if (s->kind != MPROXY_SOURCE_SHARE || strcmp(s->job->jobid, jobid) != 0)
             continue;
         if (s->sealed)
             *has_ended = true;

@@ -31,7 +31,7 @@ static bool reset(struct mproxy_ledger *l)
     l->pending_on_disk = 0;
     l->rebooted = false;
     l->stats = (mproxy_ledger_stats){0};
-    l->base = mpx_share_new(MPROXY_SHARE_BASE, NULL);
+    l->base = mpx_share_new(0, NULL);
     if (l->base)
         l->base->durable = true;
     return l->base != NULL;

@@ -125,7 +125,7 @@ bool mpx_share_map_node(struct mpx_share *s, const mproxy_layout *layout)
 
 static bool counts_ranks(const struct mpx_share *s, const mproxy_process *p)
 {
-    return s->number != MPROXY_SHARE_BASE && !p->passive && p->part_count > 0;
+    return s->number != 0 && !p->passive && p->part_count > 0;
 }
 
 bool mpx_share_map_ranks(struct mpx_share *s)
@@ -163,7 +163,7 @@ static void fold_part(struct mpx_share *s, const struct mpx_columns *layout,
         if (row)
             mpx_rank_add(row, map[i], values[i]);
     }
-    if (s->number != MPROXY_SHARE_BASE)
+    if (s->number != 0)
         merge_gauges(layout, map, values, s->vector.folded);
 }
 

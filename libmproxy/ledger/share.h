@@ -24,7 +24,7 @@ struct mpx_member {
 };
 
 struct mpx_share {
-    uint64_t number; // MPROXY_SHARE_BASE: the base
+    uint64_t number; // from 1; 0: the base
     mproxy_job job;
     uint32_t uid;
     uint32_t job_hash; // of uid and job id

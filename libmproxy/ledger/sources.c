@@ -4,11 +4,14 @@
 
 #include <string.h>
 
-static mproxy_source common(const struct mproxy_ledger *l, uint64_t number,
-                            uint64_t sequence)
+static mproxy_source common(const struct mproxy_ledger *l, mproxy_source_kind kind,
+                            uint64_t number, uint64_t sequence)
 {
-    mproxy_source source = {
-        .number = number, .epoch = l->epoch, .sequence = sequence, .host = l->host};
+    mproxy_source source = {.kind = kind,
+                            .number = number,
+                            .epoch = l->epoch,
+                            .sequence = sequence,
+                            .host = l->host};
     memcpy(source.directory, l->directory, sizeof source.directory);
     return source;
 }
@@ -23,7 +26,7 @@ static void take_vector(mproxy_source *source, const struct mpx_share *s)
 static mproxy_source source_of_share(const struct mproxy_ledger *l,
                                      const struct mpx_share *s)
 {
-    mproxy_source source = common(l, s->number, s->sequence);
+    mproxy_source source = common(l, MPROXY_SOURCE_SHARE, s->number, s->sequence);
     source.job = &s->job;
     source.uid = s->uid;
     source.sealed = s->state == MPX_SHARE_SEALED;
@@ -46,7 +49,7 @@ size_t mproxy_ledger_sources(mproxy_ledger *l, const mproxy_source *const **out)
         return 0;
     size_t count = 0;
     mproxy_source *base = &l->sources[count++];
-    *base = common(l, MPROXY_SHARE_BASE, l->base->sequence);
+    *base = common(l, MPROXY_SOURCE_BASE, 0, l->base->sequence);
     base->absorbed = l->absorbed;
     base->absorbed_count = l->absorbed_count;
     take_vector(base, l->base);
@@ -55,7 +58,7 @@ size_t mproxy_ledger_sources(mproxy_ledger *l, const mproxy_source *const **out)
             l->sources[count++] = source_of_share(l, l->shares[i]);
     if (l->node_source_layout) {
         mproxy_source *node = &l->sources[count++];
-        *node = common(l, MPROXY_SHARE_NODE, l->node_sequence);
+        *node = common(l, MPROXY_SOURCE_NODE, 0, l->node_sequence);
         node->count = l->node_source_layout->count;
         node->metrics = l->node_source_layout->metrics;
         node->values = l->node_source;

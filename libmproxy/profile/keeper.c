@@ -193,7 +193,7 @@ static void hand_over(struct mpx_keeper *k, struct mpx_plan *plan)
 
 static bool is_share(const mproxy_source *s)
 {
-    return s->number != MPROXY_SHARE_BASE && s->number != MPROXY_SHARE_NODE && s->job &&
+    return s->kind == MPROXY_SOURCE_SHARE && s->job &&
            mproxy_job_check_id(s->job->jobid, NULL) == MPROXY_OK;
 }
 

@@ -140,7 +140,7 @@ static bool fill_main_and_hosts(struct mproxy_reduction *r, struct mpx_sums *sum
 {
     r->rivals = false;
     for (size_t i = 0; i < r->held_count; i++)
-        if (!r->held[i]->dropped && r->held[i]->source.number == MPROXY_SHARE_NODE)
+        if (!r->held[i]->dropped && r->held[i]->source.kind == MPROXY_SOURCE_NODE)
             choose_node(r, find_host(sums, hosts, r->held[i]->host), r->held[i],
                         &r->sums);
     for (size_t i = 0; i < r->held_count; i++) {
@@ -148,7 +148,7 @@ static bool fill_main_and_hosts(struct mproxy_reduction *r, struct mpx_sums *sum
         if (h->dropped)
             continue;
         struct mpx_sum *host = find_host(sums, hosts, h->host);
-        if (h->source.number == MPROXY_SHARE_NODE && host->node != h)
+        if (h->source.kind == MPROXY_SOURCE_NODE && host->node != h)
             continue;
         if (!mpx_sum_add_term(&sums->items[0], h, false) ||
             !mpx_sum_add_term(host, h, false))

@@ -24,7 +24,7 @@ struct mpx_held {
 
 static inline bool mpx_held_is_share(const struct mpx_held *h)
 {
-    return h->source.number != MPROXY_SHARE_BASE && h->source.number != MPROXY_SHARE_NODE;
+    return h->source.kind == MPROXY_SOURCE_SHARE;
 }
 
 // Two descriptions are equal; either may be NULL.

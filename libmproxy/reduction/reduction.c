@@ -42,19 +42,21 @@ void mproxy_reduction_set_continue(mproxy_reduction *r, int64_t continue_ms)
     r->regroup = true;
 }
 
-static uint32_t hash_identity(const uint8_t directory[16], uint64_t number)
+static uint32_t hash_identity(const uint8_t directory[16], mproxy_source_kind kind,
+                              uint64_t number)
 {
-    return mpx_hash_bytes(directory, 16) ^ mpx_hash_u64(number);
+    return mpx_hash_bytes(directory, 16) ^ mpx_hash_u64(number * 4 + kind);
 }
 
 static struct mpx_held *find(const struct mproxy_reduction *r,
-                             const uint8_t directory[16], uint64_t number)
+                             const uint8_t directory[16], mproxy_source_kind kind,
+                             uint64_t number)
 {
-    uint32_t hash = hash_identity(directory, number);
+    uint32_t hash = hash_identity(directory, kind, number);
     for (uint32_t at = mpx_index_start(&r->index, hash), i;
          mpx_index_next(&r->index, hash, &at, &i);) {
         struct mpx_held *h = r->held[i];
-        if (!h->dropped && h->source.number == number &&
+        if (!h->dropped && h->source.kind == kind && h->source.number == number &&
             memcmp(h->source.directory, directory, sizeof h->source.directory) == 0)
             return h;
     }
@@ -63,9 +65,9 @@ static struct mpx_held *find(const struct mproxy_reduction *r,
 
 static bool is_absorbed(const struct mproxy_reduction *r, const mproxy_source *s)
 {
-    if (s->number == MPROXY_SHARE_BASE || s->number == MPROXY_SHARE_NODE)
+    if (s->kind != MPROXY_SOURCE_SHARE)
         return false;
-    const struct mpx_held *base = find(r, s->directory, MPROXY_SHARE_BASE);
+    const struct mpx_held *base = find(r, s->directory, MPROXY_SOURCE_BASE, 0);
     return base &&
            mpx_spans_have(base->source.absorbed, base->source.absorbed_count, s->number);
 }
@@ -122,11 +124,12 @@ static mproxy_status put_new(struct mproxy_reduction *r, const mproxy_source *so
         return no_memory(err);
     h->heard = r->round;
     r->stats.dropped_values += mpx_held_clean(h);
-    mpx_index_put(&r->index, hash_identity(source->directory, source->number),
+    mpx_index_put(&r->index,
+                  hash_identity(source->directory, source->kind, source->number),
                   (uint32_t)r->held_count);
     r->held[r->held_count++] = h;
     r->unsorted = r->regroup = true;
-    if (source->number == MPROXY_SHARE_BASE)
+    if (source->kind == MPROXY_SOURCE_BASE)
         drop_absorbed(r, h);
     return MPROXY_OK;
 }
@@ -146,8 +149,7 @@ static mproxy_status put_later(struct mproxy_reduction *r, struct mpx_held *h,
 mproxy_status mproxy_reduction_put(mproxy_reduction *r, const mproxy_source *source,
                                    mproxy_error *err)
 {
-    bool is_share =
-        source->number != MPROXY_SHARE_BASE && source->number != MPROXY_SHARE_NODE;
+    bool is_share = source->kind == MPROXY_SOURCE_SHARE;
     if (is_share &&
         (!source->job || mproxy_job_check_id(source->job->jobid, err) != MPROXY_OK)) {
         r->stats.refused_sources++;
@@ -156,7 +158,7 @@ mproxy_status mproxy_reduction_put(mproxy_reduction *r, const mproxy_source *sou
     }
     if (is_absorbed(r, source))
         return MPROXY_OK;
-    struct mpx_held *h = find(r, source->directory, source->number);
+    struct mpx_held *h = find(r, source->directory, source->kind, source->number);
     if (!h)
         return put_new(r, source, err);
     h->heard = r->round;
@@ -173,7 +175,7 @@ mproxy_status mproxy_reduction_put(mproxy_reduction *r, const mproxy_source *sou
 void mproxy_reduction_stored(mproxy_reduction *r, const uint8_t directory[16],
                              uint64_t number)
 {
-    struct mpx_held *h = find(r, directory, number);
+    struct mpx_held *h = find(r, directory, MPROXY_SOURCE_SHARE, number);
     if (h)
         h->stored = true;
 }
@@ -217,17 +219,21 @@ static int compare_held(const void *a, const void *b)
     const mproxy_source *x = &(*(struct mpx_held *const *)a)->source;
     const mproxy_source *y = &(*(struct mpx_held *const *)b)->source;
     int order = memcmp(x->directory, y->directory, sizeof x->directory);
-    return order ? order : x->number < y->number ? -1 : x->number > y->number;
+    if (order)
+        return order;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    return x->number < y->number ? -1 : x->number > y->number;
 }
 
 static void index_held(struct mproxy_reduction *r)
 {
     mpx_index_clear(&r->index);
     for (size_t i = 0; i < r->held_count; i++)
-        mpx_index_put(
-            &r->index,
-            hash_identity(r->held[i]->source.directory, r->held[i]->source.number),
-            (uint32_t)i);
+        mpx_index_put(&r->index,
+                      hash_identity(r->held[i]->source.directory, r->held[i]->source.kind,
+                                    r->held[i]->source.number),
+                      (uint32_t)i);
 }
 
 static void sort_held(struct mproxy_reduction *r)

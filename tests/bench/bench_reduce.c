@@ -1,12 +1,17 @@
 // The ledger's and the reduction's part of a round: 128 processes of 1,000 counters, none, a
 // tenth and all of them changed, beside one plain dense sum of the same arrays; many short
-// processes; the state file.
+// processes; the state file. Then a root in one process and without a network: directories of
+// 300 metrics of a node each and one job of 100 metrics over all of them, of which 30 % of the
+// values change each round; a child process for each number of directories, so that the
+// memory is its own.
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +23,10 @@ enum {
     COUNTERS = 1000,
     ROUNDS = 200,
     SHORT = 2000,
-    SHORT_COUNTERS = 16
+    SHORT_COUNTERS = 16,
+    NODE_METRICS = 300,
+    JOB_METRICS = 100,
+    ROOT_ROUNDS = 15
 };
 
 static mproxy_store *store;
@@ -249,8 +257,159 @@ static void bench_state(struct actor *actors)
         (unsigned long long)after.state_bytes, seal_us);
 }
 
-int main(void)
+static double resident_mib(void)
 {
+    unsigned long size = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f || fscanf(f, "%lu %lu", &size, &resident) != 2)
+        resident = 0;
+    if (f)
+        fclose(f);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE) / 1048576;
+}
+
+static void intern_mixed(const char *prefix, size_t count, const mproxy_metric **out)
+{
+    for (size_t i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s_%zu%s", prefix, i, i % 3 ? "_total" : "");
+        require(mproxy_store_metric(store, name, i % 3 ? MPROXY_COUNTER : MPROXY_GAUGE,
+                                    "A metric", &out[i], NULL),
+                "metric");
+    }
+}
+
+// How often a value of this phase has changed: three rounds of ten change it.
+static double changes(uint64_t round, uint64_t phase)
+{
+    uint64_t at = round + phase;
+    return (double)(at / 10 * 3 + (at % 10 < 3 ? at % 10 + 1 : 3));
+}
+
+static bool is_changed(uint64_t round, uint64_t phase)
+{
+    return (round + phase) % 10 < 3;
+}
+
+static uint64_t phase_of(uint64_t directory, uint64_t metric)
+{
+    return (directory * 3 + metric * 7) % 10;
+}
+
+static mproxy_value value_at(uint64_t d, uint64_t i, uint64_t round, mproxy_type type)
+{
+    uint64_t changed = round, phase = phase_of(d, i);
+    while (changed > 0 && !is_changed(changed, phase))
+        changed--;
+    double value = (double)(d + i) + changes(round, phase);
+    return type == MPROXY_GAUGE ? mproxy_value_gauge(value, changed + 1)
+                                : mproxy_value_counter(value, changed + 1);
+}
+
+static void make_values(uint64_t d, uint64_t round, const mproxy_metric *const *metrics,
+                        size_t count, mproxy_value *out)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = value_at(d, i, round, metrics[i]->type);
+}
+
+struct root {
+    const mproxy_metric *node[NODE_METRICS], *job[JOB_METRICS];
+    mproxy_value values[NODE_METRICS];
+    mproxy_job desc;
+    double put_ms, publish_ms;
+};
+
+static mproxy_source source_at(struct root *root, uint64_t d, uint64_t round, bool share)
+{
+    static char host[24];
+    snprintf(host, sizeof host, "n%05llu", (unsigned long long)d);
+    mproxy_source s = {.kind = share ? MPROXY_SOURCE_SHARE : MPROXY_SOURCE_NODE,
+                       .number = share,
+                       .epoch = 1,
+                       .sequence = round + 1,
+                       .host = host,
+                       .count = share ? JOB_METRICS : NODE_METRICS,
+                       .metrics = share ? root->job : root->node,
+                       .values = root->values};
+    memcpy(s.directory, &d, sizeof d);
+    if (share) {
+        s.job = &root->desc;
+        s.uid = 1000;
+        s.start_ms = 1000;
+        s.end_ms = 1000 + (int64_t)round;
+    }
+    return s;
+}
+
+static void put_all(struct root *root, uint64_t directories, uint64_t round)
+{
+    for (uint64_t d = 0; d < directories; d++) {
+        for (int share = 0; share < 2; share++) {
+            mproxy_source s = source_at(root, d, round, share);
+            make_values(d, round, s.metrics, s.count, root->values);
+            double start = cpu_us();
+            require(mproxy_reduction_put(reduction, &s, NULL), "put");
+            root->put_ms += (cpu_us() - start) / 1e3;
+        }
+    }
+    double start = cpu_us();
+    require(mproxy_reduction_publish(reduction, NULL), "publish");
+    root->publish_ms = (cpu_us() - start) / 1e3;
+}
+
+static void bench_root(uint64_t directories)
+{
+    static struct root root;
+    double put[ROOT_ROUNDS], publish[ROOT_ROUNDS];
+    root.desc = job;
+    require(mproxy_store_open(NULL, &store, NULL), "store");
+    require(mproxy_reduction_new(store, &reduction, NULL), "reduction");
+    intern_mixed("node", NODE_METRICS, root.node);
+    intern_mixed("job", JOB_METRICS, root.job);
+    double before = resident_mib();
+    put_all(&root, directories, 0);
+    double first_ms = root.put_ms + root.publish_ms;
+    for (uint64_t r = 0; r < ROOT_ROUNDS; r++) {
+        root.put_ms = 0;
+        put_all(&root, directories, r + 1);
+        put[r] = root.put_ms;
+        publish[r] = root.publish_ms;
+    }
+    double mib = resident_mib() - before, put_ms = median(put, ROOT_ROUNDS),
+           publish_ms = median(publish, ROOT_ROUNDS);
+    printf("{\"bench\":\"reduce.root\",\"directories\":%llu,\"mib\":%.1f,"
+           "\"kib_per_directory\":%.2f,\"first_ms\":%.1f,\"put_ms\":%.1f,"
+           "\"publish_ms\":%.1f,\"round_ms\":%.1f,\"us_per_directory\":%.2f}\n",
+           (unsigned long long)directories, mib, mib * 1024 / (double)directories,
+           first_ms, put_ms, publish_ms, put_ms + publish_ms,
+           (put_ms + publish_ms) * 1e3 / (double)directories);
+    mproxy_reduction_free(reduction);
+    mproxy_store_close(store);
+}
+
+static void bench_roots(void)
+{
+    const uint64_t sizes[] = {100, 1000, 10000};
+    for (int i = 0; i < 3; i++) {
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0) {
+            bench_root(sizes[i]);
+            exit(0);
+        }
+        int status = 0;
+        if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+            exit(1);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "root") == 0) {
+        bench_roots();
+        return 0;
+    }
     open_all();
     mproxy_layout layout = make_layout(COUNTERS, "mpi");
     double(*values)[COUNTERS] = calloc(PROCESSES, sizeof *values);
@@ -267,5 +426,6 @@ int main(void)
     free(actors);
     free(values);
     free((void *)layout.metrics);
+    bench_roots();
     return 0;
 }

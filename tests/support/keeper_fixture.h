@@ -102,7 +102,8 @@ static inline struct share *add_share(unsigned node, uint64_t number, const char
     s->value = mproxy_value_counter(value, 1);
     s->node_value = mproxy_value_counter(1, 1);
     mproxy_ranks_add(&s->ranks, node, value);
-    s->source = (mproxy_source){.number = number,
+    s->source = (mproxy_source){.kind = MPROXY_SOURCE_SHARE,
+                                .number = number,
                                 .epoch = 1,
                                 .sequence = 1,
                                 .host = hosts[node],
@@ -125,7 +126,7 @@ static inline struct share *add_share(unsigned node, uint64_t number, const char
 static inline void start_round(void)
 {
     static const mproxy_job nobody = {.jobid = ""};
-    const mproxy_source base = {.number = MPROXY_SHARE_BASE, .job = &nobody};
+    const mproxy_source base = {.kind = MPROXY_SOURCE_BASE, .job = &nobody};
     const mproxy_source *sources[SHARES_MAX + 1] = {&base};
     for (size_t i = 0; i < share_count; i++)
         sources[i + 1] = &shares[i].source;

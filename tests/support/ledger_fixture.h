@@ -195,14 +195,25 @@ static inline void release(struct fixture *f, uint64_t share)
     ck_assert_int_eq(mproxy_ledger_round_end(f->ledger, NULL), MPROXY_OK);
 }
 
-static inline const mproxy_source *source_of(struct fixture *f, uint64_t number)
+static inline const mproxy_source *kind_of(struct fixture *f, mproxy_source_kind kind,
+                                           uint64_t number)
 {
     const mproxy_source *const *sources;
     size_t count = mproxy_ledger_sources(f->ledger, &sources);
     for (size_t i = 0; i < count; i++)
-        if (sources[i]->number == number)
+        if (sources[i]->kind == kind && sources[i]->number == number)
             return sources[i];
     return NULL;
+}
+
+static inline const mproxy_source *source_of(struct fixture *f, uint64_t number)
+{
+    return kind_of(f, MPROXY_SOURCE_SHARE, number);
+}
+
+static inline const mproxy_source *base_of(struct fixture *f)
+{
+    return kind_of(f, MPROXY_SOURCE_BASE, 0);
 }
 
 static inline const mproxy_value *value_of(const mproxy_source *source, const char *name)

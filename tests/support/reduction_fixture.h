@@ -41,14 +41,15 @@ struct maker {
     mproxy_ranks ranks;
 };
 
-static inline void make(struct maker *m, uint8_t d, int host, uint64_t number,
-                        double hits)
+static inline void make(struct maker *m, mproxy_source_kind kind, uint8_t d, int host,
+                        uint64_t number, double hits)
 {
     memset(m, 0, sizeof *m);
     snprintf(m->host, sizeof m->host, "h%d", host);
     m->hits = mproxy_value_counter(hits, 7);
     m->metric = metrics[HITS];
     m->source = (mproxy_source){.directory = {d},
+                                .kind = kind,
                                 .number = number,
                                 .epoch = 1,
                                 .sequence = 1,
@@ -58,10 +59,15 @@ static inline void make(struct maker *m, uint8_t d, int host, uint64_t number,
                                 .values = &m->hits};
 }
 
+static inline void make_base(struct maker *m, uint8_t d, int host, double hits)
+{
+    make(m, MPROXY_SOURCE_BASE, d, host, 0, hits);
+}
+
 static inline void make_share(struct maker *m, uint8_t d, int host, uint64_t number,
                               const char *jobid, double hits)
 {
-    make(m, d, host, number, hits);
+    make(m, MPROXY_SOURCE_SHARE, d, host, number, hits);
     m->job = (mproxy_job){.jobid = (char *)jobid,
                           .command = "./a",
                           .nodelist = "",

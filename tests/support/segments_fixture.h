@@ -108,7 +108,7 @@ static const mproxy_source *job_source(const char *jobid)
     const mproxy_source *const *sources;
     size_t count = mproxy_ledger_sources(ledger, &sources);
     for (size_t i = 0; i < count; i++) {
-        if (!jobid && sources[i]->number == MPROXY_SHARE_BASE)
+        if (!jobid && sources[i]->kind == MPROXY_SOURCE_BASE)
             return sources[i];
         if (jobid && sources[i]->job && strcmp(sources[i]->job->jobid, jobid) == 0)
             return sources[i];

@@ -26,7 +26,7 @@ START_TEST(a_new_ledger_shows_nothing_before_its_first_round)
 
     ck_assert_uint_eq(before, 0);
     ck_assert_uint_eq(after, 1);
-    ck_assert_uint_eq(sources[0]->number, MPROXY_SHARE_BASE);
+    ck_assert_uint_eq(sources[0]->kind, MPROXY_SOURCE_BASE);
     ck_assert_uint_eq(mproxy_ledger_epoch(f.ledger), 1);
 }
 END_TEST
@@ -57,7 +57,7 @@ START_TEST(processes_without_a_job_count_in_the_base)
 
     ROUND(&f, &a, &b);
 
-    ck_assert_double_eq(total_of(source_of(&f, MPROXY_SHARE_BASE), "hits_total"), 7);
+    ck_assert_double_eq(total_of(base_of(&f), "hits_total"), 7);
     ck_assert_ptr_null(source_of(&f, 1));
 }
 END_TEST
@@ -195,7 +195,7 @@ START_TEST(a_released_share_is_absorbed_into_the_base)
 
     release(&f, 1);
 
-    const mproxy_source *base = source_of(&f, MPROXY_SHARE_BASE);
+    const mproxy_source *base = base_of(&f);
     ck_assert_ptr_null(source_of(&f, 1));
     ck_assert_double_eq(total_of(base, "hits_total"), 3);
     ck_assert_ptr_null(value_of(base, "level"));
@@ -204,7 +204,7 @@ START_TEST(a_released_share_is_absorbed_into_the_base)
     ck_assert_uint_eq(base->absorbed[0].end, 2);
     fixture_restart(&f);
     idle_rounds(&f, 1);
-    base = source_of(&f, MPROXY_SHARE_BASE);
+    base = base_of(&f);
     ck_assert_double_eq(total_of(base, "hits_total"), 3);
     ck_assert_uint_eq(base->absorbed_count, 1);
 }
@@ -225,15 +225,15 @@ START_TEST(absorbed_shares_are_one_span_however_many)
 
     for (size_t i = 0; i < 8; i++) {
         release(&f, order[i]);
-        ck_assert_uint_eq(source_of(&f, MPROXY_SHARE_BASE)->absorbed_count, spans[i]);
+        ck_assert_uint_eq(base_of(&f)->absorbed_count, spans[i]);
         if (i == 5) {
             fixture_restart(&f);
             idle_rounds(&f, 1);
-            ck_assert_uint_eq(source_of(&f, MPROXY_SHARE_BASE)->absorbed_count, spans[i]);
+            ck_assert_uint_eq(base_of(&f)->absorbed_count, spans[i]);
         }
     }
 
-    const mproxy_source *base = source_of(&f, MPROXY_SHARE_BASE);
+    const mproxy_source *base = base_of(&f);
     ck_assert_uint_eq(base->absorbed[0].first, 1);
     ck_assert_uint_eq(base->absorbed[0].end, 9);
     ck_assert_double_eq(total_of(base, "hits_total"), 8);
@@ -254,7 +254,7 @@ START_TEST(an_open_share_is_not_released)
     mproxy_ledger_round_end(f.ledger, NULL);
 
     ck_assert_ptr_nonnull(source_of(&f, 1));
-    ck_assert_uint_eq(source_of(&f, MPROXY_SHARE_BASE)->absorbed_count, 0);
+    ck_assert_uint_eq(base_of(&f)->absorbed_count, 0);
 }
 END_TEST
 

@@ -86,7 +86,7 @@ static bool live_through(size_t n, bool all, double *got, size_t *absorbed)
         (void)mproxy_ledger_release(f.ledger, 1);
         (void)mproxy_ledger_round_end(f.ledger, NULL);
     }
-    const mproxy_source *base = source_of(&f, MPROXY_SHARE_BASE);
+    const mproxy_source *base = base_of(&f);
     *got = total_of(base, "hits_total");
     *absorbed = base->absorbed_count;
     for (uint64_t s = 1; s < 8; s++)

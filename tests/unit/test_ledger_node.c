@@ -53,7 +53,7 @@ START_TEST(the_nodes_metrics_are_a_source_of_their_own)
 {
     node_round(100, 0.5, NULL);
 
-    const mproxy_source *node = source_of(&f, MPROXY_SHARE_NODE);
+    const mproxy_source *node = kind_of(&f, MPROXY_SOURCE_NODE, 0);
     ck_assert_double_eq(total_of(node, "net_total"), 100);
     ck_assert_double_eq(total_of(node, "load"), 0.5);
     ck_assert_str_eq(node->host, "n1");
@@ -176,7 +176,7 @@ START_TEST(an_absorbed_share_leaves_no_node_metrics_in_the_base)
     mproxy_ledger_release(f.ledger, 1);
     mproxy_ledger_round_end(f.ledger, NULL);
 
-    const mproxy_source *base = source_of(&f, MPROXY_SHARE_BASE);
+    const mproxy_source *base = base_of(&f);
     ck_assert_uint_eq(base->absorbed_count, 1);
     ck_assert_ptr_null(value_of(base, "net_total"));
     ck_assert_double_gt(total_of(base, "walltime"), 0);

@@ -228,7 +228,7 @@ START_TEST(refused_processes_are_told_once_however_often_said)
     }
 
     const char *name = "mproxy_processes_uncounted_total{reason=\"refused\"}";
-    ck_assert_double_eq(total_of(source_of(&f, MPROXY_SHARE_BASE), name), 3);
+    ck_assert_double_eq(total_of(base_of(&f), name), 3);
     ck_assert_int_eq(source_of(&f, 1)->incomplete, 1);
 }
 END_TEST

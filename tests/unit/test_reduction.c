@@ -6,8 +6,8 @@
 START_TEST(main_adds_up_bases_and_shares_and_nodes_theirs)
 {
     struct maker base1, base2, share1, share2;
-    make(&base1, 1, 1, MPROXY_SHARE_BASE, 1);
-    make(&base2, 2, 2, MPROXY_SHARE_BASE, 2);
+    make_base(&base1, 1, 1, 1);
+    make_base(&base2, 2, 2, 2);
     make_share(&share1, 1, 1, 1, "j", 10);
     make_share(&share2, 2, 2, 1, "j", 20);
 
@@ -27,7 +27,7 @@ END_TEST
 START_TEST(views_stand_in_their_order_with_descriptions)
 {
     struct maker base, a, b;
-    make(&base, 1, 1, MPROXY_SHARE_BASE, 1);
+    make_base(&base, 1, 1, 1);
     make_share(&a, 1, 1, 1, "zzz", 10);
     make_share(&b, 1, 1, 2, "aaa", 10);
     b.source.start_ms += 5000;
@@ -90,7 +90,7 @@ static void add_node_part(struct maker *m, double load, double net)
 
 static void make_node(struct maker *m, uint8_t d, int host, double load, double net)
 {
-    make(m, d, host, MPROXY_SHARE_NODE, 0);
+    make(m, MPROXY_SOURCE_NODE, d, host, 0, 0);
     add_node_part(m, load, net);
     m->source.count = 2;
     m->source.metrics = m->node_metrics;
@@ -220,8 +220,8 @@ END_TEST
 START_TEST(shares_not_kept_are_forgotten)
 {
     struct maker base, s1, s2;
-    uint64_t numbers[] = {2, MPROXY_SHARE_BASE};
-    make(&base, 1, 1, MPROXY_SHARE_BASE, 1);
+    uint64_t numbers[] = {2, 0};
+    make_base(&base, 1, 1, 1);
     make_share(&s1, 1, 1, 1, "j", 10);
     make_share(&s2, 1, 1, 2, "k", 20);
     put(&base);

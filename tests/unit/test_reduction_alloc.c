@@ -40,11 +40,12 @@ static mproxy_status put(uint8_t d, uint64_t number, uint64_t sequence, double t
                       .cluster = "",
                       .run_dir = ""};
     mproxy_source source = {.directory = {d},
+                            .kind = number ? MPROXY_SOURCE_SHARE : MPROXY_SOURCE_BASE,
                             .number = number,
                             .epoch = 1,
                             .sequence = sequence,
                             .host = d == 1 ? "h1" : "h2",
-                            .job = number == MPROXY_SHARE_BASE ? NULL : &job,
+                            .job = number ? &job : NULL,
                             .uid = d,
                             .start_ms = 1000,
                             .end_ms = 1000,
@@ -71,8 +72,7 @@ static mproxy_status state(int i)
 {
     mproxy_status status = MPROXY_OK;
     for (uint8_t d = 1; d <= 2 && status == MPROXY_OK; d++) {
-        status =
-            put(d, MPROXY_SHARE_BASE, (uint64_t)i + 1, i == 2 ? 12 : 2, i == 2 ? 1 : 0);
+        status = put(d, 0, (uint64_t)i + 1, i == 2 ? 12 : 2, i == 2 ? 1 : 0);
         if (status == MPROXY_OK && i > 0)
             status = put(d, 1, (uint64_t)i + 1, 10, 0);
         if (status == MPROXY_OK)

@@ -25,7 +25,7 @@ START_TEST(an_absorbed_share_counts_once_whichever_arrives_first)
 {
     struct maker base, share, late;
     mproxy_span absorbed[] = {{1, 3}};
-    make(&base, 1, 1, MPROXY_SHARE_BASE, 1);
+    make_base(&base, 1, 1, 1);
     make_share(&share, 1, 1, 1, "j", 10);
     share.source.sealed = 1;
     put(&base);
@@ -49,7 +49,7 @@ START_TEST(a_job_with_an_absorbed_share_leaves_the_list_and_stays_in_main)
 {
     struct maker base, s1, s2;
     mproxy_span absorbed[] = {{1, 2}};
-    make(&base, 1, 1, MPROXY_SHARE_BASE, 0);
+    make_base(&base, 1, 1, 0);
     make_share(&s1, 1, 1, 1, "j", 10);
     make_share(&s2, 2, 2, 1, "j", 20);
     publish_sealed(&base, &s1, &s2);
@@ -73,7 +73,7 @@ START_TEST(a_sealed_share_stays_listed_until_a_profile_has_it)
 {
     struct maker base, s1, s2;
     mproxy_span absorbed[] = {{1, 3}};
-    make(&base, 1, 1, MPROXY_SHARE_BASE, 0);
+    make_base(&base, 1, 1, 0);
     make_share(&s1, 1, 1, 1, "j", 10);
     make_share(&s2, 1, 1, 2, "j", 3);
     publish_sealed(&base, &s1, &s2);
@@ -99,7 +99,7 @@ START_TEST(a_job_that_goes_on_after_its_profile_shows_its_newer_shares)
 {
     struct maker base, s1, s2;
     mproxy_span absorbed[] = {{1, 2}};
-    make(&base, 1, 1, MPROXY_SHARE_BASE, 0);
+    make_base(&base, 1, 1, 0);
     make_share(&s1, 1, 1, 1, "j", 10);
     make_share(&s2, 1, 1, 2, "j", 3);
     s1.source.sealed = 1;

@@ -95,7 +95,7 @@ START_TEST(a_state_reads_back_as_it_was_written)
     ck_assert_uint_eq(one->uid, 1000);
     ck_assert_int_eq(one->start_ms, (int64_t)(wall_us_at(1000000) / 1000));
     ck_assert_str_eq(source_of(&f, 2)->job->jobid, "two");
-    ck_assert_double_eq(total_of(source_of(&f, MPROXY_SHARE_BASE), "hits_total"), 7);
+    ck_assert_double_eq(total_of(base_of(&f), "hits_total"), 7);
     ck_assert_str_eq(value_of(one, "hits_total") ? one->metrics[1]->doc : "", "a test's");
 }
 END_TEST
@@ -139,7 +139,7 @@ START_TEST(sums_that_overflow_leave_a_state_that_reads_back)
     fixture_restart(&f);
     idle_rounds(&f, 1);
 
-    ck_assert_double_eq(total_of(source_of(&f, MPROXY_SHARE_BASE), "bytes_total"), 6);
+    ck_assert_double_eq(total_of(base_of(&f), "bytes_total"), 6);
 }
 END_TEST
 
@@ -363,13 +363,13 @@ START_TEST(an_absorption_that_could_not_be_written_did_not_happen)
     mproxy_ledger_release(f.ledger, 1);
     mproxy_status status = mproxy_ledger_round_end(f.ledger, NULL);
     double share = total_of(source_of(&f, 1), "hits_total");
-    size_t absorbed = source_of(&f, MPROXY_SHARE_BASE)->absorbed_count;
+    size_t absorbed = base_of(&f)->absorbed_count;
     unblock();
     round_begin(&f);
     mproxy_ledger_release(f.ledger, 1);
     mproxy_ledger_round_end(f.ledger, NULL);
 
-    const mproxy_source *base = source_of(&f, MPROXY_SHARE_BASE);
+    const mproxy_source *base = base_of(&f);
     ck_assert_int_eq(status, MPROXY_E_SYSTEM);
     ck_assert_double_eq(share, 3);
     ck_assert_uint_eq(absorbed, 0);
