@@ -3,7 +3,7 @@
 // Processes are taken by their start, so that what a share's older processes say of its end
 // is known before a younger one is matched: the outcome does not depend on readdir.
 
-#include "ledger/ledger.h"
+#include "ledger/private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +11,6 @@
 
 #include "segment/rendezvous.h"
 #include "store/exempt.h"
-
-uint32_t mpx_job_hash(uint32_t uid, const char *jobid)
-{
-    return mpx_hash_bytes(jobid, strlen(jobid)) ^ mpx_hash_u64(uid + UINT64_C(1));
-}
 
 static int compare_starts(const void *a, const void *b)
 {
@@ -26,37 +21,31 @@ static int compare_starts(const void *a, const void *b)
     return p->key < q->key ? -1 : p->key > q->key;
 }
 
-static void sort_entries(struct mproxy_ledger *l)
+static void sort_members(struct mproxy_ledger *l)
 {
     bool sorted = true;
-    for (size_t i = 0; i < l->entry_count; i++) {
-        l->order[i] = &l->entries[i];
+    for (size_t i = 0; i < l->member_count; i++) {
+        l->order[i] = &l->members[i];
         if (i > 0 && compare_starts(&l->order[i - 1], &l->order[i]) > 0)
             sorted = false;
     }
     if (!sorted)
-        qsort(l->order, l->entry_count, sizeof *l->order, compare_starts);
+        qsort(l->order, l->member_count, sizeof *l->order, compare_starts);
 }
 
-static bool list_layouts(struct mproxy_ledger *l)
+static bool list_columns(struct mproxy_ledger *l)
 {
     size_t parts = 0;
-    for (size_t i = 0; i < l->entry_count; i++)
-        parts += l->entries[i].process->part_count;
-    if (parts > l->entry_layouts_room) {
-        struct mpx_columns **layouts =
-            realloc(l->entry_layouts, parts * 2 * sizeof *layouts);
-        if (!layouts)
-            return false;
-        l->entry_layouts = layouts;
-        l->entry_layouts_room = parts * 2;
-    }
-    struct mpx_columns **at = l->entry_layouts;
-    for (size_t i = 0; i < l->entry_count; i++) {
-        const mproxy_process *p = l->entries[i].process;
-        l->entries[i].layouts = at;
+    for (size_t i = 0; i < l->member_count; i++)
+        parts += l->members[i].process->part_count;
+    if (!MPX_RESERVE(l->member_columns, l->member_columns_room, parts))
+        return false;
+    struct mpx_columns **at = l->member_columns;
+    for (size_t i = 0; i < l->member_count; i++) {
+        const mproxy_process *p = l->members[i].process;
+        l->members[i].columns = at;
         for (size_t k = 0; k < p->part_count; k++, at++) {
-            *at = mpx_columns_get(&l->layouts, p->parts[k].layout);
+            *at = mpx_columns_get(&l->columns, p->parts[k].layout);
             if (!*at || !mpx_columns_expect(*at))
                 return false;
         }
@@ -107,19 +96,6 @@ static void expire(struct mproxy_ledger *l, uint32_t hash, const mproxy_process 
     for (uint32_t i = 0; i < l->share_count; i++)
         if (is_job_of(l->shares[i], hash, p))
             l->shares[i]->expired = true;
-}
-
-bool mpx_ledger_reserve_shares(struct mproxy_ledger *l)
-{
-    if (l->share_count < l->share_room)
-        return true;
-    uint32_t room = l->share_room ? l->share_room * 2 : 16;
-    struct mpx_share **shares = realloc(l->shares, room * sizeof *shares);
-    if (!shares)
-        return false;
-    l->shares = shares;
-    l->share_room = room;
-    return true;
 }
 
 static struct mpx_share *open_share(struct mproxy_ledger *l, uint32_t hash,
@@ -214,19 +190,19 @@ static void take_description(struct mproxy_ledger *l, struct mpx_share *s,
 
 static bool assign(struct mproxy_ledger *l)
 {
-    for (size_t i = 0; i < l->entry_count; i++) {
-        struct mpx_member *e = l->order[i];
-        struct mpx_tracked *t = find_tracked(l, e->process->key);
-        struct mpx_share *s = t ? t->share : match(l, e->process);
+    for (size_t i = 0; i < l->member_count; i++) {
+        struct mpx_member *m = l->order[i];
+        struct mpx_tracked *t = find_tracked(l, m->process->key);
+        struct mpx_share *s = t ? t->share : match(l, m->process);
         if (!s)
             return false;
         if (t)
             t->seen = true;
-        mpx_share_join(s, e);
+        mpx_share_join(s, m);
         if (s == l->base)
             continue;
-        take_times(l, s, e->process);
-        take_description(l, s, e->process);
+        take_times(l, s, m->process);
+        take_description(l, s, m->process);
     }
     for (uint32_t i = 0; i < l->tracked_count; i++)
         if (!l->tracked[i].seen)
@@ -258,7 +234,7 @@ static bool map_uncounted(struct mproxy_ledger *l, struct mpx_share *s,
             continue;
         if (!intern_reason(l, bit))
             return false;
-        if (l->reasons[bit] && mpx_slots_add(&s->vector, l->reasons[bit]) == MPX_NO_SLOT)
+        if (l->reasons[bit] && mpx_slots_add(&s->slots, l->reasons[bit]) == MPX_NO_SLOT)
             return false;
     }
     return true;
@@ -275,17 +251,17 @@ static bool map_refused(struct mproxy_ledger *l)
             &l->refused_metric, NULL) != MPROXY_OK)
         l->refused_metric = NULL;
     return !l->refused_metric ||
-           mpx_slots_add(&l->base->vector, l->refused_metric) != MPX_NO_SLOT;
+           mpx_slots_add(&l->base->slots, l->refused_metric) != MPX_NO_SLOT;
 }
 
-static bool map_entries(struct mproxy_ledger *l)
+static bool map_members(struct mproxy_ledger *l)
 {
-    for (size_t i = 0; i < l->entry_count; i++) {
-        struct mpx_member *e = l->order[i];
-        for (size_t k = 0; k < e->process->part_count; k++)
-            if (!mpx_share_map(e->share, e->layouts[k], l->walltime))
+    for (size_t i = 0; i < l->member_count; i++) {
+        struct mpx_member *m = l->order[i];
+        for (size_t k = 0; k < m->process->part_count; k++)
+            if (!mpx_share_map(m->share, m->columns[k], l->walltime))
                 return false;
-        if (!map_uncounted(l, e->share, e->process->uncounted))
+        if (!map_uncounted(l, m->share, m->process->uncounted))
             return false;
     }
     return map_refused(l);
@@ -293,21 +269,15 @@ static bool map_entries(struct mproxy_ledger *l)
 
 static bool take_name(struct mproxy_ledger *l, const char *segment)
 {
-    if (l->name_count == l->name_room) {
-        size_t room = l->name_room ? l->name_room * 2 : 64;
-        char **names = realloc(l->names, room * sizeof *names);
-        if (!names)
-            return false;
-        l->names = names;
-        l->name_room = room;
-    }
+    if (!MPX_RESERVE(l->names, l->name_room, l->name_count + 1))
+        return false;
     l->names[l->name_count] = strdup(segment);
     return l->names[l->name_count++] != NULL;
 }
 
 static bool copy_names(struct mproxy_ledger *l)
 {
-    for (size_t i = 0; i < l->entry_count; i++) {
+    for (size_t i = 0; i < l->member_count; i++) {
         const mproxy_process *p = l->order[i]->process;
         for (size_t k = 0; p->final && k < p->segment_count; k++)
             if (!take_name(l, p->segments[k]))
@@ -317,56 +287,30 @@ static bool copy_names(struct mproxy_ledger *l)
            mpx_pending_reserve(&l->pending, (uint32_t)l->name_count);
 }
 
-bool mpx_ledger_reserve_next(struct mproxy_ledger *l, uint32_t count)
-{
-    if (count <= l->next_room)
-        return true;
-    uint32_t room = count + count / 2;
-    mproxy_value *next = realloc(l->next, room * sizeof *next);
-    if (!next)
-        return false;
-    l->next = next;
-    l->next_room = room;
-    return true;
-}
-
 static bool reserve_node_source(struct mproxy_ledger *l)
 {
     size_t count = l->node_layout ? l->node_layout->count : 0;
-    if (count <= l->node_source_room)
-        return true;
-    mproxy_value *values = realloc(l->node_source, count * sizeof *values);
-    if (!values)
-        return false;
-    l->node_source = values;
-    l->node_source_room = count;
-    return true;
+    return MPX_RESERVE(l->node_source, l->node_source_room, count);
 }
 
 static bool reserve_sources(struct mproxy_ledger *l)
 {
-    size_t need = l->share_count + 2u;
-    if (need <= l->source_room)
+    size_t room = mpx_array_room(l->source_room, l->share_count + 2u);
+    if (room == l->source_room)
         return true;
-    mproxy_source *sources = realloc(l->sources, need * 2 * sizeof *sources);
-    if (!sources)
+    if (!MPX_RESERVE_TO(l->sources, room) || !MPX_RESERVE_TO(l->source_list, room))
         return false;
-    l->sources = sources;
-    const mproxy_source **list = realloc(l->source_list, need * 2 * sizeof *list);
-    if (!list)
-        return false;
-    l->source_list = list;
-    l->source_room = need * 2;
+    l->source_room = room;
     return true;
 }
 
 static bool map_shares(struct mproxy_ledger *l)
 {
-    if (!mpx_ledger_reserve_next(l, l->base->vector.count))
+    if (!mpx_ledger_reserve_next(l, l->base->slots.count))
         return false;
     for (uint32_t i = 0; i < l->share_count; i++) {
         struct mpx_share *s = l->shares[i];
-        if (!mpx_share_map_ranks(s) || !mpx_ledger_reserve_next(l, s->vector.count))
+        if (!mpx_share_map_ranks(s) || !mpx_ledger_reserve_next(l, s->slots.count))
             return false;
         if (l->node_layout && mpx_share_wants_node(s) &&
             !mpx_share_map_node(s, l->node_layout))
@@ -377,27 +321,21 @@ static bool map_shares(struct mproxy_ledger *l)
 
 static bool reserve_tracked(struct mproxy_ledger *l)
 {
-    uint32_t need = l->tracked_count + (uint32_t)l->entry_count;
-    if (need > l->tracked_room) {
-        struct mpx_tracked *tracked = realloc(l->tracked, need * 2 * sizeof *tracked);
-        if (!tracked)
-            return false;
-        l->tracked = tracked;
-        l->tracked_room = need * 2;
-    }
-    return mpx_index_reserve(&l->tracked_index, need);
+    uint32_t need = l->tracked_count + (uint32_t)l->member_count;
+    return MPX_RESERVE(l->tracked, l->tracked_room, need) &&
+           mpx_index_reserve(&l->tracked_index, need);
 }
 
 bool mpx_ledger_prepare(struct mproxy_ledger *l)
 {
-    sort_entries(l);
-    return list_layouts(l) && reserve_tracked(l) && assign(l) && map_entries(l) &&
+    sort_members(l);
+    return list_columns(l) && reserve_tracked(l) && assign(l) && map_members(l) &&
            map_shares(l) && copy_names(l) && reserve_node_source(l) && reserve_sources(l);
 }
 
 static bool is_over(struct mpx_tracked *t)
 {
-    if (t->seen) // the entry says whether it is final
+    if (t->seen) // the member says whether it is final
         return false;
     if (++t->missing <= MPX_MISSING_ROUNDS_MAX)
         return false;
@@ -408,19 +346,19 @@ static bool is_over(struct mpx_tracked *t)
 void mpx_ledger_track(struct mproxy_ledger *l)
 {
     bool removed = false;
-    for (size_t i = 0; i < l->entry_count; i++) {
-        struct mpx_member *e = &l->entries[i];
-        struct mpx_tracked *t = find_tracked(l, e->process->key);
+    for (size_t i = 0; i < l->member_count; i++) {
+        struct mpx_member *m = &l->members[i];
+        struct mpx_tracked *t = find_tracked(l, m->process->key);
         if (t) {
             t->missing = 0;
-            if (e->process->final)
+            if (m->process->final)
                 t->share = NULL;
-            removed |= e->process->final;
-        } else if (!e->process->final) {
-            mpx_index_put(&l->tracked_index, mpx_hash_u64(e->process->key),
+            removed |= m->process->final;
+        } else if (!m->process->final) {
+            mpx_index_put(&l->tracked_index, mpx_hash_u64(m->process->key),
                           l->tracked_count);
             l->tracked[l->tracked_count++] = (struct mpx_tracked){
-                .key = e->process->key, .share = e->share, .seen = true};
+                .key = m->process->key, .share = m->share, .seen = true};
         }
     }
     uint32_t kept = 0;

@@ -4,32 +4,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void layout_free(struct mpx_columns *layout)
+#include "base/array.h"
+
+static void columns_free(struct mpx_columns *columns)
 {
-    if (!layout)
+    if (!columns)
         return;
-    free(layout->gauges);
-    free(layout->sums);
-    free(layout->rows);
-    free(layout);
+    free(columns->gauges);
+    free(columns->sums);
+    free(columns->rows);
+    free(columns);
 }
 
-static struct mpx_columns *layout_new(const mproxy_layout *key)
+static struct mpx_columns *columns_new(const mproxy_layout *key)
 {
-    struct mpx_columns *layout = calloc(1, sizeof *layout);
-    if (!layout)
+    struct mpx_columns *columns = calloc(1, sizeof *columns);
+    if (!columns)
         return NULL;
-    layout->key = key;
-    layout->gauges = calloc(key->count + 1, sizeof *layout->gauges);
-    layout->sums = calloc(key->count + 1, sizeof *layout->sums);
-    if (!layout->gauges || !layout->sums) {
-        layout_free(layout);
+    columns->key = key;
+    columns->gauges = calloc(key->count + 1, sizeof *columns->gauges);
+    columns->sums = calloc(key->count + 1, sizeof *columns->sums);
+    if (!columns->gauges || !columns->sums) {
+        columns_free(columns);
         return NULL;
     }
     for (size_t i = 0; i < key->count; i++)
         if (key->metrics[i]->type == MPROXY_GAUGE)
-            layout->gauges[layout->gauge_count++] = (uint32_t)i;
-    return layout;
+            columns->gauges[columns->gauge_count++] = (uint32_t)i;
+    return columns;
 }
 
 static uint32_t hash_of(const mproxy_layout *key)
@@ -37,31 +39,10 @@ static uint32_t hash_of(const mproxy_layout *key)
     return mpx_hash_u64((uintptr_t)key);
 }
 
-// Cells of layouts that were forgotten fill the index: make it anew without them.
-static bool reserve_index(struct mpx_columns_set *ls)
-{
-    if ((ls->index.used + UINT64_C(1)) * 2 <= ls->index.room)
-        return true;
-    if (!mpx_index_reserve(&ls->index, ls->count + 1))
-        return false;
-    mpx_index_clear(&ls->index);
-    for (uint32_t i = 0; i < ls->count; i++)
-        if (ls->items[i])
-            mpx_index_put(&ls->index, hash_of(ls->items[i]->key), i);
-    return true;
-}
-
 static bool reserve(struct mpx_columns_set *ls)
 {
-    if (ls->count < ls->room || ls->forgotten > 0)
-        return reserve_index(ls);
-    uint32_t room = ls->room ? ls->room * 2 : 16;
-    struct mpx_columns **items = realloc(ls->items, room * sizeof *items);
-    if (!items)
-        return false;
-    ls->items = items;
-    ls->room = room;
-    return reserve_index(ls);
+    return (ls->forgotten > 0 || MPX_RESERVE(ls->items, ls->room, ls->count + 1u)) &&
+           mpx_index_reserve(&ls->index, ls->index.used + 1);
 }
 
 struct mpx_columns *mpx_columns_find(const struct mpx_columns_set *ls,
@@ -70,7 +51,7 @@ struct mpx_columns *mpx_columns_find(const struct mpx_columns_set *ls,
     uint32_t hash = hash_of(key);
     for (uint32_t at = mpx_index_start(&ls->index, hash), i;
          mpx_index_next(&ls->index, hash, &at, &i);)
-        if (ls->items[i] && ls->items[i]->key == key)
+        if (ls->items[i]->key == key)
             return ls->items[i];
     return NULL;
 }
@@ -88,36 +69,31 @@ static uint32_t take_id(struct mpx_columns_set *ls)
 
 struct mpx_columns *mpx_columns_get(struct mpx_columns_set *ls, const mproxy_layout *key)
 {
-    struct mpx_columns *layout = mpx_columns_find(ls, key);
-    if (layout)
-        return layout;
-    layout = reserve(ls) ? layout_new(key) : NULL;
-    if (!layout)
+    struct mpx_columns *columns = mpx_columns_find(ls, key);
+    if (columns)
+        return columns;
+    columns = reserve(ls) ? columns_new(key) : NULL;
+    if (!columns)
         return NULL;
-    layout->id = take_id(ls);
-    mpx_index_put(&ls->index, hash_of(key), layout->id);
-    ls->items[layout->id] = layout;
-    return layout;
+    columns->id = take_id(ls);
+    mpx_index_put(&ls->index, hash_of(key), columns->id);
+    ls->items[columns->id] = columns;
+    return columns;
 }
 
-void mpx_columns_forget(struct mpx_columns_set *ls, struct mpx_columns *layout)
+void mpx_columns_forget(struct mpx_columns_set *ls, struct mpx_columns *columns)
 {
-    ls->items[layout->id] = NULL;
+    mpx_index_remove(&ls->index, hash_of(columns->key), columns->id);
+    ls->items[columns->id] = NULL;
     ls->forgotten++;
-    layout_free(layout);
+    columns_free(columns);
 }
 
-bool mpx_columns_expect(struct mpx_columns *layout)
+bool mpx_columns_expect(struct mpx_columns *columns)
 {
-    if (layout->parts == layout->row_room) {
-        uint32_t room = layout->row_room ? layout->row_room * 2 : 8;
-        const double **rows = realloc(layout->rows, room * sizeof *rows);
-        if (!rows)
-            return false;
-        layout->rows = rows;
-        layout->row_room = room;
-    }
-    layout->parts++;
+    if (!MPX_RESERVE(columns->rows, columns->row_room, columns->parts + 1u))
+        return false;
+    columns->parts++;
     return true;
 }
 
@@ -145,33 +121,33 @@ static void add_row(double *sums, const double *row, size_t count)
         sums[i] += row[i];
 }
 
-static double finite_sum(const struct mpx_columns *layout, size_t column)
+static double finite_sum(const struct mpx_columns *columns, size_t column)
 {
     double sum = 0;
-    for (uint32_t r = 0; r < layout->row_count; r++)
-        if (isfinite(layout->rows[r][column]))
-            sum += layout->rows[r][column];
+    for (uint32_t r = 0; r < columns->row_count; r++)
+        if (isfinite(columns->rows[r][column]))
+            sum += columns->rows[r][column];
     return sum;
 }
 
-void mpx_columns_sum(struct mpx_columns *layout)
+void mpx_columns_sum(struct mpx_columns *columns)
 {
-    size_t count = layout->key->count;
-    memset(layout->sums, 0, count * sizeof *layout->sums);
+    size_t count = columns->key->count;
+    memset(columns->sums, 0, count * sizeof *columns->sums);
     uint32_t r = 0;
-    for (; r + 4 <= layout->row_count; r += 4)
-        add_four_rows(layout->sums, layout->rows + r, count);
-    for (; r < layout->row_count; r++)
-        add_row(layout->sums, layout->rows[r], count);
+    for (; r + 4 <= columns->row_count; r += 4)
+        add_four_rows(columns->sums, columns->rows + r, count);
+    for (; r < columns->row_count; r++)
+        add_row(columns->sums, columns->rows[r], count);
     for (size_t i = 0; i < count; i++)
-        if (!isfinite(layout->sums[i]))
-            layout->sums[i] = finite_sum(layout, i);
+        if (!isfinite(columns->sums[i]))
+            columns->sums[i] = finite_sum(columns, i);
 }
 
 void mpx_columns_fini(struct mpx_columns_set *ls)
 {
     for (uint32_t i = 0; i < ls->count; i++)
-        layout_free(ls->items[i]);
+        columns_free(ls->items[i]);
     free(ls->items);
     mpx_index_fini(&ls->index);
     *ls = (struct mpx_columns_set){0};

@@ -1,6 +1,6 @@
 // Making a round durable: sealing, absorbing, and the rename that says so.
 
-#include "ledger/ledger.h"
+#include "ledger/private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ void mpx_ledger_mark_seals(struct mproxy_ledger *l)
         struct mpx_share *s = l->shares[i];
         if (!is_over(l, s) || s->passive > 0)
             continue;
-        s->spread = mpx_rank_condense(&s->ranks, s->vector.count);
+        s->spread = mpx_rank_condense(&s->ranks, s->slots.count);
         if (!s->spread) // no memory: it is sealed in a later round
             continue;
         s->state = MPX_SHARE_SEALING;
@@ -50,7 +50,7 @@ void mpx_ledger_mark_seals(struct mproxy_ledger *l)
 struct absorption {
     struct mpx_slots base;
     mproxy_span *spans;
-    size_t count, room;
+    size_t count;
 };
 
 static void absorption_fini(struct absorption *a)
@@ -62,18 +62,18 @@ static void absorption_fini(struct absorption *a)
 
 static bool absorb_share(struct absorption *a, const struct mpx_share *s)
 {
-    for (uint32_t i = 0; i < s->vector.count; i++) {
-        if (s->vector.metrics[i]->type != MPROXY_COUNTER)
+    for (uint32_t i = 0; i < s->slots.count; i++) {
+        if (s->slots.metrics[i]->type != MPROXY_COUNTER)
             continue;
-        uint32_t slot = mpx_slots_add(&a->base, s->vector.metrics[i]);
+        uint32_t slot = mpx_slots_add(&a->base, s->slots.metrics[i]);
         if (slot == MPX_NO_SLOT)
             return false;
-        if (!isfinite(a->base.folded[slot].total + s->vector.folded[i].total))
+        if (!isfinite(a->base.folded[slot].total + s->slots.folded[i].total))
             continue;
-        a->base.folded[slot].total += s->vector.folded[i].total;
-        a->base.shown[slot].total += s->vector.shown[i].total;
-        if (a->base.shown[slot].ts_us < s->vector.shown[i].ts_us)
-            a->base.shown[slot].ts_us = s->vector.shown[i].ts_us;
+        a->base.folded[slot].total += s->slots.folded[i].total;
+        a->base.shown[slot].total += s->slots.shown[i].total;
+        if (a->base.shown[slot].ts_us < s->slots.shown[i].ts_us)
+            a->base.shown[slot].ts_us = s->slots.shown[i].ts_us;
     }
     mpx_spans_add(a->spans, &a->count, s->number);
     return true;
@@ -90,9 +90,9 @@ static uint32_t count_released(const struct mproxy_ledger *l)
 // False when there is no memory: nothing is absorbed in this round.
 static bool absorption_init(struct mproxy_ledger *l, struct absorption *a)
 {
-    *a = (struct absorption){.room = l->absorbed_count + count_released(l)};
-    a->spans = malloc((a->room + 1) * sizeof *a->spans);
-    if (!a->spans || !mpx_slots_copy(&l->base->vector, &a->base)) {
+    *a = (struct absorption){0};
+    a->spans = malloc((l->absorbed_count + count_released(l) + 1) * sizeof *a->spans);
+    if (!a->spans || !mpx_slots_copy(&l->base->slots, &a->base)) {
         absorption_fini(a);
         return false;
     }
@@ -117,12 +117,11 @@ static void clear_releases(struct mproxy_ledger *l)
 
 static void absorption_apply(struct mproxy_ledger *l, struct absorption *a)
 {
-    mpx_slots_fini(&l->base->vector);
+    mpx_slots_fini(&l->base->slots);
     free(l->absorbed);
-    l->base->vector = a->base;
+    l->base->slots = a->base;
     l->absorbed = a->spans;
     l->absorbed_count = a->count;
-    l->absorbed_room = a->room;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < l->share_count; i++) {
         if (l->shares[i]->released)
@@ -131,6 +130,7 @@ static void absorption_apply(struct mproxy_ledger *l, struct absorption *a)
             l->shares[kept++] = l->shares[i];
     }
     l->share_count = kept;
+    l->base->folded = true;
     mpx_ledger_sum_base(l);
     l->base->changed = true;
 }
@@ -179,7 +179,7 @@ static mproxy_status write_state(struct mproxy_ledger *l,
 
 mproxy_status mpx_ledger_commit(struct mproxy_ledger *l, mproxy_error *err)
 {
-    struct mpx_state_view view = {&l->base->vector, l->absorbed, l->absorbed_count};
+    struct mpx_state_view view = {&l->base->slots, l->absorbed, l->absorbed_count};
     struct absorption a = {0};
     bool absorbing = count_released(l) > 0 && absorption_init(l, &a);
     if (absorbing) {

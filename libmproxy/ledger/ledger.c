@@ -1,4 +1,4 @@
-#include "ledger/ledger.h"
+#include "ledger/private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@ static bool reset(struct mproxy_ledger *l)
     free(l->absorbed);
     l->share_count = 0;
     l->absorbed = NULL;
-    l->absorbed_count = l->absorbed_room = 0;
+    l->absorbed_count = 0;
     l->pending_on_disk = 0;
     l->rebooted = false;
     l->stats = (mproxy_ledger_stats){0};
@@ -45,7 +45,7 @@ void mproxy_ledger_close(mproxy_ledger *l)
         mpx_share_free(l->shares[i]);
     mpx_share_free(l->base);
     mpx_pending_fini(&l->pending);
-    mpx_columns_fini(&l->layouts);
+    mpx_columns_fini(&l->columns);
     mpx_index_fini(&l->tracked_index);
     mpx_buf_free(&l->table);
     mpx_buf_free(&l->encoded);
@@ -56,9 +56,9 @@ void mproxy_ledger_close(mproxy_ledger *l)
     free(l->absorbed);
     free(l->file_index);
     free(l->tracked);
-    free(l->entries);
+    free(l->members);
     free(l->order);
-    free(l->entry_layouts);
+    free(l->member_columns);
     free(l->next);
     free(l->node_source);
     free(l->sources);
@@ -190,11 +190,11 @@ void mproxy_ledger_round_begin(mproxy_ledger *l, int64_t boot_ms, uint64_t wall_
 {
     l->boot_ms = boot_ms;
     l->wall_us = wall_us;
-    l->entry_count = 0;
+    l->member_count = 0;
     l->node_layout = NULL;
-    for (uint32_t i = 0; i < l->layouts.count; i++)
-        if (l->layouts.items[i])
-            l->layouts.items[i]->parts = 0;
+    for (uint32_t i = 0; i < l->columns.count; i++)
+        if (l->columns.items[i])
+            l->columns.items[i]->parts = 0;
     for (uint32_t i = 0; i < l->tracked_count; i++)
         l->tracked[i].seen = false;
     mpx_share_begin(l->base);
@@ -204,20 +204,14 @@ void mproxy_ledger_round_begin(mproxy_ledger *l, int64_t boot_ms, uint64_t wall_
         adopt_boot(l);
 }
 
-static bool reserve_entries(struct mproxy_ledger *l)
+static bool reserve_members(struct mproxy_ledger *l)
 {
-    if (l->entry_count < l->entry_room)
+    size_t room = mpx_array_room(l->member_room, l->member_count + 1);
+    if (room == l->member_room)
         return true;
-    size_t room = l->entry_room ? l->entry_room * 2 : 64;
-    struct mpx_member *entries = realloc(l->entries, room * sizeof *entries);
-    if (!entries)
+    if (!MPX_RESERVE_TO(l->members, room) || !MPX_RESERVE_TO(l->order, room))
         return false;
-    l->entries = entries;
-    struct mpx_member **order = realloc(l->order, room * sizeof *order);
-    if (!order)
-        return false;
-    l->order = order;
-    l->entry_room = room;
+    l->member_room = room;
     return true;
 }
 
@@ -228,22 +222,22 @@ mproxy_status mproxy_ledger_process(mproxy_ledger *l, const mproxy_process *proc
     if (process->final && process->segment_count > 0 &&
         mpx_pending_has(&l->pending, process->segments[0]))
         return MPROXY_OK;
-    if (!reserve_entries(l))
+    if (!reserve_members(l))
         return mpx_fail(err, MPROXY_E_NOMEM, "ledger: no memory for %zu processes",
-                        l->entry_count + 1);
-    l->entries[l->entry_count++] = (struct mpx_member){.process = process};
+                        l->member_count + 1);
+    l->members[l->member_count++] = (struct mpx_member){.process = process};
     return MPROXY_OK;
 }
 
 void mproxy_ledger_forget(mproxy_ledger *l, const mproxy_layout *layout)
 {
-    struct mpx_columns *known = mpx_columns_find(&l->layouts, layout);
+    struct mpx_columns *known = mpx_columns_find(&l->columns, layout);
     if (!known)
         return;
     mpx_share_unmap(l->base, known);
     for (uint32_t i = 0; i < l->share_count; i++)
         mpx_share_unmap(l->shares[i], known);
-    mpx_columns_forget(&l->layouts, known);
+    mpx_columns_forget(&l->columns, known);
 }
 
 mproxy_status mproxy_ledger_node(mproxy_ledger *l, const mproxy_layout *layout,
@@ -253,20 +247,6 @@ mproxy_status mproxy_ledger_node(mproxy_ledger *l, const mproxy_layout *layout,
     l->node_layout = layout;
     l->node_values = values;
     return MPROXY_OK;
-}
-
-struct mpx_share *mpx_ledger_find(const struct mproxy_ledger *l, uint64_t number)
-{
-    uint32_t low = 0, high = l->share_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (l->shares[middle]->number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < l->share_count && l->shares[low]->number == number ? l->shares[low]
-                                                                    : NULL;
 }
 
 mproxy_status mproxy_ledger_release(mproxy_ledger *l, uint64_t share)
@@ -290,46 +270,6 @@ void mproxy_ledger_refused(mproxy_ledger *l, uint64_t count)
     for (uint32_t i = 0; i < l->share_count; i++)
         if (mpx_share_is_open(l->shares[i]))
             l->shares[i]->incomplete = l->shares[i]->changed = true;
-}
-
-static uint64_t live_key(const struct mpx_share *s)
-{
-    uint64_t key = 1;
-    for (const struct mpx_member *e = s->first; e; e = e->next) {
-        if (e->process->final)
-            continue;
-        const uint64_t parts[] = {e->process->key, e->process->version,
-                                  e->process->uncounted};
-        for (int i = 0; i < 3; i++)
-            key = (key ^ parts[i] ^ key >> 29) * UINT64_C(0x9e3779b97f4a7c15);
-    }
-    return key;
-}
-
-static void sum_share(struct mproxy_ledger *l, struct mpx_share *s)
-{
-    // Without the values of a process that was not heard of, the last sum is the truth.
-    if (s->missing)
-        return;
-    uint64_t key = live_key(s);
-    if (key == s->live_key && !s->folded) {
-        mpx_share_show_walltime(s, l->wall_us);
-        return;
-    }
-    s->live_key = key;
-    mpx_share_sum(s, l->reasons, l->next, l->wall_us);
-}
-
-void mpx_ledger_sum_base(struct mproxy_ledger *l)
-{
-    struct mpx_share *base = l->base;
-    if (l->refused_metric) {
-        uint32_t slot = mpx_slots_find(&base->vector, l->refused_metric);
-        if (slot != MPX_NO_SLOT)
-            base->vector.folded[slot].total = (double)l->refused;
-    }
-    base->folded = true;
-    sum_share(l, base);
 }
 
 static void count_node(struct mproxy_ledger *l, struct mpx_share *s)
@@ -360,11 +300,10 @@ static void count(struct mproxy_ledger *l)
     l->name_count = 0;
     mpx_ledger_track(l);
     for (uint32_t i = 0; i < l->share_count; i++) {
-        sum_share(l, l->shares[i]);
+        mpx_ledger_sum_share(l, l->shares[i]);
         count_node(l, l->shares[i]);
     }
-    if (l->base->folded || live_key(l->base) != l->base->live_key)
-        mpx_ledger_sum_base(l);
+    mpx_ledger_sum_base(l);
     count_node_source(l);
     mpx_ledger_mark_seals(l);
 }

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 bool mpx_pending_has(const struct mpx_pending *p, const char *name)
 {
-    uint32_t hash = mpx_hash_bytes(name, strlen(name));
+    uint32_t hash = mpx_hash_text(name);
     for (uint32_t at = mpx_index_start(&p->index, hash), i;
          mpx_index_next(&p->index, hash, &at, &i);)
         if (strcmp(p->items[i].name, name) == 0)
@@ -15,16 +17,8 @@ bool mpx_pending_has(const struct mpx_pending *p, const char *name)
 
 bool mpx_pending_reserve(struct mpx_pending *p, uint32_t more)
 {
-    uint32_t need = p->count + more;
-    if (need > p->room) {
-        uint32_t room = need > p->room * 2 ? need : p->room * 2;
-        struct mpx_pending_item *items = realloc(p->items, room * sizeof *items);
-        if (!items)
-            return false;
-        p->items = items;
-        p->room = room;
-    }
-    return mpx_index_reserve(&p->index, need);
+    return MPX_RESERVE(p->items, p->room, (size_t)p->count + more) &&
+           mpx_index_reserve(&p->index, p->count + more);
 }
 
 void mpx_pending_take(struct mpx_pending *p, char *name, bool durable)
@@ -33,7 +27,7 @@ void mpx_pending_take(struct mpx_pending *p, char *name, bool durable)
         free(name);
         return;
     }
-    mpx_index_put(&p->index, mpx_hash_bytes(name, strlen(name)), p->count);
+    mpx_index_put(&p->index, mpx_hash_text(name), p->count);
     p->items[p->count++] = (struct mpx_pending_item){.name = name, .durable = durable};
 }
 
@@ -52,8 +46,7 @@ void mpx_pending_sweep(struct mpx_pending *p, int (*is_gone)(void *arg, const ch
     p->count = kept;
     mpx_index_clear(&p->index);
     for (uint32_t i = 0; i < kept; i++)
-        mpx_index_put(&p->index,
-                      mpx_hash_bytes(p->items[i].name, strlen(p->items[i].name)), i);
+        mpx_index_put(&p->index, mpx_hash_text(p->items[i].name), i);
 }
 
 void mpx_pending_fini(struct mpx_pending *p)

@@ -11,7 +11,8 @@ struct mpx_pending_item {
 
 struct mpx_pending {
     struct mpx_pending_item *items;
-    uint32_t count, room;
+    uint32_t count;
+    size_t room;
     struct mpx_index index;
 };
 

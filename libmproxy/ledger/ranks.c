@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 // Position of the first row that is not below `rank`.
 static uint32_t lower_bound(const struct mpx_rank_table *t, uint32_t rank)
 {
@@ -28,11 +30,9 @@ static bool grow_row(struct mpx_rank_table *t, struct mpx_rank_row *row, uint32_
 {
     if (slots <= row->count)
         return true;
-    double *values = realloc(row->values, slots * sizeof *values);
-    if (!values)
+    if (!MPX_RESERVE_TO(row->values, slots))
         return false;
     t->cells += slots - row->count;
-    row->values = values;
     while (row->count < slots)
         row->values[row->count++] = NAN;
     return true;
@@ -40,14 +40,8 @@ static bool grow_row(struct mpx_rank_table *t, struct mpx_rank_row *row, uint32_
 
 static struct mpx_rank_row *insert(struct mpx_rank_table *t, uint32_t rank)
 {
-    if (t->count == t->room) {
-        uint32_t room = t->room ? t->room * 2 : 4;
-        struct mpx_rank_row *rows = realloc(t->rows, room * sizeof *rows);
-        if (!rows)
-            return NULL;
-        t->rows = rows;
-        t->room = room;
-    }
+    if (!MPX_RESERVE(t->rows, t->room, t->count + 1u))
+        return NULL;
     uint32_t at = lower_bound(t, rank);
     memmove(t->rows + at + 1, t->rows + at, (t->count - at) * sizeof *t->rows);
     t->rows[at] = (struct mpx_rank_row){.rank = rank};

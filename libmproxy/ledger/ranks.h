@@ -18,7 +18,8 @@ struct mpx_rank_row {
 
 struct mpx_rank_table {
     struct mpx_rank_row *rows; // rising by rank
-    uint32_t count, room;
+    uint32_t count;
+    size_t room;
     uint64_t cells;
     bool overflow; // rows were given up
 };

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 struct mpx_share *mpx_share_new(uint64_t number, const mproxy_metric *walltime)
 {
     struct mpx_share *s = calloc(1, sizeof *s);
@@ -12,7 +14,7 @@ struct mpx_share *mpx_share_new(uint64_t number, const mproxy_metric *walltime)
     s->number = number;
     s->walltime_slot = MPX_NO_SLOT;
     if (walltime) {
-        s->walltime_slot = mpx_slots_add(&s->vector, walltime);
+        s->walltime_slot = mpx_slots_add(&s->slots, walltime);
         if (s->walltime_slot == MPX_NO_SLOT) {
             mpx_share_free(s);
             return NULL;
@@ -27,7 +29,7 @@ void mpx_share_free(struct mpx_share *s)
     if (!s)
         return;
     mproxy_job_clear(&s->job);
-    mpx_slots_fini(&s->vector);
+    mpx_slots_fini(&s->slots);
     mpx_slots_fini(&s->node);
     mpx_rank_fini(&s->ranks);
     for (uint32_t i = 0; i < s->map_room; i++)
@@ -46,15 +48,15 @@ void mpx_share_begin(struct mpx_share *s)
     s->changed = false;
 }
 
-void mpx_share_join(struct mpx_share *s, struct mpx_member *e)
+void mpx_share_join(struct mpx_share *s, struct mpx_member *m)
 {
-    e->share = s;
-    e->next = NULL;
-    *s->last = e;
-    s->last = &e->next;
-    if (e->process->final)
+    m->share = s;
+    m->next = NULL;
+    *s->last = m;
+    s->last = &m->next;
+    if (m->process->final)
         return;
-    if (e->process->passive)
+    if (m->process->passive)
         s->passive++;
     else
         s->live++;
@@ -62,45 +64,36 @@ void mpx_share_join(struct mpx_share *s, struct mpx_member *e)
 
 static bool reserve_map(struct mpx_share *s, uint32_t id)
 {
-    if (id < s->map_room)
-        return true;
-    uint32_t room = s->map_room * 2 > id ? s->map_room * 2 : id + 1;
-    uint32_t **maps = realloc(s->maps, room * sizeof *maps);
-    if (!maps)
-        return false;
-    s->maps = maps;
-    while (s->map_room < room)
-        s->maps[s->map_room++] = NULL;
-    return true;
+    return MPX_RESERVE_ZEROED(s->maps, s->map_room, id + (size_t)1);
 }
 
-bool mpx_share_map(struct mpx_share *s, const struct mpx_columns *layout,
+bool mpx_share_map(struct mpx_share *s, const struct mpx_columns *columns,
                    const mproxy_metric *but)
 {
-    if (layout->id < s->map_room && s->maps[layout->id])
+    if (columns->id < s->map_room && s->maps[columns->id])
         return true;
-    size_t count = layout->key->count;
-    uint32_t *map = reserve_map(s, layout->id) ? calloc(count + 1, sizeof *map) : NULL;
+    size_t count = columns->key->count;
+    uint32_t *map = reserve_map(s, columns->id) ? calloc(count + 1, sizeof *map) : NULL;
     if (!map)
         return false;
     for (size_t i = 0; i < count; i++) {
-        const mproxy_metric *metric = layout->key->metrics[i];
-        map[i] = metric == but ? MPX_NO_SLOT : mpx_slots_add(&s->vector, metric);
+        const mproxy_metric *metric = columns->key->metrics[i];
+        map[i] = metric == but ? MPX_NO_SLOT : mpx_slots_add(&s->slots, metric);
         if (map[i] == MPX_NO_SLOT && metric != but) {
             free(map);
             return false;
         }
     }
-    s->maps[layout->id] = map;
+    s->maps[columns->id] = map;
     return true;
 }
 
-void mpx_share_unmap(struct mpx_share *s, const struct mpx_columns *layout)
+void mpx_share_unmap(struct mpx_share *s, const struct mpx_columns *columns)
 {
-    if (layout->id >= s->map_room)
+    if (columns->id >= s->map_room)
         return;
-    free(s->maps[layout->id]);
-    s->maps[layout->id] = NULL;
+    free(s->maps[columns->id]);
+    s->maps[columns->id] = NULL;
 }
 
 bool mpx_share_map_node(struct mpx_share *s, const mproxy_layout *layout)
@@ -130,19 +123,19 @@ static bool counts_ranks(const struct mpx_share *s, const mproxy_process *p)
 
 bool mpx_share_map_ranks(struct mpx_share *s)
 {
-    for (struct mpx_member *e = s->first; e; e = e->next)
-        if (e->process->final && counts_ranks(s, e->process) &&
-            !mpx_rank_reserve(&s->ranks, e->process->rank, s->vector.count))
+    for (struct mpx_member *m = s->first; m; m = m->next)
+        if (m->process->final && counts_ranks(s, m->process) &&
+            !mpx_rank_reserve(&s->ranks, m->process->rank, s->slots.count))
             return false;
     return true;
 }
 
 // Merge the gauges of a part that are set.
-static void merge_gauges(const struct mpx_columns *layout, const uint32_t *map,
+static void merge_gauges(const struct mpx_columns *columns, const uint32_t *map,
                          const double *values, mproxy_value *into)
 {
-    for (uint32_t g = 0; g < layout->gauge_count; g++) {
-        uint32_t column = layout->gauges[g];
+    for (uint32_t g = 0; g < columns->gauge_count; g++) {
+        uint32_t column = columns->gauges[g];
         if (map[column] == MPX_NO_SLOT ||
             !isfinite(into[map[column]].total + values[column]))
             continue;
@@ -151,20 +144,20 @@ static void merge_gauges(const struct mpx_columns *layout, const uint32_t *map,
     }
 }
 
-static void fold_part(struct mpx_share *s, const struct mpx_columns *layout,
+static void fold_part(struct mpx_share *s, const struct mpx_columns *columns,
                       const double *values, struct mpx_rank_row *row)
 {
-    const uint32_t *map = s->maps[layout->id];
-    for (size_t i = 0; i < layout->key->count; i++) {
-        if (map[i] == MPX_NO_SLOT || layout->key->metrics[i]->type == MPROXY_GAUGE ||
-            !isfinite(s->vector.folded[map[i]].total + values[i]))
+    const uint32_t *map = s->maps[columns->id];
+    for (size_t i = 0; i < columns->key->count; i++) {
+        if (map[i] == MPX_NO_SLOT || columns->key->metrics[i]->type == MPROXY_GAUGE ||
+            !isfinite(s->slots.folded[map[i]].total + values[i]))
             continue;
-        s->vector.folded[map[i]].total += values[i];
+        s->slots.folded[map[i]].total += values[i];
         if (row)
             mpx_rank_add(row, map[i], values[i]);
     }
     if (s->number != 0)
-        merge_gauges(layout, map, values, s->vector.folded);
+        merge_gauges(columns, map, values, s->slots.folded);
 }
 
 static void add_uncounted(const struct mpx_share *s, uint32_t uncounted,
@@ -173,7 +166,7 @@ static void add_uncounted(const struct mpx_share *s, uint32_t uncounted,
     for (unsigned bit = 0; bit < 32 && uncounted >> bit; bit++) {
         if (!(uncounted >> bit & 1) || !reasons[bit])
             continue;
-        uint32_t slot = mpx_slots_find(&s->vector, reasons[bit]);
+        uint32_t slot = mpx_slots_find(&s->slots, reasons[bit]);
         if (slot != MPX_NO_SLOT)
             into[slot].total += 1;
     }
@@ -181,15 +174,15 @@ static void add_uncounted(const struct mpx_share *s, uint32_t uncounted,
 
 void mpx_share_fold(struct mpx_share *s, const mproxy_metric *const reasons[32])
 {
-    for (struct mpx_member *e = s->first; e; e = e->next) {
-        const mproxy_process *p = e->process;
+    for (struct mpx_member *m = s->first; m; m = m->next) {
+        const mproxy_process *p = m->process;
         if (!p->final)
             continue;
         struct mpx_rank_row *row =
             counts_ranks(s, p) ? mpx_rank_row(&s->ranks, p->rank) : NULL;
         for (size_t i = 0; i < p->part_count; i++)
-            fold_part(s, e->layouts[i], p->parts[i].values, row);
-        add_uncounted(s, p->uncounted, reasons, s->vector.folded);
+            fold_part(s, m->columns[i], p->parts[i].values, row);
+        add_uncounted(s, p->uncounted, reasons, s->slots.folded);
         s->folded = true;
     }
 }
@@ -198,37 +191,37 @@ void mpx_share_fold(struct mpx_share *s, const mproxy_metric *const reasons[32])
 static struct mpx_columns *gather(struct mpx_share *s)
 {
     struct mpx_columns *first = NULL, **last = &first;
-    for (struct mpx_member *e = s->first; e; e = e->next) {
-        for (size_t i = 0; !e->process->final && i < e->process->part_count; i++) {
-            struct mpx_columns *layout = e->layouts[i];
-            if (layout->row_count == 0) {
-                *last = layout;
-                last = &layout->next;
-                layout->next = NULL;
+    for (struct mpx_member *m = s->first; m; m = m->next) {
+        for (size_t i = 0; !m->process->final && i < m->process->part_count; i++) {
+            struct mpx_columns *columns = m->columns[i];
+            if (columns->row_count == 0) {
+                *last = columns;
+                last = &columns->next;
+                columns->next = NULL;
             }
-            layout->rows[layout->row_count++] = e->process->parts[i].values;
+            columns->rows[columns->row_count++] = m->process->parts[i].values;
         }
     }
     return first;
 }
 
-static void add_layout(const struct mpx_share *s, struct mpx_columns *layout,
-                       mproxy_value *next)
+static void add_columns(const struct mpx_share *s, struct mpx_columns *columns,
+                        mproxy_value *next)
 {
-    const uint32_t *map = s->maps[layout->id];
-    mpx_columns_sum(layout);
+    const uint32_t *map = s->maps[columns->id];
+    mpx_columns_sum(columns);
     // A gauge's column is skipped by its type: walk the gaps between gauges.
     size_t from = 0;
-    for (uint32_t g = 0; g <= layout->gauge_count; g++) {
-        size_t to = g < layout->gauge_count ? layout->gauges[g] : layout->key->count;
+    for (uint32_t g = 0; g <= columns->gauge_count; g++) {
+        size_t to = g < columns->gauge_count ? columns->gauges[g] : columns->key->count;
         for (size_t i = from; i < to; i++)
             if (map[i] != MPX_NO_SLOT)
-                next[map[i]].total += layout->sums[i];
+                next[map[i]].total += columns->sums[i];
         from = to + 1;
     }
-    for (uint32_t r = 0; r < layout->row_count; r++)
-        merge_gauges(layout, map, layout->rows[r], next);
-    layout->row_count = 0;
+    for (uint32_t r = 0; r < columns->row_count; r++)
+        merge_gauges(columns, map, columns->rows[r], next);
+    columns->row_count = 0;
 }
 
 // A sum taken in another order may differ in its last bits; that is no step back.
@@ -247,9 +240,9 @@ static bool differs(mproxy_type type, const mproxy_value *a, const mproxy_value 
 
 static void show(struct mpx_share *s, mproxy_value *next, uint64_t wall_us)
 {
-    for (uint32_t i = 0; i < s->vector.count; i++) {
-        mproxy_type type = s->vector.metrics[i]->type;
-        mproxy_value *shown = &s->vector.shown[i];
+    for (uint32_t i = 0; i < s->slots.count; i++) {
+        mproxy_type type = s->slots.metrics[i]->type;
+        mproxy_value *shown = &s->slots.shown[i];
         if (type == MPROXY_COUNTER &&
             (is_rounding(shown->total, next[i].total) || !isfinite(next[i].total)))
             next[i].total = shown->total;
@@ -266,16 +259,16 @@ void mpx_share_sum(struct mpx_share *s, const mproxy_metric *const reasons[32],
                    mproxy_value *next, uint64_t wall_us)
 {
     if (s->walltime_slot != MPX_NO_SLOT)
-        s->vector.folded[s->walltime_slot].total = (double)s->walltime_ms / 1000;
-    if (s->vector.count > 0)
-        memcpy(next, s->vector.folded, s->vector.count * sizeof *next);
-    for (struct mpx_columns *layout = gather(s), *after; layout; layout = after) {
-        after = layout->next;
-        add_layout(s, layout, next);
+        s->slots.folded[s->walltime_slot].total = (double)s->walltime_ms / 1000;
+    if (s->slots.count > 0)
+        memcpy(next, s->slots.folded, s->slots.count * sizeof *next);
+    for (struct mpx_columns *columns = gather(s), *after; columns; columns = after) {
+        after = columns->next;
+        add_columns(s, columns, next);
     }
-    for (struct mpx_member *e = s->first; e; e = e->next)
-        if (!e->process->final)
-            add_uncounted(s, e->process->uncounted, reasons, next);
+    for (struct mpx_member *m = s->first; m; m = m->next)
+        if (!m->process->final)
+            add_uncounted(s, m->process->uncounted, reasons, next);
     show(s, next, wall_us);
     s->folded = false;
 }
@@ -284,11 +277,11 @@ void mpx_share_show_walltime(struct mpx_share *s, uint64_t wall_us)
 {
     if (s->walltime_slot == MPX_NO_SLOT)
         return;
-    mproxy_value *shown = &s->vector.shown[s->walltime_slot];
+    mproxy_value *shown = &s->slots.shown[s->walltime_slot];
     double seconds = (double)s->walltime_ms / 1000;
     if (shown->total == seconds)
         return;
-    s->vector.folded[s->walltime_slot].total = seconds;
+    s->slots.folded[s->walltime_slot].total = seconds;
     shown->total = seconds;
     shown->ts_us = wall_us;
     s->changed = true;

@@ -19,7 +19,7 @@ enum mpx_share_state {
 struct mpx_member {
     const mproxy_process *process;
     struct mpx_share *share;
-    struct mpx_columns **layouts; // one per part
+    struct mpx_columns **columns; // one per part
     struct mpx_member *next;      // of the same share
 };
 
@@ -39,11 +39,11 @@ struct mpx_share {
     int64_t walltime_ms, covered_boot_ms;
     uint32_t walltime_slot; // MPX_NO_SLOT in the base
     uint64_t sequence;      // of the last change of what is shown
-    struct mpx_slots vector;
+    struct mpx_slots slots;
     struct mpx_rank_table ranks; // until sealed
     mproxy_ranks *spread;        // per slot, from sealing on
-    uint32_t **maps;             // by layout id: slots of its columns
-    uint32_t map_room;
+    uint32_t **maps;             // by id of columns: slots of its columns
+    size_t map_room;
     struct mpx_slots node; // the node's metrics; folded holds baselines
     const mproxy_layout *node_layout;
     uint32_t *node_map;
@@ -60,12 +60,12 @@ struct mpx_share *mpx_share_new(uint64_t number, const mproxy_metric *walltime);
 void mpx_share_free(struct mpx_share *s); // accepts NULL
 
 void mpx_share_begin(struct mpx_share *s); // a round
-void mpx_share_join(struct mpx_share *s, struct mpx_member *e);
-// Prepare: slots for all columns of a layout but `but`, which no process may count.
-bool mpx_share_map(struct mpx_share *s, const struct mpx_columns *layout,
+void mpx_share_join(struct mpx_share *s, struct mpx_member *m);
+// Prepare: slots for all columns but `but`, which no process may count.
+bool mpx_share_map(struct mpx_share *s, const struct mpx_columns *columns,
                    const mproxy_metric *but);
-// The layout will not be used any more.
-void mpx_share_unmap(struct mpx_share *s, const struct mpx_columns *layout);
+// The columns will not be used any more.
+void mpx_share_unmap(struct mpx_share *s, const struct mpx_columns *columns);
 bool mpx_share_map_node(struct mpx_share *s, const mproxy_layout *layout);
 // Prepare: rows for the ranks of final processes; after all slots are there.
 bool mpx_share_map_ranks(struct mpx_share *s);
@@ -74,7 +74,7 @@ bool mpx_share_map_ranks(struct mpx_share *s);
 // `uncounted`, MPX_NO_SLOT where it is not used.
 void mpx_share_fold(struct mpx_share *s, const mproxy_metric *const reasons[32]);
 // Compute what is shown from what is folded and the live processes of the round. `next` is
-// scratch of vector.count values.
+// scratch of slots.count values.
 void mpx_share_sum(struct mpx_share *s, const mproxy_metric *const reasons[32],
                    mproxy_value *next, uint64_t wall_us);
 // Only walltime has changed.

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/array.h"
+
 uint32_t mpx_slots_find(const struct mpx_slots *v, const mproxy_metric *metric)
 {
     uint32_t hash = mpx_hash_u64(metric->id);
@@ -12,22 +14,12 @@ uint32_t mpx_slots_find(const struct mpx_slots *v, const mproxy_metric *metric)
     return MPX_NO_SLOT;
 }
 
-static bool grow(void *array_of_pointers, size_t item, uint32_t room)
+static bool reserve(struct mpx_slots *v, size_t room)
 {
-    void **array = array_of_pointers;
-    void *bigger = realloc(*array, item * room);
-    if (bigger)
-        *array = bigger;
-    return bigger != NULL;
-}
-
-static bool reserve(struct mpx_slots *v, uint32_t room)
-{
-    if (room <= v->room)
+    if (room == v->room)
         return true;
-    if (!grow(&v->metrics, sizeof *v->metrics, room) ||
-        !grow(&v->folded, sizeof *v->folded, room) ||
-        !grow(&v->shown, sizeof *v->shown, room))
+    if (!MPX_RESERVE_TO(v->metrics, room) || !MPX_RESERVE_TO(v->folded, room) ||
+        !MPX_RESERVE_TO(v->shown, room))
         return false;
     v->room = room;
     return true;
@@ -38,9 +30,8 @@ uint32_t mpx_slots_add(struct mpx_slots *v, const mproxy_metric *metric)
     uint32_t slot = mpx_slots_find(v, metric);
     if (slot != MPX_NO_SLOT)
         return slot;
-    if (v->count == v->room && !reserve(v, v->room ? v->room * 2 : 16))
-        return MPX_NO_SLOT;
-    if (!mpx_index_reserve(&v->index, v->count + 1))
+    if (!reserve(v, mpx_array_room(v->room, v->count + 1u)) ||
+        !mpx_index_reserve(&v->index, v->count + 1))
         return MPX_NO_SLOT;
     slot = v->count++;
     v->metrics[slot] = metric;

@@ -1,6 +1,6 @@
 // A growing set of metrics, each with the value that has been folded and the value shown.
 //
-// A metric's slot never changes while the vector lives, so layouts are mapped to slots once.
+// A metric's slot never changes while the set lives, so columns are mapped to slots once.
 #ifndef MPX_LEDGER_SLOTS_H
 #define MPX_LEDGER_SLOTS_H
 
@@ -11,7 +11,8 @@
 #define MPX_NO_SLOT UINT32_MAX
 
 struct mpx_slots {
-    uint32_t count, room;
+    uint32_t count;
+    size_t room;
     const mproxy_metric **metrics;
     mproxy_value *folded; // of what has ended; of node metrics: the baseline
     mproxy_value *shown;  // folded and living, as of the last round

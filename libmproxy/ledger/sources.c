@@ -1,6 +1,6 @@
 // The ledger as sources.
 
-#include "ledger/ledger.h"
+#include "ledger/private.h"
 
 #include <string.h>
 
@@ -16,11 +16,11 @@ static mproxy_source common(const struct mproxy_ledger *l, mproxy_source_kind ki
     return source;
 }
 
-static void take_vector(mproxy_source *source, const struct mpx_share *s)
+static void take_slots(mproxy_source *source, const struct mpx_share *s)
 {
-    source->count = s->vector.count;
-    source->metrics = s->vector.metrics;
-    source->values = s->vector.shown;
+    source->count = s->slots.count;
+    source->metrics = s->slots.metrics;
+    source->values = s->slots.shown;
 }
 
 static mproxy_source source_of_share(const struct mproxy_ledger *l,
@@ -34,7 +34,7 @@ static mproxy_source source_of_share(const struct mproxy_ledger *l,
     source.start_ms = s->start_ms;
     source.end_ms = s->end_ms;
     source.silent_ms = l->boot_ms - s->end_boot_ms;
-    take_vector(&source, s);
+    take_slots(&source, s);
     source.ranks = source.sealed ? s->spread : NULL;
     source.node_count = s->node.count;
     source.node_metrics = s->node.metrics;
@@ -52,7 +52,7 @@ size_t mproxy_ledger_sources(mproxy_ledger *l, const mproxy_source *const **out)
     *base = common(l, MPROXY_SOURCE_BASE, 0, l->base->sequence);
     base->absorbed = l->absorbed;
     base->absorbed_count = l->absorbed_count;
-    take_vector(base, l->base);
+    take_slots(base, l->base);
     for (uint32_t i = 0; i < l->share_count; i++)
         if (l->shares[i]->durable)
             l->sources[count++] = source_of_share(l, l->shares[i]);

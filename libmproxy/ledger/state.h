@@ -8,7 +8,7 @@
 #ifndef MPX_LEDGER_STATE_H
 #define MPX_LEDGER_STATE_H
 
-#include "ledger/ledger.h"
+#include "ledger/private.h"
 
 #define MPX_STATE_MAGIC "MPXLEDGR"
 #define MPX_STATE_VERSION 1u
@@ -28,7 +28,5 @@ mproxy_status mpx_state_encode(struct mproxy_ledger *l, const struct mpx_state_v
 // @return MPROXY_OK, MPROXY_E_CORRUPT, MPROXY_E_VERSION, MPROXY_E_NOMEM
 mproxy_status mpx_state_decode(struct mproxy_ledger *l, const void *bytes, size_t length,
                                mproxy_error *err);
-// The id of this boot of the kernel, "" if it is not known.
-void mpx_boot_id(char out[40]);
 
 #endif

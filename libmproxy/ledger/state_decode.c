@@ -3,12 +3,11 @@
 
 #include "ledger/state.h"
 
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <zlib.h>
 
+#include "base/boot.h"
 #include "base/codec.h"
 #include "base/err.h"
 #include "source/spans.h"
@@ -27,20 +26,9 @@ struct decoder {
     struct mproxy_ledger *l;
     struct file_metric *metrics;
     size_t metric_count;
-    uint32_t *slots; // of the vector read last, by position in it
+    uint32_t *slots; // of the set read last, by position in it
     bool no_memory;
 };
-
-void mpx_boot_id(char out[40])
-{
-    out[0] = '\0';
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    ssize_t got = read(fd, out, 36);
-    out[got > 0 ? got : 0] = '\0';
-    close(fd);
-}
 
 static bool fail(struct decoder *d)
 {
@@ -151,7 +139,6 @@ static bool get_absorbed(struct decoder *d)
     l->absorbed = malloc((count + 1) * sizeof *l->absorbed);
     if (!l->absorbed)
         return fail_memory(d);
-    l->absorbed_room = count;
     uint64_t end = 0, limit = l->next_number;
     for (size_t i = 0; i < count && !d->c.bad; i++) {
         uint64_t gap = mpx_get_u64(&d->c), length = mpx_get_u64(&d->c);
@@ -194,7 +181,7 @@ static uint32_t get_slot(struct decoder *d, struct mpx_slots *v,
     return slot;
 }
 
-static size_t get_vector_count(struct decoder *d, size_t item_bytes)
+static size_t get_slots_count(struct decoder *d, size_t item_bytes)
 {
     size_t count = mpx_get_count(&d->c, item_bytes);
     if (count <= d->metric_count)
@@ -203,9 +190,9 @@ static size_t get_vector_count(struct decoder *d, size_t item_bytes)
     return 0;
 }
 
-static bool get_vector(struct decoder *d, struct mpx_slots *v, size_t *out_count)
+static bool get_slots(struct decoder *d, struct mpx_slots *v, size_t *out_count)
 {
-    size_t count = get_vector_count(d, 10);
+    size_t count = get_slots_count(d, 10);
     for (size_t i = 0; i < count && !d->c.bad; i++) {
         const struct file_metric *m = get_metric_at(d);
         mproxy_value value;
@@ -222,7 +209,7 @@ static bool get_vector(struct decoder *d, struct mpx_slots *v, size_t *out_count
 
 static bool get_node(struct decoder *d, struct mpx_slots *v)
 {
-    size_t count = get_vector_count(d, 18);
+    size_t count = get_slots_count(d, 18);
     for (size_t i = 0; i < count && !d->c.bad; i++) {
         const struct file_metric *m = get_metric_at(d);
         mproxy_value value, baseline = {.hits = 1};
@@ -239,7 +226,7 @@ static bool get_node(struct decoder *d, struct mpx_slots *v)
     return !d->c.bad;
 }
 
-static void get_row(struct decoder *d, struct mpx_share *s, size_t vector_count)
+static void get_row(struct decoder *d, struct mpx_share *s, size_t slot_count)
 {
     uint64_t rank = mpx_get_u64(&d->c);
     size_t used = mpx_get_count(&d->c, 9);
@@ -247,7 +234,7 @@ static void get_row(struct decoder *d, struct mpx_share *s, size_t vector_count)
         fail(d);
         return;
     }
-    if (!mpx_rank_reserve(&s->ranks, (uint32_t)rank, s->vector.count)) {
+    if (!mpx_rank_reserve(&s->ranks, (uint32_t)rank, s->slots.count)) {
         fail_memory(d);
         return;
     }
@@ -256,7 +243,7 @@ static void get_row(struct decoder *d, struct mpx_share *s, size_t vector_count)
     for (size_t i = 0; i < used && !d->c.bad; i++) {
         uint64_t gap = mpx_get_u64(&d->c);
         double value = get_finite(d);
-        if (gap >= vector_count || at + gap >= vector_count) {
+        if (gap >= slot_count || at + gap >= slot_count) {
             fail(d);
             return;
         }
@@ -282,19 +269,19 @@ static mproxy_ranks get_spread(struct decoder *d)
     return r;
 }
 
-static bool get_ranks(struct decoder *d, struct mpx_share *s, size_t vector_count)
+static bool get_ranks(struct decoder *d, struct mpx_share *s, size_t slot_count)
 {
     if (s->state == MPX_SHARE_OPEN) {
         s->ranks.overflow = mpx_get_u64(&d->c) != 0;
         size_t rows = mpx_get_count(&d->c, 2);
         for (size_t i = 0; i < rows && !d->c.bad; i++)
-            get_row(d, s, vector_count);
+            get_row(d, s, slot_count);
         return !d->c.bad;
     }
-    s->spread = calloc(s->vector.count + 1, sizeof *s->spread);
+    s->spread = calloc(s->slots.count + 1, sizeof *s->spread);
     if (!s->spread)
         return fail_memory(d);
-    for (size_t i = 0; i < vector_count && !d->c.bad; i++) {
+    for (size_t i = 0; i < slot_count && !d->c.bad; i++) {
         mproxy_ranks r = get_spread(d);
         if (d->slots[i] != MPX_NO_SLOT)
             s->spread[d->slots[i]] = r;
@@ -344,7 +331,7 @@ static bool get_share_body(struct decoder *d, struct mpx_share *s)
     s->walltime_ms = get_time(d);
     s->covered_boot_ms = get_time(d);
     size_t count;
-    bool ok = get_vector(d, &s->vector, &count) && get_ranks(d, s, count) &&
+    bool ok = get_slots(d, &s->slots, &count) && get_ranks(d, s, count) &&
               get_node(d, &s->node);
     s->node_sampled = s->node.count > 0;
     return ok;
@@ -380,7 +367,7 @@ static bool get_body(struct decoder *d)
         free(boot);
         return false;
     }
-    char now[40];
+    char now[MPX_BOOT_ID_ROOM];
     mpx_boot_id(now);
     memcpy(l->directory, id, sizeof l->directory);
     l->rebooted = strcmp(boot, now) != 0;
@@ -393,7 +380,7 @@ static bool get_body(struct decoder *d)
         return fail(d);
     size_t count;
     return get_metrics(d) && get_pending(d) && get_absorbed(d) &&
-           get_vector(d, &l->base->vector, &count) && get_shares(d) &&
+           get_slots(d, &l->base->slots, &count) && get_shares(d) &&
            (d->c.at == d->c.end || fail(d));
 }
 

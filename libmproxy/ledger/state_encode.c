@@ -4,22 +4,14 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+#include "base/boot.h"
 #include "base/codec.h"
 #include "base/err.h"
 
 static bool reserve_file_index(struct mproxy_ledger *l)
 {
-    size_t need = mproxy_store_metric_count(l->store);
-    if (need <= l->file_index_room)
-        return true;
-    size_t room = need + need / 2 + 64;
-    uint32_t *index = realloc(l->file_index, room * sizeof *index);
-    if (!index)
-        return false;
-    memset(index + l->file_index_room, 0, (room - l->file_index_room) * sizeof *index);
-    l->file_index = index;
-    l->file_index_room = room;
-    return true;
+    return MPX_RESERVE_ZEROED(l->file_index, l->file_index_room,
+                              mproxy_store_metric_count(l->store));
 }
 
 // The table of metrics only grows, so that its bytes are kept from write to write.
@@ -48,7 +40,7 @@ static bool list_all_metrics(struct mproxy_ledger *l, const struct mpx_state_vie
     l->table.failed = false;
     list_metrics(l, view->base);
     for (uint32_t i = 0; i < l->share_count; i++) {
-        list_metrics(l, &l->shares[i]->vector);
+        list_metrics(l, &l->shares[i]->slots);
         list_metrics(l, &l->shares[i]->node);
     }
     return !l->table.failed;
@@ -66,7 +58,7 @@ static void put_value(struct mpx_buf *b, mproxy_type type, const mproxy_value *v
     mpx_put_u64(b, ts_us);
 }
 
-static void put_vector(struct mproxy_ledger *l, const struct mpx_slots *v)
+static void put_slots(struct mproxy_ledger *l, const struct mpx_slots *v)
 {
     mpx_put_u64(&l->encoded, v->count);
     for (uint32_t i = 0; i < v->count; i++) {
@@ -122,7 +114,7 @@ static void put_spread(struct mpx_buf *b, const mproxy_ranks *r)
 static void put_ranks(struct mpx_buf *b, const struct mpx_share *s)
 {
     if (s->spread) {
-        for (uint32_t i = 0; i < s->vector.count; i++)
+        for (uint32_t i = 0; i < s->slots.count; i++)
             put_spread(b, &s->spread[i]);
         return;
     }
@@ -158,7 +150,7 @@ static void put_share(struct mproxy_ledger *l, const struct mpx_share *s)
     mpx_put_i64(b, s->end_ms);
     mpx_put_i64(b, s->walltime_ms);
     mpx_put_i64(b, s->covered_boot_ms);
-    put_vector(l, &s->vector);
+    put_slots(l, &s->slots);
     put_ranks(b, s);
     put_node(l, &s->node);
 }
@@ -177,7 +169,7 @@ static void put_absorbed(struct mpx_buf *b, const mproxy_span *spans, size_t cou
 static void put_body(struct mproxy_ledger *l, const struct mpx_state_view *view)
 {
     struct mpx_buf *b = &l->encoded;
-    char boot[40];
+    char boot[MPX_BOOT_ID_ROOM];
     mpx_boot_id(boot);
     mpx_put_bytes(b, l->directory, sizeof l->directory);
     mpx_put_string(b, boot);
@@ -191,7 +183,7 @@ static void put_body(struct mproxy_ledger *l, const struct mpx_state_view *view)
     for (uint32_t i = 0; i < l->pending.count; i++)
         mpx_put_string(b, l->pending.items[i].name);
     put_absorbed(b, view->absorbed, view->absorbed_count);
-    put_vector(l, view->base);
+    put_slots(l, view->base);
     uint32_t count = 0;
     for (uint32_t i = 0; i < l->share_count; i++)
         count += !l->shares[i]->released;

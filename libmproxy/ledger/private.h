@@ -3,9 +3,14 @@
 // A round is prepared (everything that needs memory), then counted (nothing can fail), then
 // made durable (sealing and absorption are undone if that fails, folds are kept in memory
 // and the names of their segments with them).
-#ifndef MPX_LEDGER_LEDGER_H
-#define MPX_LEDGER_LEDGER_H
+//
+// Files call downwards only: ledger.c (open, close, the round) -> assign.c and commit.c ->
+// state_encode.c, state_decode.c -> shares.c (the list) -> share.c (one of them) ->
+// columns.c, slots.c, ranks.c, pending.c.
+#ifndef MPX_LEDGER_PRIVATE_H
+#define MPX_LEDGER_PRIVATE_H
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "ledger/pending.h"
 #include "ledger/share.h"
@@ -36,9 +41,10 @@ struct mproxy_ledger {
     uint64_t refused, refused_seen; // processes; size of the file when last told
     struct mpx_share *base;
     struct mpx_share **shares; // rising by number
-    uint32_t share_count, share_room;
+    uint32_t share_count;
+    size_t share_room;
     mproxy_span *absorbed; // numbers of shares, rising
-    size_t absorbed_count, absorbed_room;
+    size_t absorbed_count;
     struct mpx_pending pending;
     uint32_t pending_on_disk;
     bool dirty;    // the state file is behind
@@ -50,18 +56,19 @@ struct mproxy_ledger {
     struct mpx_buf table;
     struct mpx_buf encoded;
     // processes and the round
-    struct mpx_columns_set layouts;
+    struct mpx_columns_set columns;
     struct mpx_tracked *tracked;
-    uint32_t tracked_count, tracked_room;
+    uint32_t tracked_count;
+    size_t tracked_room;
     struct mpx_index tracked_index;
-    struct mpx_member *entries, **order;
-    size_t entry_count, entry_room;
-    struct mpx_columns **entry_layouts;
-    size_t entry_layouts_room;
+    struct mpx_member *members, **order;
+    size_t member_count, member_room;
+    struct mpx_columns **member_columns;
+    size_t member_columns_room;
     char **names; // of segments folded in this round
     size_t name_count, name_room;
     mproxy_value *next; // scratch
-    uint32_t next_room;
+    size_t next_room;
     const mproxy_metric *reasons[32];
     const mproxy_metric *refused_metric;
     const mproxy_layout *node_layout;
@@ -82,18 +89,22 @@ struct mproxy_ledger {
     size_t source_room;
 };
 
-// round.c: which process belongs to which share. False: no memory, no count has changed.
+// assign.c: which process belongs to which share. False: no memory, no count has changed.
 bool mpx_ledger_prepare(struct mproxy_ledger *l);
 void mpx_ledger_track(struct mproxy_ledger *l); // after the counting
 // commit.c: seal, absorb, write.
 void mpx_ledger_mark_seals(struct mproxy_ledger *l);
 mproxy_status mpx_ledger_commit(struct mproxy_ledger *l, mproxy_error *err);
-void mpx_ledger_sum_base(struct mproxy_ledger *l);
 
+// shares.c: the list of them.
 struct mpx_share *mpx_ledger_find(const struct mproxy_ledger *l, uint64_t number);
+uint32_t mpx_job_hash(uint32_t uid, const char *jobid);
+// Room for one more share; room in `next` for the sum of a share with so many slots.
 bool mpx_ledger_reserve_shares(struct mproxy_ledger *l);
 bool mpx_ledger_reserve_next(struct mproxy_ledger *l, uint32_t count);
-uint32_t mpx_job_hash(uint32_t uid, const char *jobid);
+// What a share shows, computed again if a process of it or what is folded has changed.
+void mpx_ledger_sum_share(struct mproxy_ledger *l, struct mpx_share *s);
+void mpx_ledger_sum_base(struct mproxy_ledger *l);
 
 static inline bool mpx_share_is_open(const struct mpx_share *s)
 {
