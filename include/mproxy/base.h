@@ -4,6 +4,12 @@
  *
  * Threads: every function may be called from any thread.
  * Memory:  texts returned are static; a mproxy_error belongs to the caller.
+ *
+ * Options structs begin with `size_t struct_size`, to be set to their sizeof; every other field
+ * that is zero means its default, and NULL instead of the struct all defaults where a function
+ * says so. A struct_size of 0 or of less than the struct had in its first release is refused
+ * with MPROXY_E_INVALID, a field that a newer header has and this library does not know with
+ * MPROXY_E_VERSION.
  */
 #ifndef MPROXY_BASE_H
 #define MPROXY_BASE_H

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/options.h"
 #include "base/utf8.h"
 #include "daemon/daemon_private.h"
 #include "http/listen.h"
@@ -143,10 +144,10 @@ static mproxy_status take_options(struct mproxy_daemon *d,
                                   const mproxy_daemon_options *options, mproxy_error *err)
 {
     mproxy_daemon_options *o = &d->options;
-    if (options)
-        memcpy(o, options,
-               options->struct_size < sizeof *o ? options->struct_size : sizeof *o);
-    mproxy_status status = copy_strings(o, err);
+    mproxy_status status = MPX_OPTIONS_TAKE(mproxy_daemon_options, ebpf, o, options, err);
+    if (status != MPROXY_OK)
+        return status;
+    status = copy_strings(o, err);
     fill_in(o);
     if (status == MPROXY_OK &&
         (o->sampling_period_ms < PERIOD_MIN_MS || o->sampling_period_ms > PERIOD_MAX_MS))

@@ -10,7 +10,10 @@ mproxy_status mproxy_render_view(const mproxy_view *view, mproxy_format format,
                                  const mproxy_render_options *options,
                                  mproxy_write_fn write, void *arg)
 {
-    mproxy_render_options o = mpx_render_options_of(options);
+    mproxy_render_options o;
+    mproxy_status status = mpx_render_options_take(&o, options);
+    if (status != MPROXY_OK)
+        return status;
     struct mpx_sink sink;
     if (mpx_sink_init(&sink, write, arg))
         return MPROXY_E_NOMEM;
@@ -41,7 +44,10 @@ mproxy_status mproxy_render_snapshot(const mproxy_snapshot *snapshot,
                                      const mproxy_render_options *options,
                                      mproxy_write_fn write, void *arg)
 {
-    mproxy_render_options o = mpx_render_options_of(options);
+    mproxy_render_options o;
+    mproxy_status status = mpx_render_options_take(&o, options);
+    if (status != MPROXY_OK)
+        return status;
     struct mpx_sink sink;
     if (mpx_sink_init(&sink, write, arg))
         return MPROXY_E_NOMEM;
@@ -56,7 +62,10 @@ mproxy_status mproxy_render_nodes(const mproxy_view *view, const mproxy_node_par
                                   size_t count, const mproxy_render_options *options,
                                   mproxy_write_fn write, void *arg)
 {
-    mproxy_render_options o = mpx_render_options_of(options);
+    mproxy_render_options o;
+    mproxy_status status = mpx_render_options_take(&o, options);
+    if (status != MPROXY_OK)
+        return status;
     struct mpx_sink sink;
     if (mpx_sink_init(&sink, write, arg))
         return MPROXY_E_NOMEM;

@@ -2,15 +2,13 @@
 
 #include <string.h>
 
+#include "base/options.h"
 #include "store/names.h"
 
-mproxy_render_options mpx_render_options_of(const mproxy_render_options *options)
+mproxy_status mpx_render_options_take(mproxy_render_options *out,
+                                      const mproxy_render_options *options)
 {
-    mproxy_render_options o = {0};
-    if (options) // a caller built against an older header gives fewer fields
-        memcpy(&o, options,
-               options->struct_size < sizeof o ? options->struct_size : sizeof o);
-    return o;
+    return MPX_OPTIONS_TAKE(mproxy_render_options, ranks, out, options, NULL);
 }
 
 // The first entry that is not before `wanted` in order of display.

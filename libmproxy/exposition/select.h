@@ -11,7 +11,8 @@ struct mpx_range {
 };
 
 // The caller's options as this version knows them; `options` may be NULL.
-mproxy_render_options mpx_render_options_of(const mproxy_render_options *options);
+mproxy_status mpx_render_options_take(mproxy_render_options *out,
+                                      const mproxy_render_options *options);
 // The entries of a metric (whole name) or family (base); all of them if `metric` is NULL.
 struct mpx_range mpx_select(const mproxy_view *view, const char *metric);
 // Whether it ever received data.

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/options.h"
 #include "base/utf8.h"
 #include "launch/mark.h"
 #include "segment/rendezvous.h"
@@ -321,9 +322,13 @@ static void meet_proxy(const mproxy_launch_options *options, const char *socket,
             reasons ? mpx_off_reason_text(reasons, words, sizeof words) : why.text);
 }
 
-mproxy_status mproxy_launch_prepare(const mproxy_launch_options *options,
+mproxy_status mproxy_launch_prepare(const mproxy_launch_options *given,
                                     char *const command[], mproxy_error *err)
 {
+    mproxy_launch_options taken;
+    const mproxy_launch_options *options = &taken;
+    if (MPX_OPTIONS_TAKE(mproxy_launch_options, user, &taken, given, err) != MPROXY_OK)
+        return MPROXY_E_INVALID;
     char socket[PATH_MAX];
     mproxy_job job;
     uint32_t rank = 0;

@@ -9,6 +9,7 @@
 
 #include "base/crash.h"
 #include "base/err.h"
+#include "base/options.h"
 #include "ledger/state.h"
 #include "ledger/state_file.h"
 #include "store/exempt.h"
@@ -122,8 +123,7 @@ static mproxy_status init(struct mproxy_ledger *l, int state_fd,
                                 "Seconds with live processes", &l->walltime, err);
     if (status != MPROXY_OK)
         return status;
-    bool discard = options->struct_size >= sizeof *options && options->discard_damaged;
-    status = load(l, discard, err);
+    status = load(l, options->discard_damaged != 0, err);
     return status == MPROXY_OK ? write_epoch(l, err) : status;
 }
 
@@ -131,12 +131,17 @@ mproxy_status mproxy_ledger_open(int state_fd, mproxy_store *store,
                                  const mproxy_ledger_options *options,
                                  mproxy_ledger **out, mproxy_error *err)
 {
+    mproxy_ledger_options o;
+    mproxy_status status =
+        MPX_OPTIONS_TAKE(mproxy_ledger_options, discard_damaged, &o, options, err);
+    if (status != MPROXY_OK)
+        return status;
     struct mproxy_ledger *l = calloc(1, sizeof *l);
     if (!l)
         return mpx_fail(err, MPROXY_E_NOMEM, "ledger: no memory");
     l->store = store;
     l->dir_fd = -1;
-    mproxy_status status = init(l, state_fd, options, err);
+    status = init(l, state_fd, &o, err);
     if (status != MPROXY_OK) {
         mproxy_ledger_close(l);
         return status;

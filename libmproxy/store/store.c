@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/options.h"
 #include "store/cache.h"
 #include "store/exempt.h"
 #include "store/names.h"
@@ -75,10 +76,11 @@ static const char *find_twin(const mproxy_snapshot *s)
 mproxy_status mproxy_store_open(const mproxy_store_options *options, mproxy_store **out,
                                 mproxy_error *err)
 {
-    mproxy_store_options o = {0};
-    if (options) // a caller built against an older header gives fewer fields
-        memcpy(&o, options,
-               options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    mproxy_store_options o;
+    mproxy_status status =
+        MPX_OPTIONS_TAKE(mproxy_store_options, max_metrics, &o, options, err);
+    if (status != MPROXY_OK)
+        return status;
     size_t max_metrics = o.max_metrics ? o.max_metrics : MAX_METRICS_DEFAULT;
     mproxy_store *store = calloc(1, sizeof *store);
     if (!store)

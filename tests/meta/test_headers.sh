@@ -1,5 +1,6 @@
 #!/bin/sh
-# Every public header compiles alone, as C11 and as C++17, without a warning.
+# Every public header compiles alone, as C11 and as C++17, without a warning; every options
+# struct begins with struct_size and is taken by the one function that looks at it.
 . "$(dirname "$0")/lib.sh"
 
 for header in "$source_dir"/include/mproxy/*.h; do
@@ -16,4 +17,12 @@ for header in "$source_dir"/include/mproxy/*.h; do
     [ "$name" = mproxy/inline.h ] || grep -nE 'static +inline|_Atomic|stdatomic' "$header" |
         complain_lines "$name holds code or atomics"
 done
+cd "$source_dir"
+for type in $(sed -n 's/^typedef struct \(mproxy_[a-z_]*_options\) .*/\1/p' include/mproxy/*.h); do
+    grep -A1 "^typedef struct $type " include/mproxy/*.h | grep -q 'size_t struct_size;' ||
+        complain "$type does not begin with struct_size"
+    grep -rqE "MPX_OPTIONS_TAKE\($type," libmproxy || complain "$type is not taken by MPX_OPTIONS_TAKE"
+done
+grep -rnE 'struct_size *(<|>|=)' libmproxy --include='*.c' | grep -v 'struct_size = sizeof' |
+    complain_lines "struct_size is looked at by base/options.c only"
 verdict

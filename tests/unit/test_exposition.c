@@ -533,15 +533,18 @@ START_TEST(a_failing_write_ends_the_rendering_with_its_status)
 }
 END_TEST
 
-START_TEST(options_of_an_older_caller_are_taken_as_far_as_they_go)
+START_TEST(options_without_a_size_are_refused)
 {
     const struct series series[] = {{"a", GAUGE, "", 1}, {0}};
-    mproxy_render_options options = {.metric = "none", .desc_only = 1};
-    options.struct_size = offsetof(mproxy_render_options, metric);
+    mproxy_render_options options = {.metric = "none"};
+    mproxy_view *view = make_view("main", series);
+    struct pieces pieces = {0};
 
-    const char *text = render_with(series, JSON, &options);
+    ck_assert_int_eq(mproxy_render_view(view, JSON, &options, take_piece, &pieces),
+                     MPROXY_E_INVALID);
 
-    ck_assert_ptr_nonnull(strstr(text, "\"name\":\"a\""));
+    ck_assert_int_eq(pieces.calls, 0);
+    mproxy_view_unref(view);
 }
 END_TEST
 
@@ -578,7 +581,7 @@ int main(void)
     tcase_add_test(c, nodes_show_their_parts_and_who_holds_the_extremes);
     tcase_add_test(c, output_comes_in_pieces_of_at_most_64_kib);
     tcase_add_test(c, a_failing_write_ends_the_rendering_with_its_status);
-    tcase_add_test(c, options_of_an_older_caller_are_taken_as_far_as_they_go);
+    tcase_add_test(c, options_without_a_size_are_refused);
     Suite *suite = suite_create("exposition");
     suite_add_tcase(suite, c);
     return run_suite(suite);
