@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source/runs.h"
+
 void mpx_sums_fini(struct mpx_sums *sums)
 {
     for (size_t i = 0; i < sums->count; i++)
@@ -180,23 +182,26 @@ static bool same_job(const struct mpx_held *a, const struct mpx_held *b)
     return a->source.uid == b->source.uid && strcmp(a->job.jobid, b->job.jobid) == 0;
 }
 
-// Of `count` shares of one job the first of the newest run: what is further apart than
-// `continue`, or of another command without overlap, is another run.
-static size_t newest_run(const struct mproxy_reduction *r, struct mpx_held *const *shares,
-                         size_t count)
+// Of `count` shares of one job, brings those of its newest run to the end, in their order;
+// `first` of them. False: no memory.
+static bool find_newest_run(const struct mproxy_reduction *r, struct mpx_held **shares,
+                            size_t count, size_t *first)
 {
-    size_t first = 0;
-    int64_t end_ms = shares[0]->source.end_ms;
-    for (size_t i = 1; i < count; i++) {
-        const mproxy_source *s = &shares[i]->source;
-        int64_t gap = s->start_ms - end_ms;
-        if (gap > r->continue_ms ||
-            (gap > 0 && strcmp(shares[i]->job.command, shares[i - 1]->job.command) != 0))
-            first = i;
-        if (i == first || s->end_ms > end_ms)
-            end_ms = s->end_ms;
-    }
-    return first;
+    struct mpx_run_share *looks = malloc(count * sizeof *looks);
+    struct mpx_runs runs = {0};
+    bool ok = looks && mpx_runs_init(&runs, (uint32_t)count);
+    for (size_t i = 0; ok && i < count; i++)
+        looks[i] = (struct mpx_run_share){
+            shares[i]->source.start_ms, shares[i]->source.end_ms, shares[i]->job.command};
+    ok = ok && mpx_runs_link(&runs, looks, r->continue_ms);
+    uint32_t newest = ok ? mpx_runs_newest(&runs, looks) : 0;
+    *first = count;
+    for (size_t i = count; ok && i-- > 0;)
+        if (mpx_runs_of(&runs, (uint32_t)i) == newest)
+            shares[--*first] = shares[i];
+    mpx_runs_fini(&runs);
+    free(looks);
+    return ok;
 }
 
 static void describe(struct mpx_sum *sum, struct mpx_held *const *shares, size_t count)
@@ -252,8 +257,10 @@ static bool fill_jobs(struct mproxy_reduction *r, struct mpx_sums *sums)
     for (size_t from = 0, to; ok && from < count; from = to) {
         for (to = from + 1; to < count && same_job(shares[from], shares[to]);)
             to++;
-        size_t first = from + newest_run(r, shares + from, to - from);
-        struct mpx_sum *sum = add_sum(sums, MPX_SUM_JOB, &shares[first]->job);
+        size_t first;
+        ok = find_newest_run(r, shares + from, to - from, &first);
+        first += from;
+        struct mpx_sum *sum = ok ? add_sum(sums, MPX_SUM_JOB, &shares[first]->job) : NULL;
         ok = sum && fill_job(sum, shares + first, to - first);
     }
     free(shares);

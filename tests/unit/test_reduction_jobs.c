@@ -157,6 +157,47 @@ START_TEST(another_command_without_overlap_is_another_run)
 }
 END_TEST
 
+// Command, start and end of each share; the newest run's hits, where share n has 2^n.
+START_TEST(the_newest_run_is_told_by_the_one_rule)
+{
+    static const struct {
+        struct {
+            const char *command;
+            int64_t start_ms, end_ms;
+        } shares[5];
+        int count;
+        double hits;
+    } cases[] = {
+        // Linked by the overlap of the first two.
+        {{{"A", 0, 50000}, {"B", 1000, 20000}, {"B", 30000, 31000}}, 3, 7},
+        {{{"A", 0, 20000}, {"B", 1000, 20000}, {"B", 30000, 31000}}, 3, 7},
+        {{{"B", 0, 20000}, {"A", 1000, 20000}, {"B", 30000, 31000}}, 3, 7},
+        // In turn.
+        {{{"A", 0, 1}, {"B", 10, 11}, {"A", 20, 21}, {"B", 30, 31}}, 4, 10},
+        {{{"A", 0, 1}, {"B", 10, 11}, {"A", 20, 21}, {"B", 30, 31}, {"A", 40, 41}},
+         5,
+         21},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct maker shares[5];
+        char jobid[8];
+        snprintf(jobid, sizeof jobid, "j%zu", c);
+        for (int i = 0; i < cases[c].count; i++) {
+            make_share(&shares[i], (uint8_t)(1 + i % 2), 1, 10 * c + (uint64_t)i + 1,
+                       jobid, 1 << i);
+            shares[i].job.command = (char *)cases[c].shares[i].command;
+            shares[i].source.start_ms = 1000 + cases[c].shares[i].start_ms;
+            shares[i].source.end_ms = 1000 + cases[c].shares[i].end_ms;
+            put(&shares[i]);
+        }
+
+        publish();
+
+        ck_assert_double_eq(shown(jobid, "hits_total"), cases[c].hits);
+    }
+}
+END_TEST
+
 START_TEST(two_users_with_one_id_have_two_views)
 {
     struct maker a, b;
@@ -190,6 +231,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_job_that_goes_on_after_its_profile_shows_its_newer_shares);
     tcase_add_test(c, an_id_that_came_back_shows_its_newest_run);
     tcase_add_test(c, another_command_without_overlap_is_another_run);
+    tcase_add_test(c, the_newest_run_is_told_by_the_one_rule);
     tcase_add_test(c, two_users_with_one_id_have_two_views);
     suite_add_tcase(s, c);
     return s;
