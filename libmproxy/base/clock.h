@@ -1,14 +1,17 @@
-// The clocks in use, each in one place.
+// The clocks in use, each in one place: by the kernel's word, for a preloaded library may
+// stand in for clock_gettime(), and its clock go as it likes, or not at all.
 #ifndef MPX_BASE_CLOCK_H
 #define MPX_BASE_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
 
+#include "base/sys.h"
+
 static inline int64_t mpx_clock_ns(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(clock, &t);
+    mpx_clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 

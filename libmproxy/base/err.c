@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "base/text.h"
 
 static void write_text(mproxy_error *err, const char *format, va_list args)
 {
-    vsnprintf(err->text, sizeof err->text, format, args);
+    mpx_format_list(err->text, sizeof err->text, format, args);
 }
 
 // Texts quote what came from outside: keep a log to one printable line.
@@ -60,7 +61,7 @@ mproxy_status mpx_fail_errno(mproxy_error *err, const char *format, ...)
     char words[64];
     // The GNU form is used where it is there; both leave `text` usable.
     const char *text = strerror_r(saved, words, sizeof words);
-    snprintf(err->text + used, sizeof err->text - used, ": %s", text);
+    mpx_format(err->text + used, sizeof err->text - used, ": %s", text);
     make_printable(err);
     errno = saved;
     return status;

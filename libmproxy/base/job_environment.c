@@ -6,14 +6,13 @@
 #include <mproxy/job.h>
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/utf8.h"
 
@@ -76,18 +75,18 @@ static bool read_proc(uint64_t pid, const char *name, size_t max, struct mpx_buf
         add_number(&path, pid);
     mpx_buf_add_text(&path, name);
     mpx_buf_add(&path, "", 1);
-    int fd = open(path.data, O_RDONLY | O_CLOEXEC);
+    int fd = mpx_open(path.data, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return false;
     size_t start = out->size;
     while (out->size - start < max && mpx_buf_reserve(out, 4096)) {
         size_t left = max - (out->size - start);
-        ssize_t got = read(fd, out->data + out->size, left < 4096 ? left : 4096);
+        ssize_t got = mpx_read(fd, out->data + out->size, left < 4096 ? left : 4096);
         if (got <= 0)
             break;
         out->size += (size_t)got;
     }
-    close(fd);
+    mpx_close(fd);
     return !out->failed && out->size > start;
 }
 
@@ -302,7 +301,7 @@ mproxy_status mproxy_job_from_environment(mproxy_job *out, uint32_t *rank,
         .cluster = field("SLURM_CLUSTER_NAME", MPROXY_JOB_FIELD_MAX),
         .run_dir = find_run_dir(),
         .size = find_size(),
-        .start_time = time(NULL),
+        .start_time = mpx_clock_ns(CLOCK_REALTIME) / 1000000000,
     };
     if (!job.jobid || !job.command || !job.nodelist || !job.partition || !job.cluster ||
         !job.run_dir) {

@@ -3,14 +3,12 @@
 
 #include <mproxy/client.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sys.h"
 #include "client/state.h"
 
 // Indices of header.final[], as tables/process.def has them.
@@ -47,7 +45,7 @@ static uint64_t microseconds(const struct timeval *t)
 // A vfork child sees its parent's memory under a pid of its own; its end is not ours.
 static bool is_own_end(const struct mpx_client *c)
 {
-    return mpx_client_is_confined() || atomic_load(&c->pid) == getpid();
+    return mpx_client_is_confined() || atomic_load(&c->pid) == mpx_getpid();
 }
 
 static void read_usage(struct final *f)
@@ -68,11 +66,11 @@ static void read_usage(struct final *f)
 // what the proxy has sampled.
 static bool read_text(const char *path, char *text, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = mpx_open(path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    ssize_t got = read(fd, text, size - 1);
-    close(fd);
+    ssize_t got = mpx_read(fd, text, size - 1);
+    mpx_close(fd);
     text[got > 0 ? got : 0] = '\0';
     return got > 0;
 }

@@ -2,7 +2,8 @@
 
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "base/sys.h"
 
 enum { FIRST_TABLE = 128, FIRST_CHUNK = 16 << 10, CHUNK = 256 << 10 };
 
@@ -21,7 +22,7 @@ static size_t chunk_left;
 static void *map_memory(size_t size)
 {
     void *p =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mpx_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/sys.h"
 #include "client/state.h"
 #include "segment/rendezvous.h"
 
@@ -57,7 +58,7 @@ static void become_own_client(void)
             return;
         }
         atomic_store(&c->finished, false);
-        atomic_store(&c->pid, getpid());
+        atomic_store(&c->pid, mpx_getpid());
         c->reasons = 0;
         if (mpx_writer_rebirth(c->writer, &reasons, NULL) != MPROXY_OK) {
             c->reasons = reasons;
@@ -117,7 +118,7 @@ static void after_fork_in_child(void)
     // Emulators of other processors say that they wipe, and do not. Another library's handler
     // may have made this process a client already.
     if (!wipes_on_fork ||
-        (!mpx_client_is_confined() && atomic_load(&mpx_client.pid) != getpid()))
+        (!mpx_client_is_confined() && atomic_load(&mpx_client.pid) != mpx_getpid()))
         set_guard(0);
     if (mpx_thread.depth == 0)
         return;
@@ -171,7 +172,7 @@ static void open_segment(const mproxy_job *job, uint32_t rank)
     }
     mpx_rows_init();
     c->shared = mpx_writer_row(c->writer, 0).slots;
-    atomic_store(&c->pid, getpid());
+    atomic_store(&c->pid, mpx_getpid());
     atomic_store(&c->state, MPX_CLIENT_OPEN);
 }
 
@@ -192,7 +193,7 @@ static void open_with(const mproxy_job *job, uint32_t rank, const char *dir_path
 // Costs nothing more where nobody watches: no directory, no job.
 static bool directory_exists(const char *dir_path)
 {
-    return access(dir_path, F_OK) == 0;
+    return mpx_access(dir_path, F_OK) == 0;
 }
 
 static void open_now(void)

@@ -2,9 +2,8 @@
 // a row holds stays in it; the next thread adds to it.
 
 #include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "base/sys.h"
 #include "client/state.h"
 
 // A thread that ends runs the destructor of a key with a value. Beyond the first keys
@@ -57,7 +56,7 @@ void mpx_rows_reset(struct mpx_thread *t, bool update_is_pending)
 static bool will_give_back(void)
 {
     if (!key_is_usable)
-        return syscall(SYS_gettid) == getpid();
+        return mpx_gettid() == mpx_getpid();
     return pthread_setspecific(key, &mpx_thread) == 0;
 }
 

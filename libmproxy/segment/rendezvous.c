@@ -5,17 +5,15 @@
 #include "segment/rendezvous.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/sys.h"
+#include "base/text.h"
 #include "segment/layout.h"
 
 #define SYSTEM_SOCKET "/run/mproxy/proxy.socket"
@@ -25,52 +23,60 @@ static bool starts_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-// Append one path component to an absolute path without a trailing slash.
-static bool append_component(char *out, size_t *used, const char *part, size_t length)
+// A path being put together, absolute and without a trailing slash.
+struct path {
+    char *out;
+    size_t used, room;
+};
+
+static bool append_component(struct path *p, const char *part, size_t length)
 {
     if (length == 0 || (length == 1 && part[0] == '.'))
         return true;
     if (length == 2 && part[0] == '.' && part[1] == '.') {
-        while (*used > 0 && out[--*used] != '/')
+        while (p->used > 0 && p->out[--p->used] != '/')
             ;
         return true;
     }
-    if (*used + 1 + length + 1 > PATH_MAX)
+    if (p->used + 1 + length + 1 > p->room)
         return false;
-    out[(*used)++] = '/';
-    memcpy(out + *used, part, length);
-    *used += length;
+    p->out[p->used++] = '/';
+    memcpy(p->out + p->used, part, length);
+    p->used += length;
     return true;
 }
 
-static bool append_path(char *out, size_t *used, const char *path)
+static bool append_path(struct path *p, const char *path)
 {
     while (*path) {
         size_t length = strcspn(path, "/");
-        if (!append_component(out, used, path, length))
+        if (!append_component(p, path, length))
             return false;
         path += length + (path[length] == '/');
     }
-    out[*used] = '\0';
+    p->out[p->used] = '\0';
     return true;
 }
 
-static mproxy_status make_absolute(const char *socket, char out[PATH_MAX],
+// The kernel's own is without dots and double slashes; "(unreachable)..." is none.
+static bool begin_with_cwd(struct path *p)
+{
+    if (mpx_sys(SYS_getcwd, (long)p->out, (long)p->room, 0, 0, 0, 0) < 0 ||
+        p->out[0] != '/')
+        return false;
+    p->used = p->out[1] ? strlen(p->out) : 0;
+    return true;
+}
+
+static mproxy_status make_absolute(const char *socket, char *out, size_t room,
                                    mproxy_error *err)
 {
-    size_t used = 0;
-    out[0] = '\0';
-    if (!socket || !*socket)
+    struct path p = {.out = out, .room = room};
+    if (!*socket)
         return mpx_fail(err, MPROXY_E_INVALID, "socket path is empty");
-    if (socket[0] != '/') {
-        char cwd[PATH_MAX];
-        // The system call may answer "(unreachable)/x" after a chroot.
-        if (!getcwd(cwd, sizeof cwd) || cwd[0] != '/')
-            return mpx_fail_errno(err, "working directory of socket '%.100s'", socket);
-        if (!append_path(out, &used, cwd))
-            return mpx_fail(err, MPROXY_E_INVALID, "socket path is too long");
-    }
-    if (!append_path(out, &used, socket))
+    if (socket[0] != '/' && !begin_with_cwd(&p))
+        return mpx_fail_errno(err, "socket '%.100s'", socket);
+    if (!append_path(&p, socket))
         return mpx_fail(err, MPROXY_E_INVALID, "socket path is too long");
     return MPROXY_OK;
 }
@@ -97,8 +103,8 @@ static void escape_path(const char *path, char out[NAME_MAX + 1])
     size_t used = 0;
     for (const char *c = path; *c; c++) {
         if (used + 3 + tail > NAME_MAX) {
-            used += (size_t)snprintf(out + used, NAME_MAX - used, "~%016llx",
-                                     (unsigned long long)hash_text(path));
+            used += (size_t)mpx_format(out + used, NAME_MAX - used, "~%016llx",
+                                       (unsigned long long)hash_text(path));
             break;
         }
         if (is_plain(*c)) {
@@ -112,45 +118,61 @@ static void escape_path(const char *path, char out[NAME_MAX + 1])
     memcpy(out + used, ".d", 3);
 }
 
-mproxy_status mpx_rendezvous_path(const char *socket, char out[PATH_MAX],
-                                  mproxy_error *err)
+// As mpx_rendezvous_path(), into less room where the socket is known to be short.
+static mproxy_status derive(const char *socket, char *out, size_t room, mproxy_error *err)
 {
-    char absolute[PATH_MAX];
-    mproxy_status status = make_absolute(socket, absolute, err);
+    mproxy_status status = make_absolute(socket, out, room, err);
     if (status)
         return status;
-    if (!absolute[0])
+    if (!out[0])
         return mpx_fail(err, MPROXY_E_INVALID, "socket path '/' is a directory");
-    if (starts_with(absolute, "/run/") || starts_with(absolute, "/dev/shm/")) {
-        size_t length = strlen(absolute);
-        if (length + 3 > PATH_MAX || strlen(strrchr(absolute, '/') + 1) + 2 > NAME_MAX)
+    if (starts_with(out, "/run/") || starts_with(out, "/dev/shm/")) {
+        size_t length = strlen(out);
+        if (length + 3 > room || strlen(strrchr(out, '/') + 1) + 2 > NAME_MAX)
             return mpx_fail(err, MPROXY_E_INVALID, "socket path is too long");
-        memcpy(out, absolute, length);
         memcpy(out + length, ".d", 3);
         return MPROXY_OK;
     }
-    memcpy(out, "/dev/shm/", 9);
-    escape_path(absolute, out + 9);
+    char name[NAME_MAX + 1];
+    escape_path(out, name);
+    mpx_format(out, room, "/dev/shm/%s", name);
     return MPROXY_OK;
+}
+
+mproxy_status mpx_rendezvous_path(const char *socket, char out[PATH_MAX],
+                                  mproxy_error *err)
+{
+    return derive(socket, out, PATH_MAX, err);
 }
 
 bool mpx_rendezvous_is_live_at(const char *dir_path)
 {
-    int fd = open(dir_path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = mpx_open(dir_path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (fd < 0)
         return false;
     bool live = mpx_rendezvous_is_live(fd, NULL);
-    close(fd);
+    mpx_close(fd);
     return live;
 }
 
+// Enough for the sockets that are looked for without being named, and their directories.
+enum { USUAL_MAX = 320 };
+
 static bool lives_at_socket(const char *socket)
 {
-    char path[PATH_MAX];
+    char path[USUAL_MAX];
     struct stat st;
-    return mpx_rendezvous_path(socket, path, NULL) == MPROXY_OK &&
-           lstat(path, &st) == 0 && mpx_rendezvous_is_trusted(path, &st) &&
+    return derive(socket, path, sizeof path, NULL) == MPROXY_OK &&
+           mpx_lstat(path, &st) == 0 && mpx_rendezvous_is_trusted(path, &st) &&
            mpx_rendezvous_is_live_at(path);
+}
+
+// The user's own, if a proxy lives there or none for all users does.
+static void usual_socket(char *out, size_t room)
+{
+    mpx_format(out, room, "/tmp/metric-proxy-%u.socket", mpx_geteuid());
+    if (!lives_at_socket(out) && lives_at_socket(SYSTEM_SOCKET))
+        mpx_format(out, room, "%s", SYSTEM_SOCKET);
 }
 
 void mpx_rendezvous_default_socket(char out[PATH_MAX])
@@ -158,13 +180,20 @@ void mpx_rendezvous_default_socket(char out[PATH_MAX])
     int saved = errno;
     // Not the environment of a setuid program's caller.
     const char *given = secure_getenv("PROXY_PATH");
-    if (given && *given && make_absolute(given, out, NULL) == MPROXY_OK) {
-        errno = saved;
-        return;
+    if (!given || !*given || make_absolute(given, out, PATH_MAX, NULL) != MPROXY_OK)
+        usual_socket(out, PATH_MAX);
+    errno = saved;
+}
+
+void mpx_rendezvous_default_path(char out[PATH_MAX])
+{
+    int saved = errno;
+    const char *given = secure_getenv("PROXY_PATH");
+    if (!given || !*given || derive(given, out, PATH_MAX, NULL) != MPROXY_OK) {
+        char socket[USUAL_MAX];
+        usual_socket(socket, sizeof socket);
+        derive(socket, out, PATH_MAX, NULL);
     }
-    snprintf(out, PATH_MAX, "/tmp/metric-proxy-%u.socket", (unsigned)geteuid());
-    if (!lives_at_socket(out) && lives_at_socket(SYSTEM_SOCKET))
-        strcpy(out, SYSTEM_SOCKET);
     errno = saved;
 }
 
@@ -179,7 +208,7 @@ bool mpx_rendezvous_is_trusted(const char *path, const struct stat *st)
         return false;
     if (is_system_path(path) && st->st_uid == 0 && (st->st_mode & S_ISVTX))
         return true;
-    return st->st_uid == geteuid() && !(st->st_mode & 022);
+    return st->st_uid == mpx_geteuid() && !(st->st_mode & 022);
 }
 
 static mproxy_status make_directory(const char *path, mproxy_error *err)
@@ -240,7 +269,7 @@ static int read_pid(int fd)
 static bool is_held(int fd)
 {
     struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    return mpx_lock_fd(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 // Whether it is the file of whoever owns the directory. In one that everybody may write to,
@@ -248,21 +277,22 @@ static bool is_held(int fd)
 static bool is_owners_file(int dir_fd, int fd)
 {
     struct stat dir, file;
-    return fstat(dir_fd, &dir) == 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode) &&
-           file.st_uid == dir.st_uid;
+    return mpx_fstat(dir_fd, &dir) == 0 && mpx_fstat(fd, &file) == 0 &&
+           S_ISREG(file.st_mode) && file.st_uid == dir.st_uid;
 }
 
 bool mpx_rendezvous_is_live(int dir_fd, int *pid)
 {
     if (pid)
         *pid = 0;
-    int fd = openat(dir_fd, "proxy", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    int fd = mpx_openat(dir_fd, "proxy", flags, 0);
     if (fd < 0)
         return false;
     bool live = is_owners_file(dir_fd, fd) && is_held(fd);
     if (live && pid)
         *pid = read_pid(fd);
-    close(fd);
+    mpx_close(fd);
     return live;
 }
 
@@ -366,25 +396,60 @@ static void tally_entry(int fd, const char *name, struct tally *t)
     if (length < 4 || strcmp(name + length - 4, ".seg") != 0)
         return;
     t->segments++;
-    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+    if (mpx_fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         t->bytes += (long long)st.st_blocks * 512;
+}
+
+// Room that a thread's stack may lack. One thread at a time finds it ready; another, or the
+// child of a fork that came meanwhile, maps its own.
+union scratch {
+    struct {
+        char path[PATH_MAX];
+        char target[600];
+    } note;
+    _Alignas(struct dirent64) char entries[4096];
+};
+static union scratch first_scratch;
+static atomic_flag first_is_taken = ATOMIC_FLAG_INIT;
+
+// NULL when there is no memory.
+static union scratch *take_scratch(void)
+{
+    if (!atomic_flag_test_and_set(&first_is_taken))
+        return &first_scratch;
+    void *p = mpx_mmap(NULL, sizeof(union scratch), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void give_scratch(union scratch *s)
+{
+    if (s == &first_scratch)
+        atomic_flag_clear(&first_is_taken);
+    else if (s)
+        mpx_munmap(s, sizeof *s);
 }
 
 // readdir() would allocate, and we may be inside the program's malloc.
 static bool tally_directory(const char *dir_path, struct tally *t)
 {
-    int fd = open(dir_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    union scratch *s = take_scratch();
+    int fd = s ? mpx_open(dir_path, flags, 0) : -1;
+    if (fd < 0) {
+        give_scratch(s);
         return false;
-    _Alignas(struct dirent64) char buffer[4096];
+    }
     long got;
-    while ((got = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
+    while ((got = mpx_sys(SYS_getdents64, fd, (long)s->entries, sizeof s->entries, 0, 0,
+                          0)) > 0)
         for (long at = 0; at < got;) {
-            const struct dirent64 *entry = (const void *)(buffer + at);
+            const struct dirent64 *entry = (const void *)(s->entries + at);
             tally_entry(fd, entry->d_name, t);
             at += entry->d_reclen;
         }
-    close(fd);
+    mpx_close(fd);
+    give_scratch(s);
     return true;
 }
 
@@ -408,7 +473,7 @@ static bool notes_are_full(const char *dir_path)
 {
     struct stat st;
     struct tally t = {0};
-    if (lstat(dir_path, &st) != 0 ||
+    if (mpx_lstat(dir_path, &st) != 0 ||
         guess_entries(st.st_size) <= MPX_RENDEZVOUS_NOTES_MAX)
         return false;
     // Without a descriptor nobody can count; the directory holds twice its bounds then.
@@ -418,59 +483,61 @@ static bool notes_are_full(const char *dir_path)
     return t.notes >= MPX_RENDEZVOUS_NOTES_MAX;
 }
 
-static void append_refused(const char *dir_path)
+// One byte more in the file `refused`.
+static bool append_refused(const char *dir_path, char path[PATH_MAX])
 {
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/refused", dir_path) >= PATH_MAX)
-        return;
+    if (mpx_format(path, PATH_MAX, "%s/refused", dir_path) >= PATH_MAX)
+        return false;
     int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-    int fd = open(path, flags);
+    int fd = mpx_open(path, flags, 0);
     if (fd < 0 && errno == ENOENT)
-        fd = open(path, flags | O_CREAT, 0622);
+        fd = mpx_open(path, flags | O_CREAT, 0622);
     struct stat st;
     struct rlimit limit;
     if (fd < 0)
-        return;
+        return false;
     // A write past the limit would kill the program.
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-        getrlimit(RLIMIT_FSIZE, &limit) == 0 && (rlim_t)st.st_size < limit.rlim_cur) {
-        ssize_t put = write(fd, "x", 1);
-        (void)put;
-    }
-    close(fd);
+    bool done = mpx_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+                mpx_getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+                (rlim_t)st.st_size < limit.rlim_cur && mpx_write(fd, "x", 1) == 1;
+    mpx_close(fd);
+    return done;
 }
 
 // Never through a link; and root leaves nothing where others could lead it elsewhere.
 static bool takes_notes(const char *dir_path)
 {
     struct stat st;
-    return lstat(dir_path, &st) == 0 && S_ISDIR(st.st_mode) &&
-           (geteuid() != 0 || mpx_rendezvous_is_trusted(dir_path, &st));
+    return mpx_lstat(dir_path, &st) == 0 && S_ISDIR(st.st_mode) &&
+           (mpx_geteuid() != 0 || mpx_rendezvous_is_trusted(dir_path, &st));
 }
 
-void mpx_rendezvous_refuse(const char *dir_path, unsigned reasons, const char *jobid)
+static bool leave_note(const char *dir_path, unsigned reasons, const char *jobid,
+                       char path[PATH_MAX], char target[600])
+{
+    if (notes_are_full(dir_path))
+        return append_refused(dir_path, path);
+    int length = mpx_format(path, PATH_MAX, "%s/.off-%d-%lld", dir_path, mpx_getpid(),
+                            (long long)mpx_clock_ns(CLOCK_BOOTTIME));
+    if (length >= PATH_MAX)
+        return false;
+    mpx_format(target, 600, "%u %s", reasons, jobid ? jobid : "");
+    if (mpx_symlink(target, path) == 0)
+        return true;
+    if (errno != ENOSPC)
+        return false;
+    target[127] = '\0'; // the longest that tmpfs keeps without a page
+    return mpx_symlink(target, path) == 0 || append_refused(dir_path, path);
+}
+
+bool mpx_rendezvous_refuse(const char *dir_path, unsigned reasons, const char *jobid)
 {
     int saved = errno;
-    char path[PATH_MAX], target[600];
-    if (!takes_notes(dir_path)) {
-        errno = saved;
-        return;
-    }
-    int length = snprintf(path, sizeof path, "%s/.off-%d-%lld", dir_path, (int)getpid(),
-                          (long long)mpx_clock_ns(CLOCK_BOOTTIME));
-    if (length >= PATH_MAX) {
-        errno = saved;
-        return;
-    }
-    snprintf(target, sizeof target, "%u %s", reasons, jobid ? jobid : "");
-    if (notes_are_full(dir_path)) {
-        append_refused(dir_path);
-    } else if (symlink(target, path) != 0 && errno == ENOSPC) {
-        target[127] = '\0'; // the longest that tmpfs keeps without a page
-        if (symlink(target, path) != 0)
-            append_refused(dir_path);
-    }
+    union scratch *s = takes_notes(dir_path) ? take_scratch() : NULL;
+    bool done = s && leave_note(dir_path, reasons, jobid, s->note.path, s->note.target);
+    give_scratch(s);
     errno = saved;
+    return done;
 }
 
 const char *mpx_off_reason_text(unsigned reasons, char *buffer, unsigned long size)
@@ -492,8 +559,8 @@ const char *mpx_off_reason_text(unsigned reasons, char *buffer, unsigned long si
     for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (!(reasons & (1u << i)) || used >= size)
             continue;
-        used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? ", " : "",
-                                 words[i]);
+        used += (size_t)mpx_format(buffer + used, size - used, "%s%s", used ? ", " : "",
+                                   words[i]);
     }
     return buffer;
 }

@@ -35,6 +35,9 @@ MPROXY_API mproxy_status mpx_rendezvous_path(const char *socket, char out[PATH_M
 // /run/mproxy/proxy.socket if one lives there, else the user's own. Never fails.
 MPROXY_API void mpx_rendezvous_default_socket(char out[PATH_MAX]);
 
+// The directory of that socket.
+MPROXY_API void mpx_rendezvous_default_path(char out[PATH_MAX]);
+
 // Whether a directory with this lstat() may be used: a directory, ours and writable by
 // nobody else, or root's under /run with the sticky bit.
 MPROXY_API bool mpx_rendezvous_is_trusted(const char *path, const struct stat *st);
@@ -62,8 +65,9 @@ MPROXY_API bool mpx_rendezvous_is_crowded(const char *dir_path, off_t dir_size);
 
 // Say that a process did not count, with no descriptor, no block and no file size: a
 // symbolic link `.off-PID-BOOTNS` whose target is "REASONS JOBID" (reasons: decimal bits).
-// When there are 4,096 of them already, one byte is appended to the file `refused`.
-MPROXY_API void mpx_rendezvous_refuse(const char *dir_path, unsigned reasons,
+// When there are 4,096 of them already, one byte is appended to the file `refused`. False
+// when nothing of that can be done.
+MPROXY_API bool mpx_rendezvous_refuse(const char *dir_path, unsigned reasons,
                                       const char *jobid);
 
 // The words of reason bits, comma separated ("no space, no descriptor"). Returns buffer.

@@ -3,25 +3,26 @@
 #include "writer/writer.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/sys.h"
 #include "segment/rendezvous.h"
 #include "writer/parts.h"
 
 static void *map_memory(size_t length)
 {
-    void *p = mmap(NULL, length, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mpx_mmap(NULL, length, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
 static bool map_memory_at(void *at, size_t length)
 {
-    return length == 0 || mmap(at, length, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-                               -1, 0) != MAP_FAILED;
+    return length == 0 ||
+           mpx_mmap(at, length, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+                    0) != MAP_FAILED;
 }
 
 // ---- birth
@@ -99,7 +100,7 @@ static bool image_init(struct image *image, struct mpx_writer *w, size_t job_siz
 static void image_fini(struct image *image, struct mpx_writer *w)
 {
     if (image->at && image->at != w->page)
-        munmap(image->at, image->size);
+        mpx_munmap(image->at, image->size);
 }
 
 static void fill_header(struct mpx_seg_header *h, const struct image *image,
@@ -120,14 +121,14 @@ static unsigned map_image(struct mpx_writer *w, const struct image *image, int f
     size_t page = image->page, more = image->size - page;
     void *second = NULL;
     if (more) {
-        second = mmap(NULL, more, prot, MAP_SHARED, fd, (off_t)page);
+        second = mpx_mmap(NULL, more, prot, MAP_SHARED, fd, (off_t)page);
         if (second == MAP_FAILED)
             return MPX_OFF_MEMORY;
     }
-    if (mmap(w->header, page, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) ==
+    if (mpx_mmap(w->header, page, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) ==
         MAP_FAILED) {
         if (second)
-            munmap(second, more);
+            mpx_munmap(second, more);
         return MPX_OFF_MEMORY;
     }
     char *log = (char *)w->header + MPX_SEG_LOG_OFFSET;
@@ -188,7 +189,7 @@ static struct mpx_writer *make_writer(size_t page)
     w->page_size = page;
     char *region = reserve_region(w);
     if (!region) {
-        munmap(w, sizeof *w);
+        mpx_munmap(w, sizeof *w);
         return NULL;
     }
     uint32_t first = mpx_seg_row0_first((uint32_t)page);
@@ -237,13 +238,13 @@ void mpx_writer_close(struct mpx_writer *w)
     // A row with a hole is left: somebody else may live in the hole.
     for (uint32_t i = 1; i < MPX_SEG_ROWS_MAX && w->rows[i].at; i++)
         if (w->rows[i].capacity == MPX_SEG_SLOTS_MAX)
-            munmap(w->rows[i].at, MPX_WRITER_ROW_BYTES);
+            mpx_munmap(w->rows[i].at, MPX_WRITER_ROW_BYTES);
     for (uint32_t i = 1; i < w->chunk_count; i++)
-        munmap(w->chunks[i].at, w->chunks[i].length);
+        mpx_munmap(w->chunks[i].at, w->chunks[i].length);
     if (w->saved)
-        munmap(w->saved, w->saved_bytes);
-    munmap(w->header, w->region_bytes);
-    munmap(w, sizeof *w);
+        mpx_munmap(w->saved, w->saved_bytes);
+    mpx_munmap(w->header, w->region_bytes);
+    mpx_munmap(w, sizeof *w);
 }
 
 // ---- fork
@@ -283,7 +284,7 @@ bool mpx_writer_detach(struct mpx_writer *w)
     if (!w->saved && w->chunk_count)
         save_records(w);
     for (uint32_t i = 1; i < w->chunk_count; i++)
-        munmap(w->chunks[i].at, w->chunks[i].length);
+        mpx_munmap(w->chunks[i].at, w->chunks[i].length);
     w->chunk_count = 0;
     w->file.attached = false;
     bool ok = map_memory_at(w->header, region_used(w));
@@ -356,7 +357,7 @@ mproxy_status mpx_writer_rebirth(struct mpx_writer *w, unsigned *reasons,
     mproxy_status status = rebirth_saved(w, &image, reasons, err);
     image_fini(&image, w);
     if (status == MPROXY_OK) {
-        munmap(w->saved, w->saved_bytes);
+        mpx_munmap(w->saved, w->saved_bytes);
         w->saved = NULL;
     }
     return status;

@@ -5,17 +5,13 @@
 #include "writer/segment_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sys.h"
+#include "base/text.h"
 #include "segment/rendezvous.h"
 
 enum {
@@ -47,11 +43,11 @@ static unsigned reasons_of(int error)
 
 static ssize_t read_file(const char *path, char *buffer, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = mpx_open(path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    ssize_t got = read(fd, buffer, size - 1);
-    close(fd);
+    ssize_t got = mpx_read(fd, buffer, size - 1);
+    mpx_close(fd);
     buffer[got > 0 ? got : 0] = '\0';
     return got;
 }
@@ -74,7 +70,7 @@ static uint64_t start_ticks(void)
 static uint64_t pid_namespace(void)
 {
     char text[64];
-    ssize_t got = readlink("/proc/self/ns/pid", text, sizeof text - 1);
+    ssize_t got = mpx_readlink("/proc/self/ns/pid", text, sizeof text - 1);
     if (got <= 0)
         return 0;
     text[got] = '\0';
@@ -84,8 +80,8 @@ static uint64_t pid_namespace(void)
 
 void mpx_segment_identify(struct mpx_seg_header *header)
 {
-    header->pid = (uint32_t)getpid();
-    header->uid = (uint32_t)geteuid();
+    header->pid = (uint32_t)mpx_getpid();
+    header->uid = (uint32_t)mpx_geteuid();
     header->start_ticks = start_ticks();
     header->pid_ns = pid_namespace();
     header->birth_wall_ns = (uint64_t)mpx_clock_ns(CLOCK_REALTIME);
@@ -95,13 +91,13 @@ void mpx_segment_identify(struct mpx_seg_header *header)
 static bool exceeds_file_limit(uint64_t size)
 {
     struct rlimit limit;
-    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || size > limit.rlim_cur;
+    return mpx_getrlimit(RLIMIT_FSIZE, &limit) != 0 || size > limit.rlim_cur;
 }
 
 static unsigned check_directory(const char *dir_path, int proxy_is_live, bool *missing)
 {
     struct stat st;
-    *missing = lstat(dir_path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    *missing = mpx_lstat(dir_path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
     if (*missing)
         return MPX_OFF_NONE;
     if (!mpx_rendezvous_is_trusted(dir_path, &st))
@@ -116,9 +112,10 @@ static void name_file(struct mpx_segment_file *f, const char *prefix,
                       const struct mpx_seg_header *h, const char *infix, unsigned number,
                       const char *suffix)
 {
-    snprintf(f->path + f->dir_length, MPX_SEGMENT_PATH_MAX - f->dir_length,
-             "/%s%u-%llu-%llu-%s%u%s", prefix, h->pid, (unsigned long long)h->start_ticks,
-             (unsigned long long)h->pid_ns, infix, number, suffix);
+    mpx_format(f->path + f->dir_length, MPX_SEGMENT_PATH_MAX - f->dir_length,
+               "/%s%u-%llu-%llu-%s%u%s", prefix, h->pid,
+               (unsigned long long)h->start_ticks, (unsigned long long)h->pid_ns, infix,
+               number, suffix);
 }
 
 // A `.new-*` of ours can be there from an image that was exec'ed away while being born.
@@ -128,7 +125,7 @@ static int create_new(struct mpx_segment_file *f, const struct mpx_seg_header *i
     int fd = -1;
     for (int tries = 0; tries < 16 && fd < 0; tries++) {
         name_file(f, ".new-", image, "", atomic_fetch_add(&counter, 1), "");
-        fd = open(f->path, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
+        fd = mpx_open(f->path, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
         if (fd < 0 && errno != EEXIST)
             break;
     }
@@ -139,18 +136,18 @@ static unsigned lock_and_fill(struct mpx_segment_file *f, int fd, const void *im
                               size_t size)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_OFD_SETLK, &lock) != 0)
+    if (mpx_lock_fd(fd, F_OFD_SETLK, &lock) != 0)
         return MPX_OFF_ACCESS;
     if (exceeds_file_limit(size))
         return MPX_OFF_FSIZE;
-    ssize_t put = pwrite(fd, image, size, 0);
+    ssize_t put = mpx_pwrite(fd, image, size, 0);
     if (put != (ssize_t)size)
         return put < 0 ? reasons_of(errno) : MPX_OFF_SPACE;
     struct stat st;
-    if (fstat(fd, &st) != 0)
+    if (mpx_fstat(fd, &st) != 0)
         return MPX_OFF_ACCESS;
     // Growth opens the file again, whatever the umask took away.
-    if ((st.st_mode & 0777) != 0600 && fchmod(fd, 0600) != 0)
+    if ((st.st_mode & 0777) != 0600 && mpx_fchmod(fd, 0600) != 0)
         return MPX_OFF_ACCESS;
     f->device = st.st_dev;
     f->inode = st.st_ino;
@@ -187,8 +184,8 @@ unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path
 
 void mpx_segment_file_abandon(struct mpx_segment_file *f, int fd)
 {
-    unlink(f->path);
-    close(fd);
+    mpx_unlink(f->path);
+    mpx_close(fd);
     f->attached = false;
 }
 
@@ -198,7 +195,7 @@ static bool rename_to(struct mpx_segment_file *f, const char *from,
     bool own_name = header->kind == MPX_SEG_PROGRAM || header->kind == MPX_SEG_LAUNCH;
     header->image = own_name ? number : 0;
     name_file(f, "", header, own_name ? "" : "g", number, ".seg");
-    return renameat2(AT_FDCWD, from, AT_FDCWD, f->path, RENAME_NOREPLACE) == 0;
+    return mpx_rename_new(from, f->path) == 0;
 }
 
 static bool name_is_taken(struct mpx_segment_file *f, const struct mpx_seg_header *header,
@@ -206,7 +203,7 @@ static bool name_is_taken(struct mpx_segment_file *f, const struct mpx_seg_heade
 {
     struct stat st;
     name_file(f, "", header, "", number, ".seg");
-    return lstat(f->path, &st) == 0;
+    return mpx_lstat(f->path, &st) == 0;
 }
 
 // A process that execs in a loop has many images; their numbers have no gaps.
@@ -252,11 +249,11 @@ unsigned mpx_segment_file_finish(struct mpx_segment_file *f,
     memcpy(from, f->path, strlen(f->path) + 1);
     if (!rename_to_free(f, from, header)) {
         unsigned reasons = reasons_of(errno);
-        unlink(from);
-        close(fd);
+        mpx_unlink(from);
+        mpx_close(fd);
         return reasons;
     }
-    close(fd);
+    mpx_close(fd);
     f->attached = true;
     return MPX_OFF_NONE;
 }
@@ -286,16 +283,16 @@ static unsigned check_growth(const struct mpx_segment_file *f, uint64_t end)
 
 static int open_again(const struct mpx_segment_file *f, unsigned *reasons)
 {
-    int fd = open(f->path, OPEN_FLAGS);
+    int fd = mpx_open(f->path, OPEN_FLAGS, 0);
     if (fd < 0) {
         *reasons = reasons_of(errno);
         return -1;
     }
     struct stat st;
-    if (fstat(fd, &st) == 0 && st.st_dev == f->device && st.st_ino == f->inode &&
+    if (mpx_fstat(fd, &st) == 0 && st.st_dev == f->device && st.st_ino == f->inode &&
         (uint64_t)st.st_size >= f->size)
         return fd;
-    close(fd);
+    mpx_close(fd);
     *reasons = MPX_OFF_REMOVED;
     return -1;
 }
@@ -306,7 +303,7 @@ static unsigned allocate(int fd, uint64_t offset, size_t length)
 {
     int failed;
     do
-        failed = fallocate(fd, 0, (off_t)offset, (off_t)length);
+        failed = mpx_fallocate(fd, (off_t)offset, length);
     while (failed && errno == EINTR);
     if (!failed)
         return MPX_OFF_NONE;
@@ -314,7 +311,7 @@ static unsigned allocate(int fd, uint64_t offset, size_t length)
         return reasons_of(errno);
     static const char zeroes[MPX_SEG_PAGE];
     for (size_t at = 0; at < length; at += sizeof zeroes) {
-        ssize_t put = pwrite(fd, zeroes, sizeof zeroes, (off_t)(offset + at));
+        ssize_t put = mpx_pwrite(fd, zeroes, sizeof zeroes, (off_t)(offset + at));
         if (put != (ssize_t)sizeof zeroes)
             return put < 0 ? reasons_of(errno) : MPX_OFF_SPACE;
     }
@@ -335,7 +332,7 @@ unsigned mpx_segment_file_grow(struct mpx_segment_file *f, size_t length, void *
     if (!reasons) {
         int flags = MAP_SHARED | (at ? MAP_FIXED : 0);
         void *mapped =
-            mmap(at, length, PROT_READ | PROT_WRITE, flags, fd, (off_t)f->size);
+            mpx_mmap(at, length, PROT_READ | PROT_WRITE, flags, fd, (off_t)f->size);
         if (mapped == MAP_FAILED) {
             reasons = MPX_OFF_MEMORY;
             *hole = at != NULL;
@@ -345,20 +342,20 @@ unsigned mpx_segment_file_grow(struct mpx_segment_file *f, size_t length, void *
             f->size += length;
         }
     }
-    close(fd);
+    mpx_close(fd);
     return reasons;
 }
 
 static bool image_started(const char *path, const struct mpx_seg_header *self)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = mpx_open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0)
         return false;
     struct mpx_seg_header h;
-    bool started = pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h &&
+    bool started = mpx_pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h &&
                    h.magic == MPX_SEG_MAGIC && h.version == MPX_SEG_VERSION &&
                    h.pid == self->pid && h.start_ticks == self->start_ticks && h.started;
-    close(fd);
+    mpx_close(fd);
     return started;
 }
 

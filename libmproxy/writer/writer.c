@@ -3,20 +3,20 @@
 #include "writer/writer.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/err.h"
+#include "base/sys.h"
 #include "segment/rendezvous.h"
 #include "writer/parts.h"
 
 // Under mlockall(MCL_FUTURE) a reservation counts against the program's limit: give back.
 char *mpx_writer_reserve(size_t length)
 {
-    void *p =
-        mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mpx_mmap(NULL, length, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
-    munlock(p, length);
+    mpx_munlock(p, length);
     return p;
 }
 

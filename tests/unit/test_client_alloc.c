@@ -101,7 +101,7 @@ END_TEST
 static _Thread_local volatile bool opens_count;
 static _Atomic long opens, opens_counted;
 
-// As a preloaded library wraps it. Our own calls come here as well.
+// As a preloaded library wraps it. Our own calls do not come here.
 int open(const char *path, int flags, ...)
 {
     va_list args;
