@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 static const struct rule {
     const char *prefix, *target, *doc;
 } rules[] = {
@@ -14,14 +16,8 @@ static const struct rule {
 
 static bool add_term(struct mpx_derived *d, uint32_t from, uint32_t to)
 {
-    if (d->term_count == d->term_room) {
-        uint32_t room = d->term_room ? 2 * d->term_room : 64;
-        struct mpx_derived_term *terms = realloc(d->terms, room * sizeof *terms);
-        if (!terms)
-            return false;
-        d->terms = terms;
-        d->term_room = room;
-    }
+    if (!MPX_RESERVE(d->terms, d->term_room, d->term_count + 1u))
+        return false;
     d->terms[d->term_count++] = (struct mpx_derived_term){from, to};
     return true;
 }

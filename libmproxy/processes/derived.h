@@ -14,7 +14,8 @@ struct mpx_derived_term {
 // The terms of one vector; zeroed to begin with.
 struct mpx_derived {
     uint32_t first, end; // values that are derived: [first, end)
-    uint32_t term_count, term_room;
+    uint32_t term_count;
+    size_t term_room;
     struct mpx_derived_term *terms;
 };
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/err.h"
 #include "processes/users.h"
 
@@ -10,8 +11,7 @@
 struct layout {
     mproxy_layout shown; // first, so that one address is both
     struct mpx_vectors *owner;
-    struct layout *next; // of its bucket
-    uint64_t hash;
+    uint32_t place, hash;
     size_t users;             // maps, and arrays of values that follow it
     struct mpx_user *account; // that its entries count for; NULL: nobody's
     const mproxy_metric *metrics[];
@@ -29,12 +29,10 @@ void mpx_vectors_free(struct mpx_vectors *vs)
 {
     if (!vs)
         return;
-    for (int i = 0; i < MPX_LAYOUT_BUCKETS; i++) {
-        for (struct layout *l = vs->buckets[i], *next; l; l = next) {
-            next = l->next;
-            free(l);
-        }
-    }
+    for (size_t i = 0; i < vs->layout_count; i++)
+        free(vs->layouts[i]);
+    free(vs->layouts);
+    mpx_index_fini(&vs->index);
     free(vs->metrics);
     free(vs->stamps);
     free(vs);
@@ -59,49 +57,89 @@ void mpx_layout_leave(const mproxy_layout *shown)
         l->owner->idle++;
 }
 
+static void remove_layout(struct mpx_vectors *vs, struct layout *l)
+{
+    mpx_index_remove(&vs->index, l->hash, l->place);
+    struct layout *last = vs->layouts[--vs->layout_count];
+    if (last != l) {
+        mpx_index_move(&vs->index, last->hash, last->place, l->place);
+        last->place = l->place;
+        vs->layouts[last->place] = last;
+    }
+    vs->idle--;
+    vs->stats.layouts--;
+    vs->layout_entries -= l->shown.count;
+    if (l->account)
+        l->account->entries -= l->shown.count;
+    free(l);
+}
+
 void mpx_vectors_sweep(struct mpx_vectors *vs, mproxy_ledger *ledger)
 {
-    for (int i = 0; i < MPX_LAYOUT_BUCKETS && vs->idle > 0; i++) {
-        for (struct layout **link = &vs->buckets[i]; *link;) {
-            struct layout *l = *link;
-            if (l->users > 0) {
-                link = &l->next;
-                continue;
-            }
-            *link = l->next;
-            vs->idle--;
-            vs->stats.layouts--;
-            vs->layout_entries -= l->shown.count;
-            if (l->account)
-                l->account->entries -= l->shown.count;
-            mproxy_ledger_forget(ledger, &l->shown);
-            free(l);
-        }
+    // From behind, for the last takes the place of one that is removed.
+    for (size_t i = vs->layout_count; i-- > 0 && vs->idle > 0;) {
+        if (vs->layouts[i]->users > 0)
+            continue;
+        mproxy_ledger_forget(ledger, &vs->layouts[i]->shown);
+        remove_layout(vs, vs->layouts[i]);
     }
 }
 
-static uint64_t hash_metrics(const struct mpx_vectors *vs)
+static uint32_t hash_metrics(const struct mpx_vectors *vs)
 {
     uint64_t hash = vs->count;
     for (size_t i = 0; i < vs->count; i++) {
         hash = (hash ^ vs->metrics[i]->id) * UINT64_C(0x9E3779B97F4A7C15);
         hash ^= hash >> 32;
     }
-    return hash;
+    return mpx_hash_u64(hash);
+}
+
+static const mproxy_layout *find(const struct mpx_vectors *vs, uint32_t hash)
+{
+    size_t bytes = vs->count * sizeof *vs->metrics;
+    uint32_t at = mpx_index_start(&vs->index, hash);
+    for (uint32_t i; mpx_index_next(&vs->index, hash, &at, &i);)
+        if (vs->layouts[i]->shown.count == vs->count &&
+            memcmp(vs->layouts[i]->metrics, vs->metrics, bytes) == 0)
+            return &vs->layouts[i]->shown;
+    return NULL;
+}
+
+static const mproxy_layout *add(struct mpx_vectors *vs, uint32_t hash)
+{
+    size_t bytes = vs->count * sizeof *vs->metrics;
+    if (!MPX_RESERVE(vs->layouts, vs->layout_room, vs->layout_count + 1) ||
+        !mpx_index_reserve(&vs->index, (uint32_t)vs->layout_count + 1))
+        return NULL;
+    struct layout *l = malloc(sizeof *l + bytes);
+    if (!l)
+        return NULL;
+    memcpy(l->metrics, vs->metrics, bytes);
+    l->shown = (mproxy_layout){vs->count, l->metrics};
+    l->owner = vs;
+    l->hash = hash;
+    l->users = 0;
+    l->place = (uint32_t)vs->layout_count;
+    l->account = vs->user;
+    vs->layouts[vs->layout_count++] = l;
+    vs->stats.layouts++;
+    mpx_index_put(&vs->index, hash, l->place);
+    vs->idle++;
+    vs->layout_entries += vs->count;
+    if (vs->user)
+        vs->user->entries += vs->count;
+    return &l->shown;
 }
 
 mproxy_status mpx_layout_intern(struct mpx_vectors *vs, const mproxy_layout **out,
                                 mproxy_error *err)
 {
-    size_t bytes = vs->count * sizeof *vs->metrics;
-    uint64_t hash = hash_metrics(vs);
-    struct layout **bucket = &vs->buckets[hash % MPX_LAYOUT_BUCKETS];
-    for (struct layout *l = *bucket; l; l = l->next) {
-        if (l->hash == hash && l->shown.count == vs->count &&
-            memcmp(l->metrics, vs->metrics, bytes) == 0) {
-            *out = &l->shown;
-            return MPROXY_OK;
-        }
+    uint32_t hash = hash_metrics(vs);
+    const mproxy_layout *known = find(vs, hash);
+    if (known) {
+        *out = known;
+        return MPROXY_OK;
     }
     struct mpx_user *user = vs->user;
     if (user && vs->count > user->max_entries - user->entries)
@@ -112,23 +150,10 @@ mproxy_status mpx_layout_intern(struct mpx_vectors *vs, const mproxy_layout **ou
         return mpx_fail(err, MPROXY_E_LIMIT,
                         "programs with more than %d definitions in all",
                         MPX_LAYOUT_ENTRIES_MAX);
-    struct layout *l = malloc(sizeof *l + bytes);
-    if (!l)
+    known = add(vs, hash);
+    if (!known)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %zu metrics", vs->count);
-    memcpy(l->metrics, vs->metrics, bytes);
-    l->shown = (mproxy_layout){vs->count, l->metrics};
-    l->owner = vs;
-    l->hash = hash;
-    l->users = 0;
-    l->next = *bucket;
-    *bucket = l;
-    vs->idle++;
-    vs->stats.layouts++;
-    vs->layout_entries += vs->count;
-    l->account = user;
-    if (user)
-        user->entries += vs->count;
-    *out = &l->shown;
+    *out = known;
     return MPROXY_OK;
 }
 
@@ -137,27 +162,14 @@ bool mpx_layout_begin(struct mpx_vectors *vs, size_t room)
     vs->count = 0;
     vs->stamp++;
     vs->starved = vs->is_cut = false;
-    if (room <= vs->room)
-        return true;
-    const mproxy_metric **grown = realloc(vs->metrics, room * sizeof *grown);
-    if (!grown)
-        return false;
-    vs->metrics = grown;
-    vs->room = room;
-    return true;
+    return MPX_RESERVE(vs->metrics, vs->room, room);
 }
 
 bool mpx_layout_is_first(struct mpx_vectors *vs, const mproxy_metric *metric)
 {
-    if (metric->id >= vs->stamp_room) {
-        size_t room = (size_t)metric->id * 2 + 1024;
-        uint32_t *grown = realloc(vs->stamps, room * sizeof *grown);
-        vs->starved |= !grown;
-        if (!grown)
-            return false;
-        memset(grown + vs->stamp_room, 0, (room - vs->stamp_room) * sizeof *grown);
-        vs->stamps = grown;
-        vs->stamp_room = room;
+    if (!MPX_RESERVE_ZEROED(vs->stamps, vs->stamp_room, (size_t)metric->id + 1)) {
+        vs->starved = true;
+        return false;
     }
     if (vs->stamps[metric->id] == vs->stamp)
         return false;

@@ -1,16 +1,17 @@
 // Layouts by content, and the scratch in which a vector of metrics is put together. For
-// segments_vector.c only.
+// vectors.c only.
 #ifndef MPX_PROCESSES_LAYOUTS_H
 #define MPX_PROCESSES_LAYOUTS_H
 
+#include "base/index.h"
 #include "processes/vectors.h"
-
-enum { MPX_LAYOUT_BUCKETS = 512 };
 
 struct layout;
 struct mpx_vectors {
     mproxy_store *store;
-    struct layout *buckets[MPX_LAYOUT_BUCKETS];
+    struct layout **layouts; // in no order
+    size_t layout_count, layout_room;
+    struct mpx_index index; // of them, by content
     size_t layout_entries;
     size_t idle; // layouts without a user
     struct mpx_vectors_stats stats;

@@ -1,13 +1,19 @@
-// The parts of the segment collector, for processes/*.c alone.
+// What the files of processes/ share.
 //
 // A *segment* here is a name in the directory; a *unit* is what the ledger takes as one
 // process: the segments of all images of one (user, PID namespace, pid, start, job).
+//
+// Files call downwards only: segments.c (open, close, the round) -> scan.c (the directory)
+// and submit.c (to the ledger) -> names.c (the segments known) and read.c (their values) ->
+// unit.c (which segments are one process) -> vectors.c, samples.c, procfs.c, users.c. warn.c
+// stands below all.
 #ifndef MPX_PROCESSES_PRIVATE_H
 #define MPX_PROCESSES_PRIVATE_H
 
 #include <dirent.h>
 #include <limits.h>
 
+#include "base/index.h"
 #include "processes/procfs.h"
 #include "processes/samples.h"
 #include "processes/segments.h"
@@ -15,7 +21,6 @@
 #include "processes/vectors.h"
 
 enum {
-    MPX_SEGMENT_BUCKETS = 4096,
     MPX_SEGMENT_NAMES_MAX = 1 << 18,             // known at a time, of all users
     MPX_SEGMENT_KEY_MAX = NAME_MAX + 1 + 20 + 1, // bytes, with the NUL
     MPX_PROCESS_VALUES = MPX_VALUE_PROCESS + MPX_SEG_FINAL_MAX,
@@ -24,8 +29,8 @@ enum {
 struct mpx_unit;
 
 struct mpx_segment {
-    struct mpx_segment *next; // of its bucket
-    struct mpx_unit *unit;    // NULL: the file is refused
+    uint32_t place, hash;  // in the list of them; of the name
+    struct mpx_unit *unit; // NULL: the file is refused
     char *name;
     struct mpx_user *user;     // that the file counts for
     char *key;                 // what the ledger knows it by; NULL: it does not
@@ -46,9 +51,8 @@ struct mpx_segment {
 };
 
 struct mpx_unit {
-    struct mpx_unit *next; // of its bucket
-    struct mpx_unit *list_next, **list_link;
-    bool listed; // found by identity
+    uint32_t place, hash; // in the list of them; of the identity
+    bool listed;          // found by identity
     // Identity. `solo`: the proxy's own segments and links, one segment each.
     bool solo;
     uint32_t uid, pid;
@@ -94,64 +98,103 @@ struct mpx_segments {
     bool watch;  // a file is there that may change without a change of the directory
     int64_t scanned_ns, dir_mtime_ns; // when the directory was read; its time before that
     unsigned skipped;                 // looks at the directory since
-    struct mpx_segment *names[MPX_SEGMENT_BUCKETS];
-    size_t name_count;
-    struct mpx_unit *identities[MPX_SEGMENT_BUCKETS];
-    struct mpx_unit *units; // all
-    uint64_t *gauge_marks;  // by metric id; scratch of segments_gauges.c
+    struct mpx_segment **segments;    // all, in no order
+    size_t segment_count, segment_room;
+    struct mpx_index by_name; // of them
+    struct mpx_unit **units;  // all, in no order
+    size_t unit_count, unit_room;
+    struct mpx_index by_identity; // of those that are listed
+    uint64_t *gauge_marks;        // by metric id; scratch of read.c
     size_t gauge_room;
     uint64_t gauge_mark;
     struct mpx_segments_stats stats; // what is raised since open
 };
 
+static inline const struct mpx_seg_header *
+mpx_segment_header(const struct mpx_segment *seg)
+{
+    return mpx_reader_header(seg->reader);
+}
+
+static inline bool mpx_segment_is_launch(const struct mpx_segment *seg)
+{
+    return mpx_segment_header(seg)->kind == MPX_SEG_LAUNCH;
+}
+
+// warn.c
+
 // One line to the caller, unless there were too many in this round.
 void mpx_segments_warn(struct mpx_segments *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+// At the end of a round: how many there were besides.
+void mpx_segments_warn_of_more(struct mpx_segments *s);
 
-// segments_scan.c
+// names.c
+
+// A key is NAME:INODE. A name may be borne again, by a later image of the process, when the
+// file that was folded under it is long gone and the state file still says so.
+bool mpx_segment_give_key(struct mpx_segment *seg, uint64_t inode); // false: no memory
+bool mpx_segment_is_pending(const struct mpx_segments *s, const char *name,
+                            uint64_t inode);
+// Take a key apart; inode 0: it is a name alone. False: it is none.
+bool mpx_segment_key_split(const char *key, char name[NAME_MAX + 1], uint64_t *inode);
+// The one that the ledger knows by this key, which begins with the name.
+struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name,
+                                      const char *key);
+// What the directory shows under a name. One whose file was removed under us goes on under
+// its name beside it: the next image of the process finds the name free.
+struct mpx_segment *mpx_segments_find_shown(struct mpx_segments *s, const char *name,
+                                            uint64_t inode);
+// NULL: no memory, or the file's owner has too many.
+struct mpx_segment *mpx_segments_add(struct mpx_segments *s, const char *name,
+                                     uint32_t uid);
+// Forget a name, with its reader, and its unit when that was the last of it. The segment
+// last in the list takes its place.
+void mpx_segments_drop(struct mpx_segments *s, struct mpx_segment *seg);
+
+// scan.c
 
 // Look at all names, if there can be news; adopt the segments that are new.
 mproxy_status mpx_segments_scan(struct mpx_segments *s, mproxy_error *err);
 // Forget refused files and links that the directory no longer shows.
 void mpx_segments_forget_unseen(struct mpx_segments *s);
-// The one that the ledger knows by this key, which begins with the name.
-struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name,
-                                      const char *key);
-// NAME:INODE. A name may be borne again, by a later image of the process, when the file that
-// was folded under it is long gone and the state file still says so.
-void mpx_segment_key(const char *name, uint64_t inode, char out[MPX_SEGMENT_KEY_MAX]);
-// Take a key apart; inode 0: it is a name alone. False: it is none.
-bool mpx_segment_key_split(const char *key, char name[NAME_MAX + 1], uint64_t *inode);
-// Forget a name, with its reader, and its unit when that was the last of it.
-void mpx_segments_drop(struct mpx_segments *s, struct mpx_segment *seg);
 
-// segments_unit.c
+// unit.c
 
 // Put a segment that was opened, or a link, into its unit. False: no memory.
 bool mpx_unit_adopt(struct mpx_segments *s, struct mpx_segment *seg);
 bool mpx_unit_adopt_note(struct mpx_segments *s, struct mpx_segment *seg, uint32_t uid,
                          uint32_t reasons, const char *jobid, int64_t start_boot_ms);
+// Its last segment takes the unit with it; the unit last in the list takes its place.
 void mpx_unit_remove(struct mpx_segments *s, struct mpx_segment *seg);
-void mpx_unit_free(struct mpx_segments *s, struct mpx_unit *u);
+// Later segments of the same identity belong to another unit from now on.
+void mpx_unit_unlist(struct mpx_segments *s, struct mpx_unit *u);
 // Order its images by birth; what launchers say comes behind them.
 void mpx_unit_sort(struct mpx_unit *u);
+bool mpx_unit_is_local(const struct mpx_segments *s, const struct mpx_unit *u);
+bool mpx_unit_is_final(const struct mpx_unit *u); // all its segments are
+// A process that changed its job by exec has two units; only the one that counts now, or
+// the one that there is, may take what /proc says.
+bool mpx_unit_is_current(const struct mpx_segments *s, const struct mpx_unit *u);
+// A process that execs in a loop: hand over images in its middle, which are over, as
+// processes of their own, so that their number stays bounded.
+void mpx_unit_split(struct mpx_segments *s, struct mpx_unit *u);
+
+// read.c
 
 // Test locks, then read values, of segments that may have changed.
 void mpx_unit_read(struct mpx_segments *s, struct mpx_unit *u);
 // With all locks free: whether the process has ended. True when that is news.
 bool mpx_unit_check_life(struct mpx_segments *s, struct mpx_unit *u);
-// A process that execs in a loop: hand over images in its middle, which are over, as
-// processes of their own, so that their number stays bounded.
-void mpx_unit_split(struct mpx_segments *s, struct mpx_unit *u);
 // Read /proc/PID if it is time to.
 void mpx_unit_sample(struct mpx_segments *s, struct mpx_unit *u);
+// Of what its images have set a gauge to, keep the last. False: no memory.
+bool mpx_unit_keep_last_gauges(struct mpx_segments *s, struct mpx_unit *u);
+
+// submit.c
+
 // Hand it to the ledger, unless that has it.
 mproxy_status mpx_unit_submit(struct mpx_segments *s, struct mpx_unit *u,
                               mproxy_error *err);
-
-// segments_gauges.c
-
-// Of what its images have set a gauge to, keep the last. False: no memory.
-bool mpx_unit_keep_last_gauges(struct mpx_segments *s, struct mpx_unit *u);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/err.h"
 
 #define MAGIC UINT64_C(0x31504d4153585250) // "PRXSAMP1"
@@ -65,18 +66,10 @@ static bool map_entries(int fd, uint32_t room, struct entry **out)
     return true;
 }
 
-static bool grow_lists(struct mpx_samples *s, uint32_t room)
-{
-    uint32_t *list = realloc(s->free, room * sizeof *list);
-    if (list)
-        s->free = list;
-    return list != NULL;
-}
-
 static mproxy_status grow(struct mpx_samples *s, uint32_t room, mproxy_error *err)
 {
     struct entry *entries;
-    if (!grow_lists(s, room))
+    if (!MPX_RESERVE_TO(s->free, room))
         return mpx_fail(err, MPROXY_E_NOMEM, "samples: no memory for %u entries", room);
     if (!map_entries(s->fd, room, &entries))
         return mpx_fail_errno(err, "samples");

@@ -1,10 +1,9 @@
-// The names of the rendezvous directory.
+// The rendezvous directory, name by name.
 
 #include "processes/private.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,147 +20,6 @@ enum {
     TICK_MAX_NS = 50 * 1000 * 1000,
     SKIPS_MAX = 8,
 };
-
-static uint64_t hash_name(const char *name)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-    return hash ^ hash >> 32;
-}
-
-static struct mpx_segment **bucket_of(struct mpx_segments *s, const char *name)
-{
-    return &s->names[hash_name(name) % MPX_SEGMENT_BUCKETS];
-}
-
-void mpx_segment_key(const char *name, uint64_t inode, char out[MPX_SEGMENT_KEY_MAX])
-{
-    snprintf(out, MPX_SEGMENT_KEY_MAX, "%s:%" PRIu64, name, inode);
-}
-
-bool mpx_segment_key_split(const char *key, char name[NAME_MAX + 1], uint64_t *inode)
-{
-    const char *colon = strrchr(key, ':');
-    bool has_inode = colon && colon[1] && !colon[1 + strspn(colon + 1, "0123456789")];
-    size_t length = has_inode ? (size_t)(colon - key) : strlen(key);
-    *inode = has_inode ? strtoull(colon + 1, NULL, 10) : 0;
-    if (length > NAME_MAX)
-        return false;
-    memcpy(name, key, length);
-    name[length] = '\0';
-    return true;
-}
-
-static bool give_key(struct mpx_segment *seg, uint64_t inode)
-{
-    char key[MPX_SEGMENT_KEY_MAX];
-    mpx_segment_key(seg->name, inode, key);
-    free(seg->key);
-    seg->key = strdup(key);
-    return seg->key != NULL;
-}
-
-static bool is_pending(const struct mpx_segments *s, const char *name, uint64_t inode)
-{
-    char key[MPX_SEGMENT_KEY_MAX];
-    mpx_segment_key(name, inode, key);
-    return mproxy_ledger_is_pending(s->ledger, key);
-}
-
-// What the directory shows under a name. One whose file was removed under us goes on under
-// its name beside it: the next image of the process finds the name free.
-static struct mpx_segment *find_shown(struct mpx_segments *s, const char *name,
-                                      uint64_t inode)
-{
-    struct mpx_segment *seg = *bucket_of(s, name);
-    while (seg && (strcmp(seg->name, name) != 0 ||
-                   (seg->reader && mpx_reader_inode(seg->reader) != inode)))
-        seg = seg->next;
-    return seg;
-}
-
-struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name,
-                                      const char *key)
-{
-    struct mpx_segment *seg = *bucket_of(s, name);
-    while (seg && (!seg->key || strcmp(seg->key, key) != 0))
-        seg = seg->next;
-    return seg;
-}
-
-bool mpx_segments_has(const struct mpx_segments *s, const char *name)
-{
-    const struct mpx_segment *seg = s->names[hash_name(name) % MPX_SEGMENT_BUCKETS];
-    while (seg && !(seg->reader && strcmp(seg->name, name) == 0))
-        seg = seg->next;
-    return seg != NULL;
-}
-
-// The account of a file's owner, if it may have one more. The others wait in the directory
-// until there is room.
-static struct mpx_user *admit(struct mpx_segments *s, const char *name, uint32_t uid)
-{
-    struct mpx_user *user = mpx_users_get(s->users, uid);
-    if (user && user->files >= user->max_files) {
-        s->stats.bad_crowd++;
-        if (!user->told)
-            mpx_segments_warn(s,
-                              "segment '%s': user %u has %u of at most %u files here: "
-                              "those that are more are not read",
-                              name, uid, user->files, user->max_files);
-        user->told = true;
-        return NULL;
-    }
-    if (!user || s->name_count >= MPX_SEGMENT_NAMES_MAX) {
-        s->missed = true;
-        mpx_segments_warn(s, "segment '%s': too many names", name);
-        return NULL;
-    }
-    user->told &= user->files + 1 >= user->max_files;
-    return user;
-}
-
-static struct mpx_segment *add_name(struct mpx_segments *s, const char *name,
-                                    uint32_t uid)
-{
-    struct mpx_user *user = admit(s, name, uid);
-    struct mpx_segment *seg = user ? calloc(1, sizeof *seg) : NULL;
-    if (seg)
-        seg->name = strdup(name);
-    if (!seg || !seg->name) {
-        s->missed |= user != NULL;
-        free(seg);
-        return NULL;
-    }
-    seg->user = user;
-    user->files++;
-    struct mpx_segment **bucket = bucket_of(s, name);
-    seg->next = *bucket;
-    *bucket = seg;
-    s->name_count++;
-    return seg;
-}
-
-void mpx_segments_drop(struct mpx_segments *s, struct mpx_segment *seg)
-{
-    struct mpx_segment **link = bucket_of(s, seg->name);
-    while (*link != seg)
-        link = &(*link)->next;
-    *link = seg->next;
-    s->name_count--;
-    seg->user->files--;
-    if (seg->unit)
-        mpx_unit_remove(s, seg);
-    mpx_reader_close(seg->reader);
-    mpx_layout_leave(seg->layout);
-    free(seg->values);
-    free(seg->key);
-    free(seg->name);
-    free(seg);
-}
-
-// ---- segments
 
 static int64_t mtime_ns(const struct stat *st)
 {
@@ -199,20 +57,34 @@ static void refuse(struct mpx_segments *s, struct mpx_segment *seg, mproxy_statu
         s->missed = true;
 }
 
+// Our client never writes such an id; the ledger puts the process into the base.
+static void check_job(struct mpx_segments *s, const struct mpx_segment *seg)
+{
+    const char *jobid = mpx_reader_job(seg->reader)->jobid;
+    mproxy_error err;
+    if (jobid[0] == '\0' || mproxy_job_check_id(jobid, &err) == MPROXY_OK)
+        return;
+    s->stats.refused_jobs++;
+    mpx_segments_warn(s, "segment '%s': %s; it counts for the node only", seg->name,
+                      err.text);
+}
+
 static void open_segment(struct mpx_segments *s, struct mpx_segment *seg)
 {
     mproxy_error err;
     mproxy_status status =
         mpx_reader_open(s->readers, s->dir_fd, seg->name, &seg->reader, &err);
     if (status == MPROXY_OK &&
-        (!give_key(seg, mpx_reader_inode(seg->reader)) || !mpx_unit_adopt(s, seg))) {
+        (!mpx_segment_give_key(seg, mpx_reader_inode(seg->reader)) ||
+         !mpx_unit_adopt(s, seg))) {
         mpx_reader_close(seg->reader);
         seg->reader = NULL;
         status = mpx_fail(&err, MPROXY_E_NOMEM, "segment '%s': no memory", seg->name);
     }
-    if (status == MPROXY_OK)
+    if (status == MPROXY_OK) {
         seg->bad = MPROXY_OK;
-    else if (status == MPROXY_E_NOTFOUND)
+        check_job(s, seg);
+    } else if (status == MPROXY_E_NOTFOUND)
         mpx_segments_drop(s, seg);
     else
         refuse(s, seg, status, &err);
@@ -220,7 +92,7 @@ static void open_segment(struct mpx_segments *s, struct mpx_segment *seg)
 
 static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode)
 {
-    struct mpx_segment *seg = find_shown(s, name, inode);
+    struct mpx_segment *seg = mpx_segments_find_shown(s, name, inode);
     struct stat st;
     if (!seg && fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         s->missed |= errno != ENOENT;
@@ -229,12 +101,12 @@ static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode
     // Some file systems list other numbers than their files have.
     if (!seg && st.st_ino != inode) {
         inode = st.st_ino;
-        seg = find_shown(s, name, inode);
+        seg = mpx_segments_find_shown(s, name, inode);
     }
     if (!seg) {
-        if (is_pending(s, name, inode))
+        if (mpx_segment_is_pending(s, name, inode))
             return;
-        seg = add_name(s, name, st.st_uid);
+        seg = mpx_segments_add(s, name, st.st_uid);
         if (!seg)
             return;
         seg->seen = s->round;
@@ -252,7 +124,7 @@ static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode
 // A link `.off-PID-BOOTNS` -> "REASONS JOBID": a process says that it does not count.
 static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
 {
-    struct mpx_segment *seg = find_shown(s, name, inode);
+    struct mpx_segment *seg = mpx_segments_find_shown(s, name, inode);
     if (seg) {
         seg->seen = s->round;
         return;
@@ -260,7 +132,7 @@ static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
     struct stat st;
     char target[NOTE_MAX];
     if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode) ||
-        is_pending(s, name, st.st_ino))
+        mpx_segment_is_pending(s, name, st.st_ino))
         return;
     ssize_t length = readlinkat(s->dir_fd, name, target, sizeof target - 1);
     if (length < 0)
@@ -271,11 +143,11 @@ static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
     jobid += *jobid == ' ';
     const char *born = strrchr(name, '-');
     int64_t boot_ms = born ? strtoll(born + 1, NULL, 10) / 1000000 : 0;
-    seg = add_name(s, name, st.st_uid);
+    seg = mpx_segments_add(s, name, st.st_uid);
     if (!seg)
         return;
     seg->seen = s->round;
-    if (!give_key(seg, st.st_ino) ||
+    if (!mpx_segment_give_key(seg, st.st_ino) ||
         !mpx_unit_adopt_note(s, seg, st.st_uid, (uint32_t)reasons, jobid, boot_ms)) {
         mpx_segments_drop(s, seg);
         return;
@@ -375,13 +247,11 @@ void mpx_segments_forget_unseen(struct mpx_segments *s)
 {
     if (s->read_round != s->round)
         return;
-    for (size_t i = 0; i < MPX_SEGMENT_BUCKETS; i++) {
-        for (struct mpx_segment *seg = s->names[i], *next; seg; seg = next) {
-            next = seg->next;
-            // A segment that was removed under us counts all the same.
-            if (!seg->reader && seg->seen != s->round &&
-                !(seg->unit && seg->unit->folded))
-                mpx_segments_drop(s, seg);
-        }
+    // From behind, for the last takes the place of one that is dropped.
+    for (size_t i = s->segment_count; i-- > 0;) {
+        struct mpx_segment *seg = s->segments[i];
+        // A segment that was removed under us counts all the same.
+        if (!seg->reader && seg->seen != s->round && !(seg->unit && seg->unit->folded))
+            mpx_segments_drop(s, seg);
     }
 }

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,40 +9,15 @@
 
 #include "base/crash.h"
 #include "base/err.h"
-#include "base/utf8.h"
 #include "processes/private.h"
 
 enum {
-    WARNINGS_PER_ROUND = 8,
     // Of a user, where there are others: far more than programs need, and a fraction of what
     // all may have.
     FILES_MAX = 1 << 16,
     NAMES_MAX = 1 << 18,
     OWN_NAMES_MAX = 2000000,
 };
-
-void mpx_segments_warn(struct mpx_segments *s, const char *format, ...)
-{
-    if (!s->warn || ++s->warned > WARNINGS_PER_ROUND)
-        return;
-    char line[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    mpx_utf8_make_printable(line, strlen(line));
-    s->warn(s->warn_arg, line);
-}
-
-static void warn_of_more(struct mpx_segments *s)
-{
-    if (!s->warn || s->warned <= WARNINGS_PER_ROUND)
-        return;
-    char line[64];
-    snprintf(line, sizeof line, "segments: %u more warnings in this round",
-             s->warned - WARNINGS_PER_ROUND);
-    s->warn(s->warn_arg, line);
-}
 
 // Both or none.
 static mproxy_status open_directory(int dir_fd, int *fd, DIR **dir, mproxy_error *err)
@@ -129,9 +102,8 @@ static void forget_all(struct mpx_segments *s)
     // What /proc said must be there for the next proxy.
     mpx_samples_close(s->samples);
     s->samples = NULL;
-    for (size_t i = 0; i < MPX_SEGMENT_BUCKETS; i++)
-        while (s->names[i])
-            mpx_segments_drop(s, s->names[i]);
+    while (s->segment_count > 0)
+        mpx_segments_drop(s, s->segments[s->segment_count - 1]);
 }
 
 void mpx_segments_close(struct mpx_segments *s)
@@ -148,15 +120,23 @@ void mpx_segments_close(struct mpx_segments *s)
     if (s->dir_fd >= 0)
         close(s->dir_fd);
     free(s->dir_path);
+    mpx_index_fini(&s->by_name);
+    mpx_index_fini(&s->by_identity);
+    free(s->segments);
+    free(s->units);
     free(s->gauge_marks);
     free(s);
 }
+
+// Units are walked from behind: tmpfs lists the newest file first, so that older ones have
+// the first say where there is not room for all; and what is split off comes behind.
 
 // Read everything, and see who has ended. True when somebody has since the last look.
 static bool read_units(struct mpx_segments *s)
 {
     bool news = false;
-    for (struct mpx_unit *u = s->units; u; u = u->list_next) {
+    for (size_t i = s->unit_count; i-- > 0;) {
+        struct mpx_unit *u = s->units[i];
         if (u->folded)
             continue;
         mpx_unit_read(s, u);
@@ -172,16 +152,17 @@ static bool read_units(struct mpx_segments *s)
 static mproxy_status look_again(struct mpx_segments *s, mproxy_error *err)
 {
     mproxy_status status = mpx_segments_scan(s, err);
-    for (struct mpx_unit *u = s->units; u; u = u->list_next)
-        if (!u->folded)
-            mpx_unit_read(s, u);
+    for (size_t i = s->unit_count; i-- > 0;)
+        if (!s->units[i]->folded)
+            mpx_unit_read(s, s->units[i]);
     return status;
 }
 
 static mproxy_status submit_units(struct mpx_segments *s, mproxy_error *err)
 {
     mproxy_status status = MPROXY_OK;
-    for (struct mpx_unit *u = s->units; u; u = u->list_next) {
+    for (size_t i = s->unit_count; i-- > 0;) {
+        struct mpx_unit *u = s->units[i];
         if (u->folded)
             continue;
         mpx_unit_sample(s, u);
@@ -207,7 +188,7 @@ mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
     if (s->samples && status == MPROXY_OK && !s->missed)
         mpx_samples_sweep(s->samples);
     mproxy_status submitted = submit_units(s, status == MPROXY_OK ? err : NULL);
-    warn_of_more(s);
+    mpx_segments_warn_of_more(s);
     MPX_CRASH_POINT("processes.read");
     return status == MPROXY_OK ? submitted : status;
 }
@@ -243,19 +224,10 @@ static int unlink_one(void *arg, const char *key)
 void mpx_segments_unlink(struct mpx_segments *s)
 {
     mproxy_ledger_unlink_pending(s->ledger, unlink_one, s);
-    for (struct mpx_unit *u = s->units, *next; u; u = next) {
-        next = u->list_next;
-        // Its last segment takes the unit with it.
-        for (size_t i = u->count; i-- > 0;) {
-            bool is_last = u->count == 1;
-            if (u->segments[i]->unlinked)
-                mpx_segments_drop(s, u->segments[i]);
-            else
-                is_last = false;
-            if (is_last)
-                break;
-        }
-    }
+    // From behind, for the last takes the place of one that is dropped.
+    for (size_t i = s->segment_count; i-- > 0;)
+        if (s->segments[i]->unlinked)
+            mpx_segments_drop(s, s->segments[i]);
 }
 
 bool mpx_segments_lost(const struct mpx_segments *s)
@@ -315,12 +287,12 @@ void mpx_segments_stats(const struct mpx_segments *s, struct mpx_segments_stats 
     out->refused_types = vectors->refused_types;
     out->refused_values = vectors->refused_values;
     out->refused_limits = vectors->refused_limits;
-    for (size_t i = 0; i < MPX_SEGMENT_BUCKETS; i++)
-        for (const struct mpx_segment *seg = s->names[i]; seg; seg = seg->next) {
-            out->segments += seg->reader != NULL;
-            count_refused(seg, out);
-        }
-    for (const struct mpx_unit *u = s->units; u; u = u->list_next) {
+    for (size_t i = 0; i < s->segment_count; i++) {
+        out->segments += s->segments[i]->reader != NULL;
+        count_refused(s->segments[i], out);
+    }
+    for (size_t i = 0; i < s->unit_count; i++) {
+        const struct mpx_unit *u = s->units[i];
         if (!u->segments[0]->reader)
             continue;
         out->processes++;

@@ -3,11 +3,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BUCKETS = 256 };
+#include "base/array.h"
+#include "base/index.h"
 
 struct mpx_users {
     struct mpx_users_bounds bounds;
-    struct mpx_user *buckets[BUCKETS];
+    struct mpx_user **list; // each stays where it is
+    size_t count, room;
+    struct mpx_index index;
 };
 
 struct mpx_users *mpx_users_new(const struct mpx_users_bounds *bounds)
@@ -20,24 +23,21 @@ struct mpx_users *mpx_users_new(const struct mpx_users_bounds *bounds)
 
 void mpx_users_free(struct mpx_users *users)
 {
-    for (int i = 0; users && i < BUCKETS; i++) {
-        for (struct mpx_user *u = users->buckets[i], *next; u; u = next) {
-            next = u->next;
-            free(u);
-        }
-    }
+    if (!users)
+        return;
+    for (size_t i = 0; i < users->count; i++)
+        free(users->list[i]);
+    free(users->list);
+    mpx_index_fini(&users->index);
     free(users);
 }
 
-struct mpx_user *mpx_users_get(struct mpx_users *users, uint32_t uid)
+static struct mpx_user *add(struct mpx_users *users, uint32_t uid)
 {
-    struct mpx_user **bucket = &users->buckets[uid % BUCKETS];
-    struct mpx_user *u = *bucket;
-    while (u && u->uid != uid)
-        u = u->next;
-    if (u)
-        return u;
-    u = calloc(1, sizeof *u);
+    if (!MPX_RESERVE(users->list, users->room, users->count + 1) ||
+        !mpx_index_reserve(&users->index, (uint32_t)users->count + 1))
+        return NULL;
+    struct mpx_user *u = calloc(1, sizeof *u);
     if (!u)
         return NULL;
     bool is_own = uid == geteuid();
@@ -45,7 +45,16 @@ struct mpx_user *mpx_users_get(struct mpx_users *users, uint32_t uid)
     u->max_files = is_own ? UINT32_MAX : users->bounds.files;
     u->max_names = is_own ? users->bounds.own_names : users->bounds.names;
     u->max_entries = is_own ? SIZE_MAX : users->bounds.entries;
-    u->next = *bucket;
-    *bucket = u;
+    mpx_index_put(&users->index, mpx_hash_u64(uid), (uint32_t)users->count);
+    users->list[users->count++] = u;
     return u;
+}
+
+struct mpx_user *mpx_users_get(struct mpx_users *users, uint32_t uid)
+{
+    uint32_t hash = mpx_hash_u64(uid), at = mpx_index_start(&users->index, hash);
+    for (uint32_t i; mpx_index_next(&users->index, hash, &at, &i);)
+        if (users->list[i]->uid == uid)
+            return users->list[i];
+    return add(users, uid);
 }

@@ -12,7 +12,6 @@ struct mpx_user {
     size_t names, max_names;     // of metrics, that this user was the first to bring
     size_t entries, max_entries; // of layouts, likewise
     bool told;                   // that there are too many files
-    struct mpx_user *next;       // of its bucket
 };
 
 struct mpx_users;

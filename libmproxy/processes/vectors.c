@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/err.h"
-#include "processes/procfs.h"
 #include "processes/derived.h"
 #include "processes/layouts.h"
+#include "processes/procfs.h"
 #include "processes/users.h"
 #include "store/exempt.h"
 
@@ -272,15 +273,8 @@ enum { DERIVED_MAX = 4096 }; // of one vector; a place is found by looking at th
 static bool has_room(struct derivation *at)
 {
     struct mpx_vectors *vs = at->vs;
-    if (vs->count < vs->room)
-        return true;
-    const mproxy_metric **grown = realloc(vs->metrics, (vs->room + 64) * sizeof *grown);
-    at->failed = !grown;
-    if (!grown)
-        return false;
-    vs->metrics = grown;
-    vs->room += 64;
-    return true;
+    at->failed = !MPX_RESERVE(vs->metrics, vs->room, vs->count + 1);
+    return !at->failed;
 }
 
 // A name that the program counts itself is its own: nothing is derived for it.

@@ -1,0 +1,191 @@
+// What the segments of a unit and /proc say of its process.
+
+#include "processes/private.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/array.h"
+
+enum { SAMPLE_PERIOD_MS = 5000 };
+
+// The values follow the layout. Metrics keep their order when others come, so that what was
+// known of each is found by going along both once.
+static bool follow_layout(struct mpx_segment *seg, const mproxy_layout *layout)
+{
+    const mproxy_layout *old = seg->layout;
+    double *values = malloc(layout->count * sizeof *values);
+    if (!values)
+        return false;
+    size_t j = 0;
+    for (size_t i = 0; i < layout->count; i++) {
+        bool known = old && j < old->count && layout->metrics[i] == old->metrics[j];
+        values[i] = known ? seg->values[j++] : 0;
+    }
+    free(seg->values);
+    mpx_layout_use(layout);
+    mpx_layout_leave(old);
+    seg->values = values;
+    seg->layout = layout;
+    return true;
+}
+
+// Direct counters: the proxy writes them, and nobody else may say that it did.
+static bool is_our_own(const struct mpx_segment *seg)
+{
+    return mpx_reader_header(seg->reader)->kind == MPX_SEG_PASSIVE &&
+           mpx_reader_owner(seg->reader) == geteuid();
+}
+
+// False: for want of memory it is to be done again.
+static bool compute(struct mpx_segments *s, struct mpx_segment *seg)
+{
+    struct mpx_def_table *table = mpx_reader_table(seg->reader);
+    const mproxy_layout *layout;
+    mproxy_error refusal = {0}, err;
+    struct mpx_user *user = mpx_users_get(s->users, seg->unit->uid);
+    if (!user)
+        return false;
+    mproxy_status status =
+        mpx_vectors_of(s->vectors, user, table, &layout, &refusal, &err);
+    seg->is_cut = status == MPROXY_E_LIMIT || mpx_vectors_is_cut(table);
+    if (refusal.status != MPROXY_OK)
+        mpx_segments_warn(s, "segment '%s': %s", seg->name, refusal.text);
+    if (status != MPROXY_OK)
+        mpx_segments_warn(s, "segment '%s': %s", seg->name, err.text);
+    if (status != MPROXY_OK || !layout)
+        return status != MPROXY_E_NOMEM;
+    if (layout != seg->layout && !follow_layout(seg, layout))
+        return false;
+    mpx_vectors_allow_negative(s->vectors, is_our_own(seg));
+    mpx_vectors_compute(s->vectors, table, mpx_reader_columns(seg->reader), seg->values);
+    return true;
+}
+
+static void take_state(struct mpx_unit *u, const struct mpx_segment *seg)
+{
+    const struct mpx_reader_state *state = mpx_reader_state(seg->reader);
+    struct mpx_process_values last = {.set = state->final_set};
+    memcpy(last.value, state->final, sizeof last.value);
+    mpx_process_values_merge(&u->used, &last);
+    if (mpx_segment_is_launch(seg))
+        return;
+    u->started |= state->started;
+    u->finished |= state->finished;
+}
+
+// The lock is tested before the values are read: what is read after it was free is final.
+static void read_segment(struct mpx_segments *s, struct mpx_unit *u,
+                         struct mpx_segment *seg)
+{
+    mproxy_error err;
+    bool changed = false;
+    bool final = mpx_reader_is_final(seg->reader);
+    mproxy_status status =
+        seg->damaged ? MPROXY_OK : mpx_reader_sample(seg->reader, &changed, &err);
+    if (status != MPROXY_OK && status != MPROXY_E_NOMEM && status != MPROXY_E_SYSTEM) {
+        seg->damaged = true;
+        s->stats.damaged++;
+        u->changed = true;
+        mpx_segments_warn(s, "%s; its last good values are kept", err.text);
+    } else if (status != MPROXY_OK) {
+        return; // the next round reads it, and folds it no sooner
+    }
+    if (changed || seg->stale) {
+        seg->stale = !compute(s, seg);
+        take_state(u, seg);
+        u->changed = true;
+    }
+    seg->final = final && !seg->stale;
+}
+
+void mpx_unit_read(struct mpx_segments *s, struct mpx_unit *u)
+{
+    for (size_t i = 0; i < u->count; i++)
+        if (u->segments[i]->reader && !u->segments[i]->final)
+            read_segment(s, u, u->segments[i]);
+}
+
+// ---- life and use
+
+// Where the pid says nothing, a second look a round later must do: an exec between two
+// images takes less time.
+bool mpx_unit_check_life(struct mpx_segments *s, struct mpx_unit *u)
+{
+    if (u->gone)
+        return false;
+    if (!mpx_unit_is_final(u)) {
+        u->final_rounds = 0;
+        return false;
+    }
+    u->final_rounds++;
+    enum mpx_life life = MPX_LIFE_UNKNOWN;
+    if (u->solo)
+        life = MPX_LIFE_GONE;
+    else if (mpx_unit_is_local(s, u))
+        life = mpx_procfs_life(s->procfs, u->pid, u->start_ticks);
+    u->gone = life == MPX_LIFE_GONE || (life == MPX_LIFE_UNKNOWN && u->final_rounds > 1);
+    return u->gone && !u->solo;
+}
+
+void mpx_unit_sample(struct mpx_segments *s, struct mpx_unit *u)
+{
+    if (u->solo || u->gone || s->boot_ms < u->sample_at_ms || !mpx_unit_is_local(s, u) ||
+        !mpx_unit_is_current(s, u))
+        return;
+    u->sample_at_ms = s->boot_ms + SAMPLE_PERIOD_MS;
+    struct mpx_process_values now;
+    uint32_t owner = mpx_reader_owner(u->segments[0]->reader);
+    if (!mpx_procfs_sample(s->procfs, u->pid, u->start_ticks, owner, &now) ||
+        !mpx_process_values_merge(&u->used, &now))
+        return;
+    u->changed = true;
+    struct mpx_sample_key key = {u->pid_ns, u->pid, u->start_ticks, u->uid};
+    if (u->sample == MPX_SAMPLE_NONE && s->samples)
+        u->sample = mpx_samples_add(s->samples, &key);
+    if (u->sample != MPX_SAMPLE_NONE)
+        mpx_samples_put(s->samples, u->sample, &u->used);
+}
+
+// ---- gauges of processes that became other programs by exec
+//
+// A process counts once in a gauge, with what it set last. Each of its images has a segment
+// of its own, so a gauge of an image is left out once a later image has set it too.
+
+static bool reserve_marks(struct mpx_segments *s, const mproxy_layout *layout)
+{
+    size_t need = 0;
+    for (size_t i = 0; i < layout->count; i++)
+        if (layout->metrics[i]->id >= need)
+            need = (size_t)layout->metrics[i]->id + 1;
+    return MPX_RESERVE_ZEROED(s->gauge_marks, s->gauge_room, need);
+}
+
+static void keep_unmarked(struct mpx_segments *s, struct mpx_segment *seg)
+{
+    for (size_t i = 0; i < seg->layout->count; i++) {
+        const mproxy_metric *metric = seg->layout->metrics[i];
+        if (metric->type != MPROXY_GAUGE || isnan(seg->values[i]))
+            continue;
+        if (s->gauge_marks[metric->id] == s->gauge_mark)
+            seg->values[i] = NAN;
+        s->gauge_marks[metric->id] = s->gauge_mark;
+    }
+}
+
+bool mpx_unit_keep_last_gauges(struct mpx_segments *s, struct mpx_unit *u)
+{
+    if (u->solo || u->count < 2)
+        return true;
+    for (size_t i = 0; i < u->count; i++)
+        if (u->segments[i]->layout && !reserve_marks(s, u->segments[i]->layout))
+            return false;
+    s->gauge_mark++;
+    mpx_unit_sort(u);
+    for (size_t i = u->count; i-- > 0;)
+        if (u->segments[i]->layout)
+            keep_unmarked(s, u->segments[i]);
+    return true;
+}
