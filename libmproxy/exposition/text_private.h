@@ -1,4 +1,5 @@
-// What the parts of the text renderer share.
+// What the parts of the text renderer share: text.c (the walk over families) calls
+// text_histogram.c, and both write with text_pieces.c.
 #ifndef MPX_EXPOSITION_TEXT_PRIVATE_H
 #define MPX_EXPOSITION_TEXT_PRIVATE_H
 
@@ -32,6 +33,8 @@ struct mpx_text {
     struct mpx_buf name;       // scratch
 };
 
+// text_pieces.c
+
 bool mpx_ids_has(const struct mpx_ids *ids, uint32_t id);
 void mpx_ids_add(struct mpx_text *t, struct mpx_ids *ids, uint32_t id);
 
@@ -42,6 +45,8 @@ void mpx_text_header(struct mpx_text *t, const struct mpx_family *name, const ch
 void mpx_text_labels(struct mpx_text *t, const struct mpx_text_cursor *c, const char *own,
                      const char *le);
 void mpx_text_value(struct mpx_text *t, double value); // with the space and the newline
+
+// text_histogram.c
 
 // Show the current family, of buckets, together with its sums and counts as one histogram.
 // False, and nothing written, when they don't make one.

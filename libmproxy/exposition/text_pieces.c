@@ -1,0 +1,99 @@
+// The pieces that samples of all kinds are written with.
+
+#include "exposition/text_private.h"
+
+#include "base/array.h"
+#include "exposition/number.h"
+#include "metric/escape.h"
+#include "metric/label.h"
+
+bool mpx_ids_has(const struct mpx_ids *ids, uint32_t id)
+{
+    return id / 64 < ids->room && (ids->words[id / 64] >> id % 64 & 1);
+}
+
+void mpx_ids_add(struct mpx_text *t, struct mpx_ids *ids, uint32_t id)
+{
+    if (MPX_RESERVE_ZEROED(ids->words, ids->room, (size_t)id / 64 + 1))
+        ids->words[id / 64] |= UINT64_C(1) << id % 64;
+    else
+        t->sink->status = MPROXY_E_NOMEM;
+}
+
+static const struct mpx_doc *family_doc(const struct mpx_text *t)
+{
+    const struct mpx_doc *doc = NULL;
+    for (size_t i = 0; i < t->count; i++) {
+        struct mpx_range r = t->cursors[i].family;
+        for (; r.at < r.end; r.at++) {
+            doc = mpx_metric_doc_of(mpx_metric_of(r.at->metric));
+            if (doc->help_length > 0)
+                return doc;
+        }
+    }
+    return doc;
+}
+
+void mpx_text_header(struct mpx_text *t, const struct mpx_family *name, const char *type)
+{
+    struct mpx_sink *s = t->sink;
+    const struct mpx_doc *doc = family_doc(t);
+    mpx_sink_text(s, "# HELP ");
+    mpx_sink_add(s, name->base, name->length);
+    mpx_sink_add(s, " ", 1);
+    if (t->is_openmetrics) { // escapes quotes too
+        mpx_escape_label(&s->scratch, doc->text, strlen(doc->text));
+        mpx_sink_scratch(s);
+    } else {
+        mpx_sink_add(s, doc->help, doc->help_length);
+    }
+    mpx_sink_text(s, "\n# TYPE ");
+    mpx_sink_add(s, name->base, name->length);
+    mpx_sink_add(s, " ", 1);
+    mpx_sink_text(s, type);
+    mpx_sink_add(s, "\n", 1);
+}
+
+static void add_label(struct mpx_buf *b, const char *prefix, const char *name,
+                      size_t name_length, const char *value, size_t value_length)
+{
+    mpx_buf_add(b, b->size ? "," : "{", 1);
+    mpx_buf_add_text(b, prefix);
+    mpx_buf_add(b, name, name_length);
+    mpx_buf_add(b, "=\"", 2);
+    mpx_buf_add(b, value, value_length);
+    mpx_buf_add(b, "\"", 1);
+}
+
+void mpx_text_labels(struct mpx_text *t, const struct mpx_text_cursor *c, const char *own,
+                     const char *le)
+{
+    struct mpx_buf *b = &t->sink->scratch;
+    struct mpx_label label;
+    while (mpx_label_next(&own, &label)) {
+        if (le && mpx_label_is(&label, "le"))
+            continue;
+        // As Prometheus does with labels that it sets itself.
+        bool clashes = c->label && mpx_label_is(&label, "job_id");
+        add_label(b, clashes ? "exported_" : "", label.name, label.name_length,
+                  label.value, label.value_length);
+    }
+    if (le)
+        add_label(b, "", "le", 2, le, strlen(le));
+    if (c->label) {
+        mpx_buf_add(b, b->size ? "," : "{", 1);
+        mpx_buf_add(b, c->label, c->label_length);
+    }
+    if (b->size)
+        mpx_buf_add(b, "}", 1);
+    mpx_sink_scratch(t->sink);
+}
+
+void mpx_text_value(struct mpx_text *t, double value)
+{
+    char *at = mpx_sink_room(t->sink, MPROXY_NUMBER_MAX + 2);
+    *at++ = ' ';
+    at = mpx_write_number(at, value);
+    *at++ = '\n';
+    t->sink->at = at;
+}
