@@ -120,18 +120,6 @@ static void finish_counter(struct mpx_sink *s, mproxy_type type,
     s->at = MPX_PUT_LITERAL(at, "}");
 }
 
-void mpx_json_counter(struct mpx_sink *s, const char *name, const char *doc,
-                      mproxy_type type, const mproxy_value *value,
-                      const mproxy_ranks *ranks)
-{
-    mpx_sink_text(s, "{\"name\":");
-    mpx_json_text(s, name);
-    mpx_sink_text(s, ",\"doc\":\"");
-    mpx_escape_json(&s->scratch, doc, strlen(doc));
-    mpx_sink_scratch(s);
-    finish_counter(s, type, value, ranks);
-}
-
 void mpx_json_entry(struct mpx_sink *s, const mproxy_entry *entry, bool with_ranks)
 {
     const struct mpx_metric *m = mpx_metric_of(entry->metric);

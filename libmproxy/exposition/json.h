@@ -16,11 +16,7 @@ void mpx_json_i64(struct mpx_sink *s, int64_t value);
 void mpx_json_desc(struct mpx_sink *s, const mproxy_job *job);
 // Whether a value can be shown: all its numbers are finite.
 bool mpx_json_is_shown(mproxy_type type, const mproxy_value *value);
-// One counter entry, of a value that is shown. `ranks` may be NULL; n = 0 is left out.
-void mpx_json_counter(struct mpx_sink *s, const char *name, const char *doc,
-                      mproxy_type type, const mproxy_value *value,
-                      const mproxy_ranks *ranks);
-// The same of an interned metric.
+// One counter entry, of a value that is shown; ranks where some are known.
 void mpx_json_entry(struct mpx_sink *s, const mproxy_entry *entry, bool with_ranks);
 
 #endif

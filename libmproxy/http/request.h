@@ -41,7 +41,6 @@ struct mpx_route {
 #define MPX_TYPE_JSON "application/json"
 #define MPX_TYPE_HTML "text/html; charset=utf-8"
 
-enum mpx_http_method mpx_request_method(const struct mpx_request *rq);
 // What stands behind the fixed part of the path of a route that ends in "/*", decoded;
 // "" for other routes.
 const char *mpx_request_rest(const struct mpx_request *rq);

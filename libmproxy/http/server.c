@@ -431,11 +431,6 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 
 // For handlers.
 
-enum mpx_http_method mpx_request_method(const struct mpx_request *rq)
-{
-    return (enum mpx_http_method)rq->method;
-}
-
 const char *mpx_request_rest(const struct mpx_request *rq)
 {
     size_t prefix = mpx_route_prefix(rq->route);

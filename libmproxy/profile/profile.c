@@ -35,7 +35,7 @@ bool mpx_profile_copy_entry(const mproxy_profile_entry *from, mproxy_profile_ent
     return false;
 }
 
-void mpx_profile_clear_entries(mproxy_profile_entry *entries, size_t count)
+static void clear_entries(mproxy_profile_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         free(entries[i].name);
@@ -47,11 +47,11 @@ void mpx_profile_clear_entries(mproxy_profile_entry *entries, size_t count)
 void mpx_profile_clear_share(mproxy_profile_share *share)
 {
     free(share->node);
-    mpx_profile_clear_entries(share->entries, share->count);
+    clear_entries(share->entries, share->count);
     *share = (mproxy_profile_share){0};
 }
 
-void mpx_profile_clear_nodes(char **nodes, size_t count)
+static void clear_nodes(char **nodes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         free(nodes[i]);
@@ -82,9 +82,9 @@ void mproxy_profile_free(mproxy_profile *p)
     for (size_t i = 0; i < p->share_count; i++)
         mpx_profile_clear_share(&p->shares[i]);
     free(p->shares);
-    mpx_profile_clear_entries(p->entries, p->count);
-    mpx_profile_clear_nodes(p->partial, p->partial_count);
-    mpx_profile_clear_nodes(p->unheard, p->unheard_count);
+    clear_entries(p->entries, p->count);
+    clear_nodes(p->partial, p->partial_count);
+    clear_nodes(p->unheard, p->unheard_count);
     free(p);
 }
 
@@ -169,7 +169,7 @@ static mproxy_status merge_all(const mproxy_profile *p, mproxy_profile_entry **o
     }
     free(merged);
     if (status != MPROXY_OK) {
-        mpx_profile_clear_entries(entries, made);
+        clear_entries(entries, made);
         return status;
     }
     *out = entries;
@@ -238,15 +238,15 @@ mproxy_status mproxy_profile_sum(mproxy_profile *p, mproxy_error *err)
             normalise(&p->shares[i]);
     mproxy_status status = merge_all(p, &entries, &count);
     if (status == MPROXY_OK && !list_partial(p, &partial, &partial_count)) {
-        mpx_profile_clear_entries(entries, count);
+        clear_entries(entries, count);
         status = MPROXY_E_NOMEM;
     }
     if (status != MPROXY_OK) {
-        mpx_profile_clear_nodes(partial, partial_count);
+        clear_nodes(partial, partial_count);
         return mpx_fail(err, status, "profile '%s': no memory", p->desc.jobid);
     }
-    mpx_profile_clear_entries(p->entries, p->count);
-    mpx_profile_clear_nodes(p->partial, p->partial_count);
+    clear_entries(p->entries, p->count);
+    clear_nodes(p->partial, p->partial_count);
     p->entries = entries;
     p->count = count;
     p->partial = partial;

@@ -38,11 +38,9 @@ int mpx_profile_compare_shares(const mproxy_profile_share *a,
                                const mproxy_profile_share *b);
 
 bool mpx_profile_copy_entry(const mproxy_profile_entry *from, mproxy_profile_entry *to);
-void mpx_profile_clear_entries(mproxy_profile_entry *entries, size_t count);
 void mpx_profile_clear_share(mproxy_profile_share *share);
 // Add a name to a list of nodes unless it is there. False when there is no memory.
 bool mpx_profile_add_node(char ***nodes, size_t *count, const char *node);
-void mpx_profile_clear_nodes(char **nodes, size_t count);
 
 // Parse the head of a stored profile: all but its values. MPROXY_E_UNSUPPORTED when the text
 // is not laid out with a head and must be parsed whole.

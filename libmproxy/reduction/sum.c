@@ -152,7 +152,7 @@ static bool plan_part(struct mpx_term *part, const struct mpx_order *o)
     return part->slots != NULL;
 }
 
-void mpx_sum_unplan(struct mpx_sum *sum)
+static void unplan(struct mpx_sum *sum)
 {
     for (uint32_t i = 0; i < sum->part_count; i++) {
         free(sum->parts[i].slots);
@@ -166,7 +166,7 @@ void mpx_sum_unplan(struct mpx_sum *sum)
 
 static bool plan(struct mpx_sum *sum, struct mpx_order *o)
 {
-    mpx_sum_unplan(sum);
+    unplan(sum);
     mark_metrics(sum, o);
     uint32_t count = count_marks(o);
     sum->metrics = calloc(count + 1u, sizeof *sum->metrics);
@@ -175,7 +175,7 @@ static bool plan(struct mpx_sum *sum, struct mpx_order *o)
     for (uint32_t i = 0; ok && i < sum->part_count; i++)
         ok = plan_part(&sum->parts[i], o);
     if (!ok) {
-        mpx_sum_unplan(sum);
+        unplan(sum);
         return false;
     }
     sum->count = count;
@@ -313,7 +313,7 @@ mproxy_status mpx_sum_build(struct mpx_sum *sum, struct mpx_order *o, mproxy_vie
 
 void mpx_sum_fini(struct mpx_sum *sum)
 {
-    mpx_sum_unplan(sum);
+    unplan(sum);
     mproxy_job_clear(&sum->desc);
     mproxy_view_unref(sum->view);
     free(sum->parts);

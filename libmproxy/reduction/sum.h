@@ -57,7 +57,6 @@ bool mpx_sum_is_dirty(const struct mpx_sum *sum);
 // @return MPROXY_OK (*out set) or MPROXY_E_NOMEM
 mproxy_status mpx_sum_build(struct mpx_sum *sum, struct mpx_order *order,
                             mproxy_view **out, uint64_t *steps_back, mproxy_error *err);
-void mpx_sum_unplan(struct mpx_sum *sum);
 void mpx_sum_fini(struct mpx_sum *sum);
 
 #endif

@@ -18,8 +18,8 @@
 
 enum { LOCK_TRIES = 100 }; // 10 ms each: a sweep holds a lock for less
 
-const char *const mpx_pinned_links[] = {"on_enter", "on_exit",   "on_fork", "on_exec",
-                                        "on_end",   "show_live", NULL};
+static const char *const links[] = {"on_enter", "on_exit",   "on_fork", "on_exec",
+                                    "on_end",   "show_live", NULL};
 static const char *const maps[] = {"groups", "sums", "state", NULL};
 
 static void name_it(char path[MPX_PINNED_PATH], uint64_t device, uint64_t inode)
@@ -125,7 +125,7 @@ bool mpx_pinned_state(const struct mpx_pinned *k, struct mpx_ebpf_state *out)
 
 bool mpx_pinned_has_links(const struct mpx_pinned *k)
 {
-    for (const char *const *name = mpx_pinned_links; *name; name++)
+    for (const char *const *name = links; *name; name++)
         if (faccessat(k->lock_fd, *name, F_OK, 0) != 0)
             return false;
     return true;
@@ -133,7 +133,7 @@ bool mpx_pinned_has_links(const struct mpx_pinned *k)
 
 void mpx_pinned_drop_links(const struct mpx_pinned *k)
 {
-    for (const char *const *name = mpx_pinned_links; *name; name++)
+    for (const char *const *name = links; *name; name++)
         unlinkat(k->lock_fd, *name, 0);
 }
 

@@ -13,9 +13,6 @@ struct mpx_pinned {
     int lock_fd; // -1: nothing is kept
 };
 
-// The names of links; NULL at the end.
-extern const char *const mpx_pinned_links[];
-
 // Make or open the directory of this owner, and lock it. False: `why` says why not.
 bool mpx_pinned_take(struct mpx_pinned *k, const struct mpx_ebpf_owner *owner, char *why,
                      size_t room);

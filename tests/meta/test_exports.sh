@@ -1,6 +1,9 @@
 #!/bin/sh
-# Each shared library exports exactly what the headers mark with MPROXY_API.
+# Each shared library exports exactly what the headers mark with MPROXY_API, and what is not
+# static is named by another file. How many private functions one other file alone calls is
+# shown: a hint that two files are one.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/externs.sh"
 
 # promised OUT HEADER...
 promised() {
@@ -58,6 +61,17 @@ comm -23 "$scratch/promised" "$scratch/exported" |
 comm -13 "$scratch/promised" "$scratch/exported" |
     grep -vE '^(_exit|_Exit|quick_exit|prctl|syscall|__cyg_profile_func_(enter|exit))$' |
     complain_lines "libproxyclient.so: exported beside its header"
+
+externs "$source_dir" "$build_dir" >"$scratch/externs"
+# Left out: what dlsym() loads by its name, files that nobody uses yet, and functions whose
+# caller is on its way.
+waiting='^(mpx_runs_join) '
+awk 'NR == FNR { used[$5] += $1; next }
+    $1 == 0 && $2 == 0 && used[$5] && $4 != "mpx_ebpf_backend" { print $4, "in", $5 }' \
+    "$scratch/externs" "$scratch/externs" | grep -vE "$waiting" |
+    complain_lines "private, and no other file names it: make it static"
+[ -s "$scratch/externs" ] || complain "no private function found in $build_dir"
+externs_summary "$scratch/externs"
 
 [ -s "$scratch/promised" ] || complain "no function found in the headers"
 verdict
