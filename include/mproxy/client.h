@@ -133,6 +133,19 @@ MPROXY_API void mproxy_process_observes(void);
  */
 MPROXY_API void mproxy_process_confined(int is_confined);
 
+/**
+ * For tracers, which count a process's system calls: those that the library makes on its own
+ * account, to map its counters or to read what the process used, are not the program's. In
+ * an environment that has the variable MPROXY_TRACED they stand between a call
+ * close(MPROXY_OWN_BEGIN) and a call close(MPROXY_OWN_END) of the same thread, numbers that
+ * no descriptor has. Pairs may be nested.
+ */
+#define MPROXY_TRACED "MPROXY_TRACED"
+enum mproxy_own_call {
+    MPROXY_OWN_BEGIN = -0x6d707801,
+    MPROXY_OWN_END = -0x6d707802,
+};
+
 #ifdef __cplusplus
 }
 #endif

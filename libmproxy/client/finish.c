@@ -119,12 +119,18 @@ void mproxy_process_finished(void)
 {
     struct mpx_client *c = &mpx_client;
     int saved = errno;
-    if (atomic_load(&c->state) == MPX_CLIENT_OPEN && mpx_client_open() && is_own_end(c) &&
-        !atomic_exchange(&c->finished, true)) {
+    if (atomic_load(&c->state) != MPX_CLIENT_OPEN)
+        return;
+    bool marks = !mpx_client_is_confined();
+    if (marks)
+        mpx_own_begin();
+    if (mpx_client_open() && is_own_end(c) && !atomic_exchange(&c->finished, true)) {
         struct mpx_seg_header *header = mpx_writer_header(c->writer);
         if (!mpx_client_is_confined())
             write_final(header);
         __atomic_store_n(&header->finished, 1, __ATOMIC_RELEASE);
     }
+    if (marks)
+        mpx_own_end();
     errno = saved;
 }

@@ -113,7 +113,7 @@ static void after_fork_in_parent(void)
     mpx_release(&h);
 }
 
-static void after_fork_in_child(void)
+static void become_child(void)
 {
     // Emulators of other processors say that they wipe, and do not. Another library's handler
     // may have made this process a client already.
@@ -122,10 +122,20 @@ static void after_fork_in_child(void)
         set_guard(0);
     if (mpx_thread.depth == 0)
         return;
-    int saved = errno;
     if (!guard_is_intact())
         mpx_client_recover();
     mpx_lock_reset();
+}
+
+static void after_fork_in_child(void)
+{
+    int saved = errno;
+    bool marks = !mpx_client_is_confined();
+    if (marks)
+        mpx_own_begin();
+    become_child();
+    if (marks)
+        mpx_own_end();
     errno = saved;
 }
 

@@ -87,7 +87,10 @@ struct mpx_hold {
     int saved_errno;
     uint8_t was_inside;
 };
-// Block signals and cancellation, and keep errno.
+// Tell a tracer, where there is one, that the calls between are our own; errno is lost.
+void mpx_own_begin(void);
+void mpx_own_end(void);
+// Block signals and cancellation, and keep errno; own calls.
 void mpx_quiet_begin(struct mpx_hold *h);
 void mpx_quiet_end(const struct mpx_hold *h);
 // The same, holding the lock; the thread that holds it may take it again, if it is not
