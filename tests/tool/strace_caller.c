@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,47 @@ static void storm(int threads, long calls)
         ;
 }
 
+static _Atomic bool busy_ends;
+
+static void *be_busy(void *arg)
+{
+    long *calls = arg;
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    while (!busy_ends && write(null, buffer, 1) == 1)
+        ++*calls;
+    close(null);
+    return NULL;
+}
+
+// THREADS threads call as often as they can for so long; prints the least and the mean.
+static void busy(int threads, int ms)
+{
+    pthread_t thread[64];
+    long calls[64] = {0}, sum = 0, least = -1;
+    threads = threads < 64 ? threads : 64;
+    for (int i = 0; i < threads; i++)
+        if (pthread_create(&thread[i], NULL, be_busy, &calls[i]) != 0)
+            abort();
+    usleep((useconds_t)ms * 1000);
+    busy_ends = true;
+    for (int i = 0; i < threads; i++) {
+        pthread_join(thread[i], NULL);
+        sum += calls[i];
+        least = least < 0 || calls[i] < least ? calls[i] : least;
+    }
+    printf("%ld %ld\n", least, sum / threads);
+}
+
+// A thread executes another program while all others are busy.
+static void busy_execs(void)
+{
+    pthread_t thread;
+    static long calls[8];
+    for (int i = 0; i < 8; i++)
+        pthread_create(&thread, NULL, be_busy, &calls[i]);
+    thread_execs();
+}
+
 // For each line of input one more answer, and CALLS times the question for the parent.
 static void answer(long calls)
 {
@@ -210,6 +252,10 @@ int main(int argc, char **argv)
         persist();
     else if (!strcmp(way, "storm") && argc > 3)
         storm(atoi(argv[2]), atol(argv[3]));
+    else if (!strcmp(way, "busy") && argc > 3)
+        busy(atoi(argv[2]), atoi(argv[3]));
+    else if (!strcmp(way, "busy-execs"))
+        busy_execs();
     else if (!strcmp(way, "answer") && argc > 2)
         answer(atol(argv[2]));
     return 0;

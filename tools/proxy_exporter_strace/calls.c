@@ -50,29 +50,31 @@ static void add_usual(struct calls *calls)
     }
 }
 
-// Calls that this libseccomp has no name for are not among them.
-static void add_all(struct calls *calls)
+// A call that libseccomp has no name for goes by its number, as call_name() writes it.
+static int number_in(const char *name)
 {
-    for (int number = 0; number < CALLS_MAX; number++) {
-        char *name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), number);
-        calls->wanted[number] |= name != NULL;
-        free(name);
-    }
+    char *end;
+    if (strncmp(name, "syscall_", 8) != 0 || name[8] < '0' || name[8] > '9')
+        return -1;
+    long number = strtol(name + 8, &end, 10);
+    return !*end && number < CALLS_MAX ? (int)number : -1;
 }
 
 static bool add(struct calls *calls, const char *word, size_t length)
 {
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)length, word);
-    int number = number_of(name);
     if (strcmp(name, "all") == 0)
-        add_all(calls);
+        memset(calls->wanted, true, sizeof calls->wanted);
     else if (strcmp(name, "default") == 0)
         add_usual(calls);
-    else if (number >= 0)
+    else {
+        int number = number_in(name);
+        number = number >= 0 ? number : number_of(name);
+        if (number < 0)
+            return false;
         calls->wanted[number] = true;
-    else
-        return false;
+    }
     return true;
 }
 

@@ -7,15 +7,24 @@
 #include <string.h>
 #include <sys/time.h>
 
-enum { WINDOW_STOPS = 32, WINDOW_NS = 5000000, KEEP_NS = 250000000, TICK_US = 10000 };
+enum {
+    WINDOW_STOPS = 32,
+    WINDOW_NS = 5000000,
+    KEEP_NS = 250000000,
+    TICK_US = 10000,
+    // Of a window's stops, or of those since the last tick, at most one in so many may be
+    // another thread's.
+    ALONE = 4,
+};
 
 static struct {
     pid_t tid; // 0: none is kept
     uint64_t until_ns;
-    uint32_t stops, stops_at_tick;
+    uint32_t stops, strangers;  // stops of it and of others since the last tick
     cpu_set_t cpu, own, others; // kept on; the tracer's before; the thread's before
 } kept;
 
+static uint64_t all_stops;
 static volatile sig_atomic_t ticked;
 
 static void on_alarm(int signal)
@@ -69,7 +78,7 @@ static void keep(struct tracee *t, uint64_t now_ns)
         sched_setaffinity(t->tid, sizeof kept.cpu, &kept.cpu);
     kept.tid = t->tid;
     kept.until_ns = now_ns + KEEP_NS;
-    kept.stops = kept.stops_at_tick = 0;
+    kept.stops = kept.strangers = 0;
     set_timer(TICK_US);
 }
 
@@ -98,23 +107,41 @@ void follow_tick(void)
     if (!ticked)
         return;
     ticked = 0;
-    if (kept.stops == kept.stops_at_tick)
+    if (kept.stops == 0)
         follow_release();
-    kept.stops_at_tick = kept.stops;
+    kept.stops = kept.strangers = 0;
+}
+
+void follow_exec(struct tracee *t, uint64_t now_ns)
+{
+    if (!kept.tid && tracee_count() == 1)
+        keep(t, now_ns);
+}
+
+// Others stop, too: they need the tracer as much, and the other CPUs.
+static void see_other(void)
+{
+    if (kept.tid && ++kept.strangers > WINDOW_STOPS &&
+        kept.strangers > kept.stops / ALONE)
+        follow_release();
 }
 
 void follow_stop(struct tracee *t, uint64_t now_ns)
 {
+    all_stops++;
     if (t->tid == kept.tid) {
         kept.stops++;
         if (now_ns > kept.until_ns)
             follow_release();
         return;
     }
+    see_other();
     if (++t->stops < WINDOW_STOPS)
         return;
-    if (now_ns - t->window_ns < WINDOW_NS && !kept.tid)
+    bool alone = all_stops - t->all_then <= WINDOW_STOPS + WINDOW_STOPS / ALONE;
+    if (alone && now_ns - t->window_ns < WINDOW_NS && !kept.tid)
         keep(t, now_ns);
     t->stops = 0;
     t->window_ns = now_ns;
+    t->all_then = all_stops;
 }

@@ -18,6 +18,7 @@
 #include "attach.h"
 #include "calls.h"
 #include "count.h"
+#include "own.h"
 #include "start.h"
 #include "trace.h"
 
@@ -104,6 +105,14 @@ static mproxy_status prepare(struct settings *s, char **command, mproxy_error *e
     return status;
 }
 
+// The tracer outlives what setenv() does here.
+static const char *copy_of_preloads(void)
+{
+    const char *list = getenv("LD_PRELOAD");
+    char *copy = list ? strdup(list) : NULL;
+    return copy ? copy : "";
+}
+
 static int run_command(struct settings *s, char **command)
 {
     mproxy_error err;
@@ -119,8 +128,11 @@ static int run_command(struct settings *s, char **command)
                           .unfiltered = s->no_filter,
                           .roams = s->no_affinity,
                           .times_all = s->time_all};
+    own_set_preloads(copy_of_preloads());
     if (!start_tracer(&start, why, sizeof why))
         tool_complain(&this_tool, NULL, "system calls are not counted: %s", why);
+    else
+        setenv(MPROXY_TRACED, "1", 1); // without, our own calls are counted, too
     mproxy_launch_exec(command, &status, &err);
     tool_fail(&this_tool, &err, NULL);
     return status;

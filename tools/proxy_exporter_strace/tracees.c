@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "own.h"
+
 enum { BUCKETS = 4096 };
 
 static struct tracee *buckets[BUCKETS];
@@ -41,6 +43,7 @@ void tracee_remove(pid_t tid)
     if (!t)
         return;
     *at = t->next;
+    own_forget(t);
     free(t);
     count--;
 }

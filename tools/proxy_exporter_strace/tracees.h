@@ -8,6 +8,8 @@
 
 enum { NO_CALL = -1 };
 
+struct loading;
+
 struct tracee {
     struct tracee *next; // of its bucket
     pid_t tid;
@@ -16,8 +18,18 @@ struct tracee {
     bool in_call;      // its exit will be seen
     bool parked;       // in a group stop
     bool was_untraced; // the call had a flag that is taken out: untraced.h
-    uint32_t stops;    // since window_ns
+    // See follow.h.
+    uint32_t stops; // since window_ns
     uint64_t window_ns;
+    uint64_t all_then; // stops of all threads until window_ns
+    // See own.h.
+    bool wants_result;       // of the call that it is in
+    uint8_t own_depth;       // marks that are open
+    uint8_t own_left;        // calls that they may still cover
+    struct loading *loading; // NULL once its image has been loaded
+    // See trace.c.
+    uint64_t batch; // the last in which it stopped
+    bool stale;     // a later stop is known: the one being served must not resume it
 };
 
 // NULL when there is none, or no memory for one.
