@@ -1,8 +1,6 @@
 #include "daemon/commands.h"
 
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "daemon/daemon_private.h"
@@ -15,25 +13,6 @@ struct mpx_command {
     mpx_command_fn run;
     void *arg;
 };
-
-mproxy_status mpx_commands_init(struct mpx_commands *c, mproxy_error *err)
-{
-    *c = (struct mpx_commands){.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    if (c->event_fd < 0)
-        return mpx_fail_errno(err, "eventfd of the event loop");
-    c->last = &c->first;
-    pthread_mutex_init(&c->lock, NULL);
-    return MPROXY_OK;
-}
-
-void mpx_commands_fini(struct mpx_commands *c)
-{
-    if (!c->last)
-        return;
-    close(c->event_fd);
-    pthread_mutex_destroy(&c->lock);
-    c->last = NULL;
-}
 
 static bool put(struct mpx_commands *c, struct mpx_command *command)
 {
@@ -80,24 +59,40 @@ void mpx_command_send(struct mproxy_daemon *d, struct mpx_request *rq, mpx_comma
     }
     *command = (struct mpx_command){.rq = rq, .run = run, .arg = arg};
     if (put(c, command)) {
-        uint64_t one = 1;
-        (void)!write(c->event_fd, &one, sizeof one);
+        mpx_bell_ring(c->bell);
         return;
     }
     mpx_reply_refuse(rq, 503, "%d requests wait for the event loop already", QUEUE_MAX);
     finish(command);
 }
 
-void mpx_commands_run(struct mproxy_daemon *d)
+// Do all commands there are.
+static void run_all(void *arg)
 {
-    uint64_t count;
-    (void)!read(d->commands.event_fd, &count, sizeof count);
+    struct mproxy_daemon *d = arg;
     struct mpx_command *next;
     for (struct mpx_command *at = take_all(&d->commands, false); at; at = next) {
         next = at->next;
         at->run(d, at->rq, at->arg);
         finish(at);
     }
+}
+
+mproxy_status mpx_commands_open(struct mpx_commands *c, struct mproxy_daemon *d,
+                                struct mpx_loop *loop, mproxy_error *err)
+{
+    *c = (struct mpx_commands){.last = &c->first};
+    pthread_mutex_init(&c->lock, NULL);
+    return mpx_bell_new(loop, run_all, d, &c->bell, err);
+}
+
+void mpx_commands_fini(struct mpx_commands *c)
+{
+    if (!c->last)
+        return;
+    mpx_bell_free(c->bell);
+    pthread_mutex_destroy(&c->lock);
+    c->last = NULL;
 }
 
 void mpx_commands_close(struct mproxy_daemon *d)

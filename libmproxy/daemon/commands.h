@@ -7,6 +7,7 @@
 #include <mproxy/daemon.h>
 
 #include "http/request.h"
+#include "loop/loop.h"
 
 // Runs on the event loop's thread; answers rq by one mpx_reply_*(), and does not resume it.
 typedef void (*mpx_command_fn)(struct mproxy_daemon *d, struct mpx_request *rq,
@@ -18,18 +19,18 @@ struct mpx_commands {
     struct mpx_command *first, **last; // guarded by lock, like all below
     size_t count;
     bool closed;
-    int event_fd; // readable when there are commands
+    struct mpx_bell *bell; // rung for each command
 };
 
-mproxy_status mpx_commands_init(struct mpx_commands *c, mproxy_error *err);
-void mpx_commands_fini(struct mpx_commands *c); // none may be left
+// A guest of the loop from here on, which does the commands that come.
+mproxy_status mpx_commands_open(struct mpx_commands *c, struct mproxy_daemon *d,
+                                struct mpx_loop *loop, mproxy_error *err);
+void mpx_commands_fini(struct mpx_commands *c); // none may be left; accepts a zeroed one
 
 // Defer the request and queue the command; refused with 503 when the queue is full or
 // closed. Any thread. `arg` (may be NULL) is given to free() afterwards in any case.
 void mpx_command_send(struct mproxy_daemon *d, struct mpx_request *rq, mpx_command_fn run,
                       void *arg);
-// Do all commands there are.
-void mpx_commands_run(struct mproxy_daemon *d);
 // Refuse those that are left and all that come.
 void mpx_commands_close(struct mproxy_daemon *d);
 

@@ -1,15 +1,11 @@
 // Opening and closing: what belongs together, in the order in which it depends.
 
-#include <errno.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -206,7 +202,8 @@ static mproxy_status open_inputs(struct mproxy_daemon *d, mproxy_error *err)
                                         .proc_root = d->options.proc_root,
                                         .sys_root = d->options.sys_root,
                                         .host = d->host};
-    struct mpx_gateway_options gateway = {.socket_path = d->socket_path,
+    struct mpx_gateway_options gateway = {.loop = d->loop,
+                                          .socket_path = d->socket_path,
                                           .dir_path = d->dir_path,
                                           .log = mpx_log_line,
                                           .log_arg = d};
@@ -253,12 +250,10 @@ static void open_syscalls(struct mproxy_daemon *d)
 
 static mproxy_status open_loop(struct mproxy_daemon *d, mproxy_error *err)
 {
-    d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    d->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    d->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (d->epoll_fd < 0 || d->timer_fd < 0 || d->stop_fd < 0)
-        return mpx_fail_errno(err, "event loop");
-    return mpx_commands_init(&d->commands, err);
+    mproxy_status status = mpx_loop_new(&d->loop, err);
+    if (status == MPROXY_OK)
+        status = mpx_commands_open(&d->commands, d, d->loop, err);
+    return status;
 }
 
 static mproxy_status open_all(struct mproxy_daemon *d,
@@ -290,8 +285,7 @@ mproxy_status mproxy_daemon_open(const mproxy_daemon_options *options,
     struct mproxy_daemon *d = calloc(1, sizeof *d);
     if (!d)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for a daemon");
-    int *fds[] = {&d->listen_fd, &d->epoll_fd, &d->timer_fd, &d->stop_fd,
-                  &d->dir_fd,    &d->state_fd, &d->lock_fd};
+    int *fds[] = {&d->listen_fd, &d->dir_fd, &d->state_fd, &d->lock_fd};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         *fds[i] = -1;
     d->start_boot_ms = mpx_boot_ms();
@@ -310,15 +304,12 @@ const char *mproxy_daemon_url(const mproxy_daemon *daemon)
 
 mproxy_status mproxy_daemon_run(mproxy_daemon *daemon, mproxy_error *err)
 {
-    return mpx_daemon_loop(daemon, err);
+    return mpx_daemon_serve(daemon, err);
 }
 
 void mproxy_daemon_stop(mproxy_daemon *daemon)
 {
-    uint64_t one = 1;
-    int saved = errno;
-    (void)!write(daemon->stop_fd, &one, sizeof one);
-    errno = saved;
+    mpx_loop_stop(daemon->loop);
 }
 
 static void free_text(const char *text)
@@ -347,10 +338,11 @@ void mproxy_daemon_close(mproxy_daemon *daemon)
     mproxy_reduction_free(d->reduction);
     mproxy_ledger_close(d->ledger);
     mproxy_store_close(d->store);
+    mpx_timer_free(d->round_timer);
     mpx_commands_fini(&d->commands);
+    mpx_loop_free(d->loop);
     free(d->releasable);
-    const int fds[] = {d->listen_fd, d->epoll_fd, d->timer_fd, d->stop_fd,
-                       d->dir_fd,    d->state_fd, d->lock_fd};
+    const int fds[] = {d->listen_fd, d->dir_fd, d->state_fd, d->lock_fd};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);

@@ -12,6 +12,7 @@
 #include <mproxy/reduction.h>
 
 #include "gateway/gateway.h"
+#include "loop/loop.h"
 #include "own/direct.h"
 #include "processes/segments.h"
 #include "syscalls/syscalls.h"
@@ -37,7 +38,9 @@ struct mproxy_daemon {
     // The archive is there once it could be opened, and stays: NULL until then.
     _Atomic(mproxy_archive *) archive;
 
-    int listen_fd, epoll_fd, timer_fd, stop_fd;
+    struct mpx_loop *loop; // stopped by any thread
+    struct mpx_timer *round_timer;
+    int listen_fd;
     int dir_fd, state_fd, lock_fd;
     mproxy_ledger *ledger;
     mproxy_reduction *reduction;
@@ -88,8 +91,8 @@ size_t mpx_daemon_profiles(struct mproxy_daemon *d); // stored; any thread
 // memory.c: give back what a burst of work has left behind; often.
 void mpx_daemon_trim(struct mproxy_daemon *d);
 
-// loop.c
-mproxy_status mpx_daemon_loop(struct mproxy_daemon *d, mproxy_error *err);
+// serve.c: from the first round to the last.
+mproxy_status mpx_daemon_serve(struct mproxy_daemon *d, mproxy_error *err);
 
 // routes.c
 extern const struct mpx_route mpx_routes[];

@@ -1,8 +1,8 @@
 // Clients of the legacy socket: accepting, reading, and what a message does.
 //
-// The socket and all clients sit in an epoll of our own, which sits in the event loop's.
-// Each dispatch takes a bounded amount from each client that has something, so that one
-// that never stops sending delays the others by no more than that.
+// The socket and each client are guests of the event loop. A call takes a bounded amount
+// from its client, so that one that never stops sending delays the others by no more than
+// that.
 
 #include "gateway/gateway.h"
 
@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,15 +22,16 @@
 #include "gateway/socket.h"
 
 enum {
-    READ_BLOCK = 64 * 1024, // per client and dispatch
+    READ_BLOCK = 64 * 1024, // per client and call
     KEPT_ROOM = 64 * 1024,  // a client's buffer that grew larger is given back
-    EVENTS = 64,
-    ACCEPTS = 64, // per dispatch
+    ACCEPTS = 64,           // per call
 };
 
 struct client {
     struct client *next, *previous;
+    struct mpx_gateway *gateway;
     int fd;
+    struct mpx_watch *watch;
     int pid;
     uint32_t uid;
     struct mpx_buf in;
@@ -44,8 +44,8 @@ struct mpx_gateway {
     struct mpx_gateway_options options;
     char socket_path[PATH_MAX];
     char dir_path[PATH_MAX];
-    int epoll_fd;
     int listen_fd;
+    struct mpx_watch *listener;
     struct mpx_socket_file file;
     bool told_unbound;
     struct client *clients;
@@ -100,50 +100,9 @@ static void drop_client(struct mpx_gateway *gw, struct client *c)
     gw->stats.buffered -= c->in.size;
     mpx_scribe_free(c->scribe);
     mpx_buf_free(&c->in);
+    mpx_watch_remove(c->watch);
     close(c->fd);
     free(c);
-}
-
-static struct client *add_client(struct mpx_gateway *gw, int fd)
-{
-    struct client *c = calloc(1, sizeof *c);
-    if (!c)
-        return NULL;
-    struct ucred peer = {.pid = 0};
-    socklen_t length = sizeof peer;
-    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-    *c = (struct client){.fd = fd, .pid = peer.pid, .uid = peer.uid};
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-    if (mpx_scribe_new(gw->dir_path, MPX_SEG_GATEWAY, &c->scribe, NULL) != MPROXY_OK ||
-        epoll_ctl(gw->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
-        mpx_scribe_free(c->scribe);
-        free(c);
-        return NULL;
-    }
-    c->next = gw->clients;
-    if (c->next)
-        c->next->previous = c;
-    gw->clients = c;
-    gw->stats.clients++;
-    gw->stats.accepted++;
-    return c;
-}
-
-// A client beyond the limit is let in and let go: left in the queue it would block its
-// program as soon as the socket is full.
-static void accept_some(struct mpx_gateway *gw)
-{
-    for (int i = 0; i < ACCEPTS; i++) {
-        int fd = accept4(gw->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0)
-            return;
-        if (gw->stats.clients < gw->options.max_clients && add_client(gw, fd))
-            continue;
-        close(fd);
-        if (gw->stats.refused[MPX_GATEWAY_CLIENTS]++ == 0)
-            say(gw, true, "gateway: %llu clients are connected: one more is refused",
-                (unsigned long long)gw->stats.clients);
-    }
 }
 
 // Messages. Each of these says whether the connection goes on.
@@ -279,17 +238,68 @@ static bool read_client(struct mpx_gateway *gw, struct client *c)
     return go_on;
 }
 
-void mpx_gateway_dispatch(struct mpx_gateway *gw)
+static void on_client(void *arg, int fd, unsigned events)
 {
-    struct epoll_event events[EVENTS];
-    int count = epoll_wait(gw->epoll_fd, events, EVENTS, 0);
-    for (int i = 0; i < count; i++) {
-        struct client *c = events[i].data.ptr;
-        if (!c)
-            accept_some(gw);
-        else if (!read_client(gw, c))
-            drop_client(gw, c);
+    struct client *c = arg;
+    (void)fd;
+    (void)events;
+    if (!read_client(c->gateway, c))
+        drop_client(c->gateway, c);
+}
+
+// The socket.
+
+static struct client *add_client(struct mpx_gateway *gw, int fd)
+{
+    struct client *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    struct ucred peer = {.pid = 0};
+    socklen_t length = sizeof peer;
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+    *c = (struct client){.gateway = gw, .fd = fd, .pid = peer.pid, .uid = peer.uid};
+    if (mpx_scribe_new(gw->dir_path, MPX_SEG_GATEWAY, &c->scribe, NULL) != MPROXY_OK ||
+        mpx_watch_add(gw->options.loop, fd, MPX_READABLE, on_client, c, &c->watch,
+                      NULL) != MPROXY_OK) {
+        mpx_scribe_free(c->scribe);
+        free(c);
+        return NULL;
     }
+    c->next = gw->clients;
+    if (c->next)
+        c->next->previous = c;
+    gw->clients = c;
+    gw->stats.clients++;
+    gw->stats.accepted++;
+    return c;
+}
+
+// A client beyond the limit is let in and let go: left in the queue it would block its
+// program as soon as the socket is full.
+static void accept_some(void *arg, int listen_fd, unsigned events)
+{
+    struct mpx_gateway *gw = arg;
+    (void)events;
+    for (int i = 0; i < ACCEPTS; i++) {
+        int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        if (gw->stats.clients < gw->options.max_clients && add_client(gw, fd))
+            continue;
+        close(fd);
+        if (gw->stats.refused[MPX_GATEWAY_CLIENTS]++ == 0)
+            say(gw, true, "gateway: %llu clients are connected: one more is refused",
+                (unsigned long long)gw->stats.clients);
+    }
+}
+
+static void close_socket(struct mpx_gateway *gw)
+{
+    mpx_watch_remove(gw->listener);
+    gw->listener = NULL;
+    if (gw->listen_fd >= 0)
+        close(gw->listen_fd);
+    gw->listen_fd = -1;
 }
 
 static mproxy_status bind_socket(struct mpx_gateway *gw, mproxy_error *err)
@@ -298,20 +308,20 @@ static mproxy_status bind_socket(struct mpx_gateway *gw, mproxy_error *err)
     mproxy_status status = mpx_socket_bind(gw->socket_path, &fd, &gw->file, err);
     if (status != MPROXY_OK)
         return status;
-    if (gw->listen_fd >= 0)
-        close(gw->listen_fd);
+    close_socket(gw);
     gw->listen_fd = fd;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (epoll_ctl(gw->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
-        return mpx_fail_errno(err, "epoll of the gateway");
-    return MPROXY_OK;
+    status = mpx_watch_add(gw->options.loop, fd, MPX_READABLE, accept_some, gw,
+                           &gw->listener, err);
+    if (status != MPROXY_OK)
+        close_socket(gw);
+    return status;
 }
 
 void mpx_gateway_round(struct mpx_gateway *gw)
 {
     for (struct client *c = gw->clients; c; c = c->next)
         mpx_scribe_retry(c->scribe);
-    if (mpx_socket_is_ours(gw->socket_path, &gw->file))
+    if (gw->listener && mpx_socket_is_ours(gw->socket_path, &gw->file))
         return;
     mproxy_error err;
     if (bind_socket(gw, &err) == MPROXY_OK) {
@@ -344,9 +354,7 @@ mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,
     snprintf(gw->socket_path, sizeof gw->socket_path, "%s", options->socket_path);
     snprintf(gw->dir_path, sizeof gw->dir_path, "%s", options->dir_path);
     gw->listen_fd = -1;
-    gw->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    mproxy_status status = gw->epoll_fd < 0 ? mpx_fail_errno(err, "epoll of the gateway")
-                                            : bind_socket(gw, err);
+    mproxy_status status = bind_socket(gw, err);
     if (status == MPROXY_OK)
         *out = gw;
     else
@@ -360,19 +368,10 @@ void mpx_gateway_close(struct mpx_gateway *gw)
         return;
     while (gw->clients)
         drop_client(gw, gw->clients);
-    if (gw->listen_fd >= 0) {
-        if (mpx_socket_is_ours(gw->socket_path, &gw->file))
-            unlink(gw->socket_path);
-        close(gw->listen_fd);
-    }
-    if (gw->epoll_fd >= 0)
-        close(gw->epoll_fd);
+    if (gw->listen_fd >= 0 && mpx_socket_is_ours(gw->socket_path, &gw->file))
+        unlink(gw->socket_path);
+    close_socket(gw);
     free(gw);
-}
-
-int mpx_gateway_fd(const struct mpx_gateway *gw)
-{
-    return gw->epoll_fd;
 }
 
 void mpx_gateway_get_stats(const struct mpx_gateway *gw, struct mpx_gateway_stats *out)

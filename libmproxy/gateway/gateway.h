@@ -11,9 +11,12 @@
 
 #include <mproxy/base.h>
 
+#include "loop/loop.h"
+
 struct mpx_gateway;
 
 struct mpx_gateway_options {
+    struct mpx_loop *loop;   // whose guests the socket and its clients are; outlives us
     const char *socket_path; // copied
     const char *dir_path;    // rendezvous directory, whose lock the caller holds; copied
     void (*log)(void *arg, bool is_failure, const char *line); // may be NULL
@@ -31,10 +34,6 @@ mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,
 // What clients counted becomes final. The socket file is removed if it is still ours.
 void mpx_gateway_close(struct mpx_gateway *gw); // accepts NULL
 
-// Readable when there is something to do.
-int mpx_gateway_fd(const struct mpx_gateway *gw);
-// Accept, read and count a bounded amount; never waits.
-void mpx_gateway_dispatch(struct mpx_gateway *gw);
 // Once a round: bind again if the socket file has vanished, try again what had no room.
 void mpx_gateway_round(struct mpx_gateway *gw);
 

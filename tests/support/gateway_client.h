@@ -1,9 +1,8 @@
-// Clients of a gateway that the test itself dispatches.
+// Clients of a gateway, and the loop that it is a guest of.
 #ifndef TESTS_SUPPORT_GATEWAY_CLIENT_H
 #define TESTS_SUPPORT_GATEWAY_CLIENT_H
 
 #include <check.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,22 +22,41 @@ static inline int gateway_dial(const char *path)
     return -1;
 }
 
-// Let the gateway do all there is to do.
-static inline void gateway_settle(struct mpx_gateway *gw)
+static struct mpx_loop *gateway_loop;
+
+// Open a gateway as a guest of a loop of its own.
+static inline struct mpx_gateway *gateway_open(struct mpx_gateway_options *options)
 {
-    struct pollfd ready = {.fd = mpx_gateway_fd(gw), .events = POLLIN};
-    while (poll(&ready, 1, 0) == 1)
-        mpx_gateway_dispatch(gw);
+    struct mpx_gateway *gw = NULL;
+    ck_assert_int_eq(mpx_loop_new(&gateway_loop, NULL), MPROXY_OK);
+    options->loop = gateway_loop;
+    ck_assert_int_eq(mpx_gateway_open(options, &gw, NULL), MPROXY_OK);
+    return gw;
 }
 
-static inline void gateway_tell(struct mpx_gateway *gw, int fd, const char *message)
+static inline void gateway_close(struct mpx_gateway *gw)
+{
+    mpx_gateway_close(gw);
+    mpx_loop_free(gateway_loop);
+}
+
+// Let the gateway do all there is to do.
+static inline void gateway_settle(void)
+{
+    size_t called;
+    do
+        ck_assert_int_eq(mpx_loop_turn(gateway_loop, 0, &called, NULL), MPROXY_OK);
+    while (called > 0);
+}
+
+static inline void gateway_tell(int fd, const char *message)
 {
     ck_assert_int_eq(send(fd, message, strlen(message) + 1, MSG_NOSIGNAL),
                      (ssize_t)strlen(message) + 1);
-    gateway_settle(gw);
+    gateway_settle();
 }
 
-static inline void gateway_tell_job(struct mpx_gateway *gw, int fd, const char *jobid)
+static inline void gateway_tell_job(int fd, const char *jobid)
 {
     char text[256];
     snprintf(text, sizeof text,
@@ -46,7 +64,7 @@ static inline void gateway_tell_job(struct mpx_gateway *gw, int fd, const char *
              "\"nodelist\":\"\",\"partition\":\"\",\"cluster\":\"\",\"run_dir\":\"/x\","
              "\"start_time\":1700000000000,\"end_time\":0}}",
              jobid);
-    gateway_tell(gw, fd, text);
+    gateway_tell(fd, text);
 }
 
 #endif

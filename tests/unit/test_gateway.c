@@ -29,7 +29,8 @@ static struct mpx_gateway_options options_for_test(void)
                                         .log = on_log,
                                         .max_clients = 4,
                                         .max_message = 100000,
-                                        .max_buffered = 150000};
+                                        .max_buffered = 150000,
+                                        .loop = gateway_loop};
 }
 
 static void set_up(void)
@@ -38,14 +39,14 @@ static void set_up(void)
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(socket_path, sizeof socket_path, "%s/socket", dir);
     struct mpx_gateway_options options = options_for_test();
-    ck_assert_int_eq(mpx_gateway_open(&options, &gw, NULL), MPROXY_OK);
+    gw = gateway_open(&options);
     lines = 0;
 }
 
 static void tear_down(void)
 {
     char command[300];
-    mpx_gateway_close(gw);
+    gateway_close(gw);
     snprintf(command, sizeof command, "rm -rf '%s'", dir);
     ck_assert_int_eq(system(command), 0);
 }
@@ -57,12 +58,12 @@ static int dial(void)
 
 static void settle(void)
 {
-    gateway_settle(gw);
+    gateway_settle();
 }
 
 static void tell(int fd, const char *message)
 {
-    gateway_tell(gw, fd, message);
+    gateway_tell(fd, message);
 }
 
 // Whether the gateway has closed the connection.
@@ -74,7 +75,7 @@ static bool is_closed(int fd)
 
 static void tell_job(int fd, const char *jobid)
 {
-    gateway_tell_job(gw, fd, jobid);
+    gateway_tell_job(fd, jobid);
 }
 
 static void tell_counter(int fd, const char *name, const char *value)

@@ -17,14 +17,14 @@ static void set_up(void)
     setup();
     snprintf(socket_path, sizeof socket_path, "%s/socket", folder);
     struct mpx_gateway_options options = {.socket_path = socket_path, .dir_path = folder};
-    ck_assert_int_eq(mpx_gateway_open(&options, &gw, NULL), MPROXY_OK);
+    gw = gateway_open(&options);
     ck_assert_int_eq(mpx_direct_open(folder, &direct, NULL), MPROXY_OK);
     main_key.uid = geteuid();
 }
 
 static void tear_down(void)
 {
-    mpx_gateway_close(gw);
+    gateway_close(gw);
     mpx_direct_close(direct);
     teardown();
 }
@@ -123,10 +123,9 @@ static int write_both(void)
 {
     add("k", 5);
     int fd = gateway_dial(socket_path);
-    gateway_tell_job(gw, fd, "j1");
-    gateway_tell(gw, fd,
-                 "{\"Value\":{\"name\":\"g\",\"value\":{\"Gauge\":{\"min\":3,"
-                 "\"max\":3,\"hits\":1,\"total\":3}}}}");
+    gateway_tell_job(fd, "j1");
+    gateway_tell(fd, "{\"Value\":{\"name\":\"g\",\"value\":{\"Gauge\":{\"min\":3,"
+                     "\"max\":3,\"hits\":1,\"total\":3}}}}");
     return fd;
 }
 
@@ -149,7 +148,7 @@ static void check_both(int fd)
     whole_round();
     check_shown(6);
     close(fd);
-    gateway_settle(gw);
+    gateway_settle();
     whole_round();
     check_shown(6);
 }
