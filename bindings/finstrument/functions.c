@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <mproxy/inline.h>
+
 #include "common/handles.h"
 #include "finstrument/symbols.h"
 
@@ -80,6 +82,8 @@ EXPORT void __cyg_profile_func_exit(void *function, void *call_site);
 EXPORT void __cyg_profile_func_enter(void *function, void *call_site)
 {
     (void)call_site;
+    if (!mproxy_thread_has_storage())
+        return;
     mproxy_fcounter *counter = mpx_function_counter(function);
     if (counter)
         mproxy_fcounter_add(counter, 1);

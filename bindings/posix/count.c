@@ -119,6 +119,8 @@ __attribute__((cold)) static void declare(enum posix_fn fn, struct posix_handles
 void posix_count(enum posix_fn fn, uint64_t begin, uint64_t bytes)
 {
     uint64_t took = mpx_ticks_between(begin, mpx_ticks());
+    if (!mproxy_thread_has_storage())
+        return;
     struct posix_handles own = {0}, *h = &posix_fns[fn].handles;
     if (!mpx_handles_are_set(&posix_fns[fn].state))
         declare(fn, h = &own);

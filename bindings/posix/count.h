@@ -1,7 +1,7 @@
 // Around each wrapped libc function: the real one, the time, the counters.
 //
 // No thread-local storage, no lock and no allocation: wrappers run before main, in signal
-// handlers, and between vfork and exec. Calls of our own libraries (the client makes its
+// handlers, and between vfork and exec, and in children of clone() without thread-local storage. Calls of our own libraries (the client makes its
 // segment with open and mmap) are told by their return address and passed on uncounted.
 #ifndef MPX_BINDINGS_POSIX_COUNT_H
 #define MPX_BINDINGS_POSIX_COUNT_H
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include <mproxy/client.h>
+#include <mproxy/inline.h>
 
 #include "common/ticks.h"
 

@@ -1,7 +1,8 @@
 // Sees a program enter a sandbox of seccomp, in which a system call that it does not expect
 // may kill it: the client then makes none. Filters come by prctl(), or as libseccomp does it
-// by syscall(), which is looked at on x86-64 and arm64 only.
-#include <mproxy/client.h>
+// by syscall(), which is looked at on x86-64 and arm64 only. What stands behind both is looked
+// up while the process starts: a child of clone() without thread-local storage can't.
+#include <mproxy/inline.h>
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,6 +19,8 @@
 static long enter(long (*call)(const unsigned long *arguments),
                   const unsigned long *arguments)
 {
+    if (!mproxy_thread_has_storage())
+        return call(arguments);
     mproxy_process_confined(1);
     long result = call(arguments);
     if (result < 0) {
@@ -28,13 +31,23 @@ static long enter(long (*call)(const unsigned long *arguments),
     return result;
 }
 
+static int (*next_prctl)(int option, ...);
+
+__attribute__((constructor)) static void find_next(void)
+{
+    if (next_prctl)
+        return;
+    next_prctl = (int (*)(int, ...))dlsym(RTLD_NEXT, "prctl");
+#if defined(__x86_64__) || defined(__aarch64__)
+    mpx_find_syscall();
+#endif
+}
+
 static long call_prctl(const unsigned long *a)
 {
-    static int (*next)(int option, ...);
-    if (!next)
-        next = (int (*)(int, ...))dlsym(RTLD_NEXT, "prctl");
-    return next ? next((int)a[0], a[1], a[2], a[3], a[4])
-                : syscall(SYS_prctl, a[0], a[1], a[2], a[3], a[4]);
+    find_next(); // another library's constructor may come before ours
+    return next_prctl ? next_prctl((int)a[0], a[1], a[2], a[3], a[4])
+                      : syscall(SYS_prctl, a[0], a[1], a[2], a[3], a[4]);
 }
 
 // A filter of NULL is a question: whether there are filters.

@@ -27,6 +27,27 @@ struct mproxy_lane {
 MPROXY_API extern __thread struct mproxy_lane mproxy_lane
     __attribute__((tls_model("initial-exec")));
 
+/**
+ * Whether the caller has thread-local storage. A child of clone() with CLONE_VM and CLONE_SETTLS
+ * may have been given an empty area instead, as by browsers' sandboxes: in it neither this
+ * library nor errno nor most of the C library may be touched. What stands in for functions
+ * of the C library asks first; it costs a load.
+ */
+static inline int mproxy_thread_has_storage(void)
+{
+#if defined(__x86_64__)
+    // The first word of a thread's control block is its own address.
+    const void *self;
+    __asm__("movq %%fs:0, %0" : "=r"(self));
+    return self != (const void *)0;
+#elif defined(__aarch64__) && defined(__GLIBC__)
+    // The first word leads to the blocks of thread-local storage.
+    return *(void *const *)__builtin_thread_pointer() != (const void *)0;
+#else
+    return 1;
+#endif
+}
+
 /** A counter's place in every lane: fixed for the life of the handle. */
 static inline uint32_t mproxy_counter_slot(const mproxy_counter *counter)
 {

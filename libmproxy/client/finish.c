@@ -118,6 +118,9 @@ static void write_final(struct mpx_seg_header *header)
 void mproxy_process_finished(void)
 {
     struct mpx_client *c = &mpx_client;
+    // A child without thread-local storage of its own: not this process, and no errno.
+    if (!mproxy_thread_has_storage())
+        return;
     int saved = errno;
     if (atomic_load(&c->state) != MPX_CLIENT_OPEN)
         return;

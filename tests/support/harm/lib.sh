@@ -6,7 +6,7 @@ build_harm() {
 
 # run_both JOB SETUP WORD...: runs the words after the shell commands SETUP, once bare and
 # once as a job, each in a fresh directory; they must print the same and end the same way.
-# BOUND: seconds that each may take.
+# EXPORTERS: what to preload, if not the usual. BOUND: seconds that each may take.
 run_both() {
     job=$1 setup=$2
     shift 2
@@ -21,7 +21,8 @@ run_both() {
                     sh -c "$setup"'; exec "$@"' sh "$@" || status=$?
             else
                 timeout "${BOUND:-30}" sh -c "$setup"'; exec "$@"' sh \
-                    "$BIN/proxy_run" -u "$SOCKET" -j "$job" -- "$@" || status=$?
+                    "$BIN/proxy_run" -u "$SOCKET" -j "$job" \
+                    ${EXPORTERS:+-e "$EXPORTERS"} -- "$@" || status=$?
             fi
             echo $status >"$TMP/$run.status"
         } 2>&1 1>&3 3>&- | cat >"$TMP/$run.err") 3>&1 | cat >"$TMP/$run.out"
