@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <mproxy/client.h>
+
 __thread struct mpx_mpi_thread mpx_mpi_thread;
 
 extern _Atomic(void *) mpx_mpi_slots[] __attribute__((visibility("hidden")));
@@ -94,12 +96,13 @@ static int is_made_for(const struct mpx_mpi_backend *b, int (*version)(char *, i
     return strstr(text, b->make) != NULL;
 }
 
-static void warn(const char *format, const char *what)
+// The job's profile says so, not the program's stderr, which may be any file by now.
+static void tell_uncounted(void)
 {
-    char line[512];
-    int length = snprintf(line, sizeof line, format, what);
-    if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
-        return; // a program without a stderr is left in peace
+    void (*tell)(enum mproxy_uncounted) =
+        (void (*)(enum mproxy_uncounted))dlsym(RTLD_DEFAULT, "mproxy_process_uncounted");
+    if (tell)
+        tell(MPROXY_UNCOUNTED_MPI);
 }
 
 static void pick_backend(void)
@@ -117,10 +120,7 @@ static void pick_backend(void)
     const struct mpx_mpi_backend *b =
         handle ? dlsym(handle, MPX_MPI_BACKEND_SYMBOL) : NULL;
     if (!b || !is_made_for(b, version)) {
-        warn("mproxy: MPI calls are not counted: no back-end for %s (was install.sh run "
-             "with "
-             "its mpicc in reach?)\n",
-             soname);
+        tell_uncounted();
         return;
     }
     b->start(find);

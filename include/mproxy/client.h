@@ -146,6 +146,17 @@ enum mproxy_own_call {
     MPROXY_OWN_END = -0x6d707802,
 };
 
+/** What an exporter may have to leave uncounted. */
+enum mproxy_uncounted {
+    MPROXY_UNCOUNTED_MPI = 1, /**< calls of an MPI library that it has no back-end for */
+};
+
+/**
+ * Say that something of this process is not counted: its job's profile is `partial` then, and
+ * names the reason. Nothing is written to the program's own files.
+ */
+MPROXY_API void mproxy_process_uncounted(enum mproxy_uncounted what);
+
 #ifdef __cplusplus
 }
 #endif

@@ -272,6 +272,13 @@ void mproxy_process_confined(int is_confined)
     atomic_store(&mpx_client.confined, is_confined != 0);
 }
 
+void mproxy_process_uncounted(enum mproxy_uncounted what)
+{
+    if (what == MPROXY_UNCOUNTED_MPI && mpx_client_open())
+        __atomic_fetch_or(&mpx_writer_header(mpx_client.writer)->flags, MPX_OFF_MPI,
+                          __ATOMIC_RELAXED);
+}
+
 void mproxy_process_started(void)
 {
     if (mpx_client_is_confined() || !mpx_client_open() ||

@@ -51,6 +51,8 @@ enum mpx_off_reason {
     MPX_OFF_DAMAGED = 1 << 8,    // the proxy found the segment damaged
     MPX_OFF_SANDBOX = 1 << 9,    // the program confined itself
     MPX_OFF_NAMES = 1 << 10,     // the proxy takes no more names of its user
+    MPX_OFF_MPI = 1 << 11,       // no back-end for the program's MPI
+    MPX_OFF_CHILD = 1 << 12,     // a forked child that could not say so itself
 };
 
 // What the process exporter writes at the end; index of header.final[].

@@ -540,7 +540,9 @@ const char *mpx_off_reason_text(unsigned reasons, char *buffer, unsigned long si
                                         "no access to the directory",
                                         "damaged segment",
                                         "sandbox",
-                                        "too many names"};
+                                        "too many names",
+                                        "no back-end for its MPI",
+                                        "forked child"};
     size_t used = 0;
     if (size)
         buffer[0] = '\0';

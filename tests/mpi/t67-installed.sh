@@ -18,12 +18,18 @@ for make in mpich openmpi; do
     exact "$make, installed"
 done
 
-# Without its back-end: the program runs, uncounted, and one line says so.
+# Without its back-end: the program runs, uncounted. Its profile says so, and no file of the
+# program's that lies where stderr was.
 rm "$TMP/prefix/lib/metricproxy-mpi/"libmpich*
 mpi_run mpich 1 "$TMP/traffic.mpich" ring 2>"$TMP/err" || fail "it does not run"
-want "lines about it" "$(grep -c 'mproxy: MPI calls are not counted: .*libmpich' "$TMP/err")" 1
+want "lines about it" "$(grep -c mproxy: "$TMP/err")" 0
 profile "$JOB"
 grep -q mpi___hits "$TMP/profile.json" && fail "counted by the wrong back-end"
+grep -q 'reason=\\"no back-end for its MPI' "$TMP/profile.json" || fail "the profile says nothing"
+# Its own file is the first that it opens.
+mpi_run mpich 1 sh -c 'exec 0<&- 1>&- 2>&-; exec "$2" ring 2>"$1"' sh "$TMP/own" \
+    "$TMP/traffic.mpich"
+want "lines in the program's own file" "$(wc -l <"$TMP/own")" 0
 
 # An MPI of one's own, named by $MPICC: its back-end beside those of the system. One that
 # does not work is passed over.
