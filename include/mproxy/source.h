@@ -49,6 +49,7 @@ typedef struct mproxy_source {
     const mproxy_job *job;
     uint32_t uid;
     int sealed;        /**< no later state will come; it is in the state file */
+    int idle;          /**< none of its processes lives, as far as is known */
     int incomplete;    /**< some process could not count, wholly or in part */
     int64_t start_ms;  /**< UNIX milliseconds */
     int64_t end_ms;    /**< UNIX milliseconds: last sign of life */

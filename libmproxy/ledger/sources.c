@@ -30,6 +30,7 @@ static mproxy_source source_of_share(const struct mproxy_ledger *l,
     source.job = &s->job;
     source.uid = s->uid;
     source.sealed = s->state == MPX_SHARE_SEALED;
+    source.idle = s->live == 0 && s->missing == 0;
     source.incomplete = s->incomplete;
     source.start_ms = s->start_ms;
     source.end_ms = s->end_ms;

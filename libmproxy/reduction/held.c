@@ -127,6 +127,7 @@ static void take_numbers(struct mpx_held *h, const mproxy_source *s, bool *regro
         *regroup = true;
     h->source.epoch = s->epoch;
     h->source.sequence = s->sequence;
+    h->source.idle = s->idle;
     h->source.incomplete = s->incomplete;
     h->source.start_ms = s->start_ms;
     h->source.end_ms = s->end_ms;

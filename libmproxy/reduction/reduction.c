@@ -167,6 +167,7 @@ mproxy_status mproxy_reduction_put(mproxy_reduction *r, const mproxy_source *sou
         return MPROXY_OK;
     if (source->epoch == h->source.epoch && source->sequence == h->source.sequence) {
         h->source.silent_ms = source->silent_ms; // an age: it grows without a change
+        h->source.idle = source->idle;
         return MPROXY_OK;
     }
     return put_later(r, h, source, err);

@@ -104,11 +104,14 @@ START_TEST(a_process_within_the_linger_joins_the_share)
     struct person a, b;
     person_start(&f, &a, 1, "j", 1);
     ROUND(&f, &a);
+    ck_assert_int_eq(source_of(&f, 1)->idle, 0);
     person_end(&f, &a);
     ROUND(&f, &a);
+    ck_assert_int_eq(source_of(&f, 1)->idle, 1);
     person_start(&f, &b, 2, "j", 2);
 
     ROUND(&f, &b);
+    ck_assert_int_eq(source_of(&f, 1)->idle, 0);
     person_end(&f, &b);
     ROUND(&f, &b);
     idle_rounds(&f, 4);
