@@ -31,10 +31,11 @@ typedef struct mproxy_profile_entry {
 
 /** What one node (directory) counted of the run. */
 typedef struct mproxy_profile_share {
-    char directory[33]; /**< id of the rendezvous directory, 32 hex digits */
-    uint64_t number;    /**< of the share in its directory */
-    char *node;         /**< host name */
-    uint64_t epoch;     /**< order of the state, with sequence */
+    uint8_t directory[16]; /**< id of the rendezvous directory */
+    uint64_t number;       /**< of the share in its directory */
+    char *node;            /**< host name */
+    char *command;         /**< of its processes; NULL: the profile's */
+    uint64_t epoch;        /**< order of the state, with sequence */
     uint64_t sequence;
     int sealed;       /**< no later state will come */
     int incomplete;   /**< some process could not count, wholly or in part */
@@ -46,7 +47,8 @@ typedef struct mproxy_profile_share {
 
 typedef struct mproxy_profile {
     mproxy_job desc;
-    uint32_t uid; /**< owner of the job's processes */
+    uint32_t uid;    /**< owner of the job's processes */
+    int provisional; /**< made of what is known now; not as it will be stored */
     size_t share_count;
     mproxy_profile_share *shares; /**< ordered by (directory, number) */
     size_t count;
@@ -136,10 +138,11 @@ MPROXY_API mproxy_status mproxy_archive_refresh(mproxy_archive *archive,
 
 /** A share as the index keeps it: enough to release it and to see a newer state. */
 typedef struct mproxy_archive_share {
-    char directory[33];
+    uint8_t directory[16];
     uint64_t number, epoch, sequence;
     int sealed;
     int64_t start_ms, end_ms;
+    const char *command; /**< of its processes */
 } mproxy_archive_share;
 
 /** What the index knows of a stored profile. */

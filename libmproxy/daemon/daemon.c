@@ -275,6 +275,8 @@ static mproxy_status open_all(struct mproxy_daemon *d,
     if (status == MPROXY_OK)
         status = open_inputs(d, err);
     if (status == MPROXY_OK)
+        status = mpx_daemon_open_profiles(d, err);
+    if (status == MPROXY_OK)
         open_syscalls(d);
     return status;
 }
@@ -327,8 +329,7 @@ void mproxy_daemon_close(mproxy_daemon *daemon)
     if (!d)
         return;
     mpx_server_close(d->server);
-    mpx_keeper_close(d->keeper);
-    mproxy_archive_close(atomic_load(&d->archive));
+    mpx_daemon_close_profiles(d);
     mpx_gateway_close(d->gateway);
     mpx_direct_close(d->direct);
     mpx_syscalls_close(d->syscalls, -1);

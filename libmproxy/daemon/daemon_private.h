@@ -35,9 +35,6 @@ struct mproxy_daemon {
     mproxy_store *store; // snapshots by any thread
     struct mpx_commands commands;
 
-    // The archive is there once it could be opened, and stays: NULL until then.
-    _Atomic(mproxy_archive *) archive;
-
     struct mpx_loop *loop; // stopped by any thread
     struct mpx_timer *round_timer;
     int listen_fd;
@@ -49,21 +46,21 @@ struct mproxy_daemon {
     struct mpx_gateway *gateway;
     struct mpx_direct *direct;
     struct mpx_syscalls *syscalls; // NULL: not asked for, or not possible
-    struct mpx_keeper *keeper;
+    struct mpx_keeper *keeper;     // NULL: no profiles; its archive by any thread
+    struct mpx_watch *keeper_watch;
     struct mpx_server *server;
     struct mpx_self *self;
 
-    uint64_t rounds;   // begun
-    bool ready;        // a whole round was done
-    bool ousted;       // another proxy has taken the rendezvous
-    uint64_t round_us; // UNIX time of the last round
-    int64_t round_ns;  // how long it took
-    size_t series;     // shown, over all jobs
-    size_t jobs;       // shown
-    size_t trim_above; // bytes of the process from which giving back is worth a try
-    char trouble[512]; // why /-/ready says no; empty: nothing is wrong
-    char archive_trouble[256];
-    int64_t archive_retry_ms;
+    uint64_t rounds;      // begun
+    bool whole;           // a whole round was done
+    bool ready;           // and we serve
+    bool ousted;          // another proxy has taken the rendezvous
+    uint64_t round_us;    // UNIX time of the last round
+    int64_t round_ns;     // how long it took
+    size_t series;        // shown, over all jobs
+    size_t jobs;          // shown
+    size_t trim_above;    // bytes of the process from which giving back is worth a try
+    char trouble[512];    // why /-/ready says no; empty: nothing is wrong
     uint64_t *releasable; // without profiles: shares that the last round saw sealed
     size_t releasable_count;
 };
@@ -83,7 +80,15 @@ mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error
 
 // round.c
 void mpx_daemon_round(struct mproxy_daemon *d);
-// archive.c: profiles; what the keeper says is released is told to the ledger.
+// Serve, if a whole round was done and the archive was looked at.
+void mpx_daemon_settle(struct mproxy_daemon *d);
+// profiles.c; what the keeper says is released is told to the ledger.
+mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *err);
+void mpx_daemon_close_profiles(struct mproxy_daemon *d);
+// Whether profiles can be listed, or can't be for now.
+bool mpx_daemon_has_looked(const struct mproxy_daemon *d);
+// NULL: none, or it is not open yet; any thread.
+mproxy_archive *mpx_daemon_archive_of(const struct mproxy_daemon *d);
 void mpx_daemon_archive(struct mproxy_daemon *d, int64_t boot_ms);
 void mpx_daemon_release(struct mproxy_daemon *d);
 size_t mpx_daemon_profiles(struct mproxy_daemon *d); // stored; any thread

@@ -1,35 +1,17 @@
-// Saving finished jobs: the archive under the prefix, and what may be released for it.
+// Saving finished jobs under the prefix, and what may be released for it. Only the keeper's
+// worker touches the prefix: it may be on a file server that does not answer.
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/err.h"
+#include "base/clock.h"
 #include "daemon/daemon_private.h"
 
-enum { RETRY_MS = 10000 }; // between two tries to open the archive
-
-// Make the directories above the last one, which is made for the first profile.
-static mproxy_status make_parents(const char *path, mproxy_error *err)
-{
-    char part[PATH_MAX];
-    snprintf(part, sizeof part, "%s", path);
-    for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(part, 0700);
-        *slash = '/';
-    }
-    *strrchr(part, '/') = '\0';
-    // Said now, not when the first job has ended.
-    if (access(path, F_OK) != 0 &&
-        faccessat(AT_FDCWD, part, W_OK | X_OK, AT_EACCESS) != 0)
-        return mpx_fail_errno(err, "%s", part);
-    return MPROXY_OK;
-}
+enum {
+    CLOSE_MS = 1000,      // a write that is under way when all else is closed
+    FIRST_LOOK_MS = 2000, // readiness waits for the archive that long
+};
 
 static void on_damaged(void *arg, const char *path, const mproxy_error *why)
 {
@@ -37,30 +19,44 @@ static void on_damaged(void *arg, const char *path, const mproxy_error *why)
             why->text);
 }
 
-static void open_archive(struct mproxy_daemon *d, int64_t boot_ms)
+static void on_keeper(void *daemon, int fd, unsigned events)
 {
-    if (d->keeper || boot_ms < d->archive_retry_ms)
-        return;
-    d->archive_retry_ms = boot_ms + RETRY_MS;
-    mproxy_error err;
-    mproxy_archive *archive = atomic_load(&d->archive);
-    mproxy_status status = MPROXY_OK;
-    if (!archive) {
-        status = make_parents(d->profiles_path, &err);
-        if (status == MPROXY_OK)
-            status = mproxy_archive_open(d->profiles_path, on_damaged, d, &archive, &err);
-        if (status == MPROXY_OK)
-            atomic_store(&d->archive, archive);
-    }
+    struct mproxy_daemon *d = daemon;
+    (void)fd;
+    (void)events;
+    mpx_keeper_collect(d->keeper);
+    mpx_daemon_settle(d);
+}
+
+mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *err)
+{
     struct mpx_keeper_options keeper = {.continue_ms =
                                             (int64_t)d->options.continue_s * 1000,
                                         .log = mpx_log_line,
-                                        .log_arg = d};
+                                        .log_arg = d,
+                                        .dir = d->profiles_path,
+                                        .on_damaged = on_damaged};
+    if (d->options.no_profiles)
+        return MPROXY_OK;
+    mproxy_status status = mpx_keeper_open(NULL, &keeper, &d->keeper, err);
     if (status == MPROXY_OK)
-        status = mpx_keeper_open(archive, &keeper, &d->keeper, &err);
-    d->archive_trouble[0] = '\0';
-    if (status != MPROXY_OK)
-        snprintf(d->archive_trouble, sizeof d->archive_trouble, "%s", err.text);
+        status = mpx_watch_add(d->loop, mpx_keeper_fd(d->keeper), MPX_READABLE, on_keeper,
+                               d, &d->keeper_watch, err);
+    return status;
+}
+
+void mpx_daemon_close_profiles(struct mproxy_daemon *d)
+{
+    mpx_watch_remove(d->keeper_watch);
+    mpx_keeper_close(d->keeper, CLOSE_MS);
+    d->keeper_watch = NULL;
+    d->keeper = NULL;
+}
+
+bool mpx_daemon_has_looked(const struct mproxy_daemon *d)
+{
+    return !d->keeper || mpx_keeper_has_tried(d->keeper) ||
+           mpx_boot_ms() - d->start_boot_ms > FIRST_LOOK_MS;
 }
 
 // Without profiles nothing is waited for: what is sealed is released.
@@ -81,17 +77,12 @@ static void release_sealed(struct mproxy_daemon *d)
 static void keep_profiles(struct mproxy_daemon *d, int64_t boot_ms)
 {
     char why[256] = "";
-    open_archive(d, boot_ms);
-    if (!d->keeper) {
-        snprintf(why, sizeof why, "%s", d->archive_trouble);
-    } else {
-        const mproxy_source *const *sources;
-        size_t count = mproxy_reduction_sources(d->reduction, &sources);
-        if (mpx_keeper_round(d->keeper, sources, count, boot_ms) != MPROXY_OK)
-            snprintf(why, sizeof why, "no memory");
-        else
-            mpx_keeper_failed(d->keeper, why, sizeof why);
-    }
+    const mproxy_source *const *sources;
+    size_t count = mproxy_reduction_sources(d->reduction, &sources);
+    if (mpx_keeper_round(d->keeper, sources, count, boot_ms) != MPROXY_OK)
+        snprintf(why, sizeof why, "no memory");
+    else
+        mpx_keeper_failed(d->keeper, why, sizeof why);
     if (why[0] && !d->trouble[0])
         snprintf(d->trouble, sizeof d->trouble, "profiles can't be saved: %s", why);
 }
@@ -125,6 +116,11 @@ void mpx_daemon_release(struct mproxy_daemon *d)
 
 size_t mpx_daemon_profiles(struct mproxy_daemon *d)
 {
-    mproxy_archive *archive = atomic_load(&d->archive);
+    mproxy_archive *archive = mpx_daemon_archive_of(d);
     return archive ? mproxy_archive_size(archive) : 0;
+}
+
+mproxy_archive *mpx_daemon_archive_of(const struct mproxy_daemon *d)
+{
+    return d->keeper ? mpx_keeper_archive(d->keeper) : NULL;
 }

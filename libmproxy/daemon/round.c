@@ -137,6 +137,16 @@ static void tell_trouble(struct mproxy_daemon *d, const char *before)
         mpx_log(d, MPROXY_LOG_INFO, "all is well again");
 }
 
+void mpx_daemon_settle(struct mproxy_daemon *d)
+{
+    if (d->ready || !d->whole || !mpx_daemon_has_looked(d))
+        return;
+    d->ready = true;
+    if (d->server)
+        mpx_server_set_ready(d->server, true);
+    mpx_log(d, MPROXY_LOG_INFO, "the first sampling round is done: serving");
+}
+
 void mpx_daemon_round(struct mproxy_daemon *d)
 {
     int64_t start_ns = mpx_clock_ns(CLOCK_MONOTONIC), boot_ms = mpx_boot_ms();
@@ -167,10 +177,6 @@ void mpx_daemon_round(struct mproxy_daemon *d)
     mpx_self_observe_round(d->self, (double)d->round_ns / 1e9);
     tell_trouble(d, before);
     // Residues alone would step everybody back: nothing is served before a whole round.
-    if (written && shown && !d->ready) {
-        d->ready = true;
-        if (d->server)
-            mpx_server_set_ready(d->server, true);
-        mpx_log(d, MPROXY_LOG_INFO, "the first sampling round is done: serving");
-    }
+    d->whole |= written && shown;
+    mpx_daemon_settle(d);
 }

@@ -82,7 +82,7 @@ static void add_row(void *arg, const mproxy_archive_item *item)
 
 static void read_list(struct mproxy_daemon *d, struct list *list)
 {
-    mproxy_archive *archive = atomic_load(&d->archive);
+    mproxy_archive *archive = mpx_daemon_archive_of(d);
     *list = (struct list){.count = 0};
     if (archive)
         mproxy_archive_each(archive, add_row, list);
@@ -143,7 +143,7 @@ void mpx_route_percmd(struct mpx_request *rq, void *context)
 static mproxy_status load(struct mproxy_daemon *d, const char *jobid,
                           mproxy_profile **out, mproxy_error *err)
 {
-    mproxy_archive *archive = atomic_load(&d->archive);
+    mproxy_archive *archive = mpx_daemon_archive_of(d);
     if (archive)
         return mproxy_archive_load(archive, jobid, out, err);
     return MPROXY_E_NOTFOUND;
@@ -295,7 +295,7 @@ void mpx_route_extrap(struct mpx_request *rq, void *context)
     }
     struct runs *runs = calloc(1, sizeof *runs);
     if (runs) {
-        runs->archive = atomic_load(&d->archive);
+        runs->archive = mpx_daemon_archive_of(d);
         runs->command = trimmed(profile->desc.command);
         runs->failed = !runs->command;
         if (runs->command)

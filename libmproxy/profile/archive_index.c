@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source/identity.h"
+
 enum { NAME_MAX_BYTES = 200, NAME_KEPT_BYTES = 180 };
 
 struct mpx_stamp mpx_stamp_of(const struct stat *st)
@@ -20,18 +22,30 @@ bool mpx_stamp_equals(const struct mpx_stamp *a, const struct mpx_stamp *b)
     return a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
 }
 
-static mproxy_archive_share index_share(const mproxy_profile_share *s)
+// A command that is not the run's is the share's own; others are borrowed.
+static bool index_share(struct mpx_archive_body *body, const mproxy_profile_share *s)
 {
-    mproxy_archive_share share = {
+    mproxy_archive_share *share = &body->shares[body->share_count];
+    *share = (mproxy_archive_share){
         .number = s->number,
         .epoch = s->epoch,
         .sequence = s->sequence,
         .sealed = s->sealed,
         .start_ms = s->start_ms,
         .end_ms = s->end_ms,
+        .command = body->desc.command,
     };
-    memcpy(share.directory, s->directory, sizeof share.directory);
-    return share;
+    memcpy(share->directory, s->directory, sizeof share->directory);
+    if (s->command && strcmp(s->command, body->desc.command) != 0)
+        share->command = strdup(s->command);
+    if (!share->command)
+        return false;
+    if (body->share_count == 0 || s->start_ms < body->start_ms)
+        body->start_ms = s->start_ms;
+    if (body->share_count == 0 || s->start_ms > body->last_start_ms)
+        body->last_start_ms = s->start_ms;
+    body->share_count++;
+    return true;
 }
 
 struct mpx_archive_body *mpx_archive_body_new(const mproxy_profile *p)
@@ -46,20 +60,32 @@ struct mpx_archive_body *mpx_archive_body_new(const mproxy_profile *p)
         return NULL;
     }
     body->uid = p->uid;
-    body->start_ms = 1000 * p->desc.start_time;
-    body->share_count = p->share_count;
-    for (size_t i = 0; i < p->share_count; i++) {
-        body->shares[i] = index_share(&p->shares[i]);
-        if (i == 0 || p->shares[i].start_ms < body->start_ms)
-            body->start_ms = p->shares[i].start_ms;
-    }
+    body->start_ms = body->last_start_ms = 1000 * p->desc.start_time;
+    for (size_t i = 0; i < p->share_count; i++)
+        if (!index_share(body, &p->shares[i])) {
+            mpx_archive_body_unref(body);
+            return NULL;
+        }
     return body;
+}
+
+static void free_command(const struct mpx_archive_body *body,
+                         const mproxy_archive_share *share)
+{
+    union {
+        const char *from;
+        void *to;
+    } command = {.from = share->command};
+    if (share->command != body->desc.command)
+        free(command.to);
 }
 
 void mpx_archive_body_unref(struct mpx_archive_body *body)
 {
     if (!body || atomic_fetch_sub(&body->refs, 1) != 1)
         return;
+    for (size_t i = 0; i < body->share_count; i++)
+        free_command(body, &body->shares[i]);
     mproxy_job_clear(&body->desc);
     free(body);
 }
@@ -113,8 +139,8 @@ static int by_age(const void *a, const void *b)
     int order = strcmp(x->body->desc.jobid, y->body->desc.jobid);
     if (order)
         return order;
-    if (x->body->start_ms != y->body->start_ms)
-        return x->body->start_ms > y->body->start_ms ? -1 : 1;
+    if (x->body->last_start_ms != y->body->last_start_ms)
+        return x->body->last_start_ms > y->body->last_start_ms ? -1 : 1;
     return strcmp(x->file, y->file);
 }
 
@@ -257,16 +283,17 @@ struct mpx_archive_entry *mpx_archive_index_find(const struct mpx_archive_index 
 }
 
 const mproxy_archive_share *mpx_archive_find_share(const struct mpx_archive_body *body,
-                                                   const char *directory, uint64_t number)
+                                                   const uint8_t *directory,
+                                                   uint64_t number)
 {
     size_t low = 0, high = body->share_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const mproxy_archive_share *s = &body->shares[middle];
-        int order = strcmp(s->directory, directory);
-        if (order == 0 && s->number == number)
+        int order = mpx_share_id_compare(s->directory, s->number, directory, number);
+        if (order == 0)
             return s;
-        if (order < 0 || (order == 0 && s->number < number))
+        if (order < 0)
             low = middle + 1;
         else
             high = middle;

@@ -20,7 +20,8 @@ struct mpx_archive_body {
     atomic_uint refs;
     mproxy_job desc;
     uint32_t uid;
-    int64_t start_ms;
+    int64_t start_ms;      // of the share that started first
+    int64_t last_start_ms; // and last: what tells the newest of several runs
     size_t share_count;
     mproxy_archive_share shares[];
 };
@@ -69,7 +70,7 @@ bool mpx_archive_is_within(const struct mpx_archive_body *a,
 bool mpx_archive_is_superseded(const struct mpx_archive_body *a,
                                const struct mpx_archive_body *b);
 const mproxy_archive_share *mpx_archive_find_share(const struct mpx_archive_body *body,
-                                                   const char *directory,
+                                                   const uint8_t *directory,
                                                    uint64_t number);
 
 // The file name of a job id, without suffix: nothing in it can leave the directory.

@@ -95,7 +95,7 @@ static bool is_newest(const struct store *s)
     const struct mpx_archive_index *index = s->archive->index;
     for (size_t i = 0; i < index->count; i++) {
         const struct mpx_archive_entry *e = index->entries[i];
-        if (!is_replaced(s, e) && e->body->start_ms > s->body->start_ms &&
+        if (!is_replaced(s, e) && e->body->last_start_ms > s->body->last_start_ms &&
             strcmp(e->body->desc.jobid, s->body->desc.jobid) == 0)
             return false;
     }

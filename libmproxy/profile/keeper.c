@@ -1,25 +1,37 @@
-// The keeper: rounds on the event loop, writing on a thread of its own.
+// The keeper: rounds on the event loop, everything that touches files on a worker.
 //
 // Nothing is owed to memory: a run that could not be written is made into a plan again from
-// its sources, and releases are read off the archive's index in every round.
+// its sources, and releases are read off the archive's index in every round. So the state that
+// is left is about the worker only: which plans it has, which jobs it failed at and when they
+// are tried again, and what is to be said. All of it belongs to the loop's thread; the worker
+// sees the archive and one plan at a time, and results come back through its queue.
+//
+// A home directory on a file server that is dead blocks whoever looks at it, for good. The
+// worker is the only one to look, also when the archive is opened. While it hangs, rounds go
+// on without it: shares stay where they are, and mpx_keeper_failed() says why.
 #include "profile/keeper.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "profile/keeper_private.h"
+#include "profile/provisional.h"
 
 enum {
-    PLANS_MAX = 64,         // handed over at a time; the rest waits for a later round
-    BACKOFF_MAX_MS = 60000, // between two tries of one run
-    REFRESH_S = 10,         // how often to look for what other processes store
+    PLANS_MAX = 64,       // handed over at a time; the rest waits for a later round
+    PAUSE_MAX_MS = 10000, // between two tries of one run, or to open the archive
+    REFRESH_MS = 10000,   // how often to look for what other processes store
+    LATE_MS = 5000,       // a file system that takes longer does not answer
     NOTES_MAX = 64,
 };
 
@@ -32,35 +44,47 @@ struct trouble {
     char jobid[];
 };
 
-struct note {
-    struct note *next;
-    char text[];
+// Opening the archive, and looking for what others have stored.
+struct look {
+    struct mpx_work work;
+    struct mpx_keeper *keeper;
+    bool is_under_way;
+    mproxy_archive *archive; // opened
+    mproxy_status status;
+    mproxy_error err;
+    int64_t next_ms;
 };
 
 struct mpx_keeper {
-    mproxy_archive *archive;
+    _Atomic(mproxy_archive *) archive;
+    bool owns_archive, has_tried;
     struct mpx_keeper_options options;
-    pthread_t thread;
-    // of the event loop
-    int64_t opened_ms; // boot time of the first round; -1 before
+    char dir[PATH_MAX];
+    struct mpx_worker *worker;
+    struct look look;
+    int64_t boot_ms;   // of the last round
+    int64_t opened_ms; // of the first round with an archive; -1 before
     struct mpx_release *releases;
     size_t release_count, release_room;
-    char logged[sizeof((mproxy_error *)0)->text];
-    // shared
-    pthread_mutex_t lock;
-    pthread_cond_t wake, idle;
-    bool stop;
-    struct mpx_plan *plans; // the first may be in work
+    struct mpx_provisionals provisional;
+    struct mpx_plan *plans; // with the worker
+    size_t plan_count;
     struct trouble *troubles;
     char failure[sizeof((mproxy_error *)0)->text]; // "": the last write went well
-    struct note *notes;
+    char logged[sizeof((mproxy_error *)0)->text];
+    char *notes[NOTES_MAX]; // ids of jobs stored since the last round
     size_t note_count;
 };
 
-// ---- the thread
+mproxy_archive *mpx_keeper_archive(const struct mpx_keeper *k)
+{
+    return atomic_load(&k->archive);
+}
 
-static struct trouble **find_trouble_locked(struct mpx_keeper *k, uint32_t uid,
-                                            const char *jobid)
+// ---- results of the worker
+
+static struct trouble **find_trouble(struct mpx_keeper *k, uint32_t uid,
+                                     const char *jobid)
 {
     struct trouble **at = &k->troubles;
     while (*at && ((*at)->uid != uid || strcmp((*at)->jobid, jobid) != 0))
@@ -68,9 +92,9 @@ static struct trouble **find_trouble_locked(struct mpx_keeper *k, uint32_t uid,
     return at;
 }
 
-static void clear_trouble_locked(struct mpx_keeper *k, const struct mpx_plan *plan)
+static void clear_trouble(struct mpx_keeper *k, const struct mpx_plan *plan)
 {
-    struct trouble **at = find_trouble_locked(k, plan->uid, plan->desc.jobid);
+    struct trouble **at = find_trouble(k, plan->uid, plan->desc.jobid);
     struct trouble *t = *at;
     if (t)
         *at = t->next;
@@ -79,10 +103,9 @@ static void clear_trouble_locked(struct mpx_keeper *k, const struct mpx_plan *pl
         k->failure[0] = '\0';
 }
 
-static void add_trouble_locked(struct mpx_keeper *k, const struct mpx_plan *plan,
-                               const mproxy_error *err)
+static void add_trouble(struct mpx_keeper *k, const struct mpx_plan *plan)
 {
-    struct trouble **at = find_trouble_locked(k, plan->uid, plan->desc.jobid);
+    struct trouble **at = find_trouble(k, plan->uid, plan->desc.jobid);
     if (!*at) {
         size_t length = strlen(plan->desc.jobid);
         *at = calloc(1, sizeof **at + length + 1);
@@ -92,76 +115,117 @@ static void add_trouble_locked(struct mpx_keeper *k, const struct mpx_plan *plan
         }
     }
     if (*at) {
-        unsigned shift = (*at)->tries < 6 ? (*at)->tries : 6;
-        int64_t pause_ms = INT64_C(1000) << shift;
+        int64_t pause_ms = INT64_C(1000) << ((*at)->tries < 6 ? (*at)->tries : 6);
         (*at)->tries++;
         (*at)->retry_at_ms =
-            plan->boot_ms + (pause_ms < BACKOFF_MAX_MS ? pause_ms : BACKOFF_MAX_MS);
+            plan->boot_ms + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS);
     }
-    snprintf(k->failure, sizeof k->failure, "%s", err->text);
+    snprintf(k->failure, sizeof k->failure, "%s", plan->err.text);
 }
 
-static void add_note_locked(struct mpx_keeper *k, const struct mpx_plan *plan)
+static void take_out(struct mpx_keeper *k, const struct mpx_plan *plan)
 {
-    if (k->note_count >= NOTES_MAX)
-        return;
-    struct note **at = &k->notes;
-    while (*at)
+    struct mpx_plan **at = &k->plans;
+    while (*at != plan)
         at = &(*at)->next;
-    size_t size = strlen(plan->desc.jobid) + 32;
-    *at = calloc(1, sizeof **at + size);
-    if (!*at)
-        return;
-    snprintf((*at)->text, size, "profile '%s' stored", plan->desc.jobid);
-    k->note_count++;
+    *at = plan->next;
+    k->plan_count--;
 }
 
-static void work_locked(struct mpx_keeper *k)
+static void store_plan(struct mpx_work *work)
 {
-    struct mpx_plan *plan = k->plans;
-    mproxy_error err = {0};
-    pthread_mutex_unlock(&k->lock);
-    mproxy_status status = mpx_plan_store(k->archive, plan, &err);
-    pthread_mutex_lock(&k->lock);
-    if (status == MPROXY_OK) {
-        clear_trouble_locked(k, plan);
-        add_note_locked(k, plan);
-    } else if (status !=
-               MPROXY_E_EXISTS) { // else the next round plans with what there is
-        add_trouble_locked(k, plan, &err);
+    struct mpx_plan *plan = (struct mpx_plan *)work;
+    plan->status = mpx_plan_store(mpx_keeper_archive(plan->keeper), plan, &plan->err);
+}
+
+static void end_plan(struct mpx_work *work, bool has_run)
+{
+    struct mpx_plan *plan = (struct mpx_plan *)work;
+    struct mpx_keeper *k = plan->keeper;
+    take_out(k, plan);
+    if (has_run && plan->status == MPROXY_OK) {
+        clear_trouble(k, plan);
+        if (k->note_count < NOTES_MAX)
+            k->notes[k->note_count++] = strdup(plan->desc.jobid);
+    } else if (has_run && plan->status != MPROXY_E_EXISTS) {
+        // Where another process has stored one, the next round plans with what there is.
+        add_trouble(k, plan);
     }
-    k->plans = plan->next;
     mpx_plan_free(plan);
-    if (!k->plans)
-        pthread_cond_broadcast(&k->idle);
 }
 
-static void deadline_in(struct timespec *out, int64_t ms)
+// Make the directories above the last one, which is made for the first profile.
+static mproxy_status make_parents(const char *path, mproxy_error *err)
 {
-    int64_t ns = mpx_clock_ns(CLOCK_MONOTONIC) + 1000000 * ms;
-    out->tv_sec = ns / 1000000000;
-    out->tv_nsec = ns % 1000000000;
-}
-
-static void *run(void *arg)
-{
-    struct mpx_keeper *k = arg;
-    pthread_mutex_lock(&k->lock);
-    while (!k->stop) {
-        struct timespec deadline;
-        if (k->plans) {
-            work_locked(k);
-            continue;
-        }
-        deadline_in(&deadline, 1000 * REFRESH_S);
-        if (pthread_cond_timedwait(&k->wake, &k->lock, &deadline) != ETIMEDOUT)
-            continue;
-        pthread_mutex_unlock(&k->lock);
-        mproxy_archive_refresh(k->archive, NULL); // what fails now is tried again
-        pthread_mutex_lock(&k->lock);
+    char part[PATH_MAX];
+    snprintf(part, sizeof part, "%s", path);
+    for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(part, 0700);
+        *slash = '/';
     }
-    pthread_mutex_unlock(&k->lock);
-    return NULL;
+    *strrchr(part, '/') = '\0';
+    // Said now, not when the first job has ended.
+    if (access(path, F_OK) != 0 &&
+        faccessat(AT_FDCWD, part, W_OK | X_OK, AT_EACCESS) != 0)
+        return mpx_fail_errno(err, "%s", part);
+    return MPROXY_OK;
+}
+
+static void run_look(struct mpx_work *work)
+{
+    struct look *look = (struct look *)work;
+    struct mpx_keeper *k = look->keeper;
+    mproxy_archive *archive = mpx_keeper_archive(k);
+    if (archive) {
+        look->status = mproxy_archive_refresh(archive, &look->err);
+        return;
+    }
+    look->status = make_parents(k->dir, &look->err);
+    if (look->status == MPROXY_OK)
+        look->status =
+            mproxy_archive_open(k->dir, k->options.on_damaged, k->options.log_arg,
+                                &look->archive, &look->err);
+}
+
+// A refresh that fails is tried again, and so is a write that would fail for the same reason.
+static void end_look(struct mpx_work *work, bool has_run)
+{
+    struct look *look = (struct look *)work;
+    struct mpx_keeper *k = look->keeper;
+    look->is_under_way = false;
+    if (!has_run)
+        return;
+    k->has_tried = true;
+    if (mpx_keeper_archive(k))
+        return;
+    if (look->status == MPROXY_OK)
+        atomic_store(&k->archive, look->archive);
+    snprintf(k->failure, sizeof k->failure, "%s",
+             look->status == MPROXY_OK ? "" : look->err.text);
+}
+
+static void look_again(struct mpx_keeper *k, int64_t boot_ms)
+{
+    if (k->look.is_under_way || boot_ms < k->look.next_ms)
+        return;
+    k->look.next_ms = boot_ms + REFRESH_MS;
+    k->look.is_under_way = mpx_worker_put(k->worker, &k->look.work);
+}
+
+bool mpx_keeper_has_tried(const struct mpx_keeper *k)
+{
+    return k->has_tried;
+}
+
+int mpx_keeper_fd(const struct mpx_keeper *k)
+{
+    return mpx_worker_fd(k->worker);
+}
+
+void mpx_keeper_collect(struct mpx_keeper *k)
+{
+    mpx_worker_collect(k->worker);
 }
 
 // ---- rounds
@@ -169,26 +233,27 @@ static void *run(void *arg)
 static bool is_busy(struct mpx_keeper *k, uint32_t uid, const char *jobid,
                     int64_t boot_ms)
 {
-    size_t count = 0;
-    bool busy = false;
-    pthread_mutex_lock(&k->lock);
-    for (const struct mpx_plan *p = k->plans; p && !busy; p = p->next, count++)
-        busy = p->uid == uid && strcmp(p->desc.jobid, jobid) == 0;
-    const struct trouble *t = *find_trouble_locked(k, uid, jobid);
-    busy = busy || count >= PLANS_MAX || (t && boot_ms < t->retry_at_ms);
-    pthread_mutex_unlock(&k->lock);
-    return busy;
+    if (!mpx_keeper_archive(k) || k->plan_count >= PLANS_MAX)
+        return true;
+    for (const struct mpx_plan *p = k->plans; p; p = p->next)
+        if (p->uid == uid && strcmp(p->desc.jobid, jobid) == 0)
+            return true;
+    const struct trouble *t = *find_trouble(k, uid, jobid);
+    return t && boot_ms < t->retry_at_ms;
 }
 
-static void hand_over(struct mpx_keeper *k, struct mpx_plan *plan)
+static bool hand_over(struct mpx_keeper *k, struct mpx_plan *plan)
 {
-    pthread_mutex_lock(&k->lock);
-    struct mpx_plan **at = &k->plans;
-    while (*at)
-        at = &(*at)->next;
-    *at = plan;
-    pthread_cond_signal(&k->wake);
-    pthread_mutex_unlock(&k->lock);
+    plan->keeper = k;
+    plan->work = (struct mpx_work){.run = store_plan, .done = end_plan};
+    plan->next = k->plans;
+    k->plans = plan;
+    k->plan_count++;
+    if (mpx_worker_put(k->worker, &plan->work))
+        return true;
+    take_out(k, plan);
+    mpx_plan_free(plan);
+    return false;
 }
 
 static bool is_share(const mproxy_source *s)
@@ -206,92 +271,33 @@ static int by_job(const void *a, const void *b)
     return strcmp(x->job->jobid, y->job->jobid);
 }
 
-static bool is_of_job(const struct mpx_archive_entry *e, const mproxy_source *source)
+static bool release_stored(struct mpx_keeper *k, const struct mpx_job_known *job)
 {
-    return e->body->uid == source->uid &&
-           strcmp(e->body->desc.jobid, source->job->jobid) == 0;
-}
-
-static int64_t end_of(const struct mpx_archive_body *body)
-{
-    int64_t end_ms = 1000 * body->desc.end_time;
-    for (size_t i = 0; i < body->share_count; i++)
-        if (body->shares[i].end_ms > end_ms)
-            end_ms = body->shares[i].end_ms;
-    return end_ms;
-}
-
-// The keys of an id's runs are ID and, behind it in the index, those with ID@ in front.
-static size_t add_stored(const struct mpx_archive_index *index,
-                         const mproxy_source *source, struct mpx_known *out)
-{
-    const char *jobid = source->job->jobid;
-    size_t low = 0, high = index->count, length = strlen(jobid), count = 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (strcmp(index->entries[middle]->key, jobid) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (size_t i = low; i < index->count; i++) {
-        const struct mpx_archive_entry *e = index->entries[i];
-        if (strncmp(e->key, jobid, length) != 0)
-            break;
-        if (!is_of_job(e, source))
+    for (size_t i = 0; i < job->count; i++) {
+        const struct mpx_known *s = &job->shares[i];
+        if (!s->source || !s->source->sealed || !s->stored || !s->stored->sealed)
             continue;
-        if (out)
-            out[count] = (struct mpx_known){.entry = e,
-                                            .start_ms = e->body->start_ms,
-                                            .end_ms = end_of(e->body),
-                                            .command = e->body->desc.command};
-        count++;
-    }
-    return count;
-}
-
-static bool add_release(struct mpx_keeper *k, const mproxy_source *source)
-{
-    if (k->release_count == k->release_room) {
-        size_t room = k->release_room ? 2 * k->release_room : 16;
-        struct mpx_release *more = realloc(k->releases, room * sizeof *more);
-        if (!more)
+        if (!MPX_RESERVE(k->releases, k->release_room, k->release_count + 1))
             return false;
-        k->releases = more;
-        k->release_room = room;
-    }
-    struct mpx_release *r = &k->releases[k->release_count++];
-    memcpy(r->directory, source->directory, sizeof r->directory);
-    r->number = source->number;
-    return true;
-}
-
-static bool release_stored(struct mpx_keeper *k, const struct mpx_known *known,
-                           size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const mproxy_source *source = known[i].source;
-        const mproxy_archive_share *stored =
-            source && source->sealed ? mpx_run_stored(known, count, source) : NULL;
-        if (stored && stored->sealed && !add_release(k, source))
-            return false;
+        struct mpx_release *r = &k->releases[k->release_count++];
+        memcpy(r->directory, s->id.directory, sizeof r->directory);
+        r->number = s->id.number;
     }
     return true;
 }
 
 static bool plan_run(struct mpx_keeper *k, const struct mpx_round *round,
-                     const struct mpx_known *known, size_t count, size_t known_runs,
-                     const mproxy_source *job)
+                     const struct mpx_job_known *job, const struct mpx_known *run,
+                     size_t count, const mproxy_source *of)
 {
-    if (!mpx_run_is_due(round, known, count) ||
-        is_busy(k, job->uid, job->job->jobid, round->boot_ms))
-        return true;
-    struct mpx_plan *plan = mpx_plan_new(known, count, round->boot_ms);
-    if (!plan)
+    if (mpx_run_is_over(run, count) && mpx_run_has_news(run, count) &&
+        !mpx_provisional_add(&k->provisional, job, run, count))
         return false;
-    plan->known_runs = known_runs;
-    hand_over(k, plan);
-    return true;
+    if (!mpx_run_is_due(round, run, count) ||
+        is_busy(k, of->uid, of->job->jobid, round->boot_ms))
+        return true;
+    struct mpx_plan *plan = mpx_plan_new(job, run, count, round->boot_ms);
+    return plan && hand_over(k, plan);
 }
 
 // One user's one job id: all that is known of it, then its runs one by one.
@@ -299,36 +305,30 @@ static bool look_at_job(struct mpx_keeper *k, const struct mpx_round *round,
                         const struct mpx_archive_index *index,
                         const mproxy_source *const *sources, size_t count)
 {
-    size_t stored = add_stored(index, sources[0], NULL);
-    struct mpx_known *known = calloc(count + stored, sizeof *known);
-    if (!known)
+    struct mpx_job_known job;
+    if (!mpx_job_gather(&job, index, sources, count, k->options.continue_ms))
         return false;
-    add_stored(index, sources[0], known);
-    for (size_t i = 0; i < count; i++)
-        known[stored + i] = (struct mpx_known){
-            .source = sources[i],
-            .start_ms = mpx_profile_clamp_ms(sources[i]->start_ms),
-            .end_ms = mpx_profile_clamp_ms(sources[i]->end_ms),
-            .command = sources[i]->job->command,
-        };
-    size_t total = count + stored, next;
-    const mproxy_source *job = sources[0];
-    bool ok = release_stored(k, known, total) &&
-              mpx_runs_group(known, total, k->options.continue_ms);
-    for (size_t i = 0; i < total && ok; i = next) {
-        for (next = i + 1; next < total; next++)
-            if (known[next].run != known[i].run)
+    bool ok = release_stored(k, &job);
+    for (size_t i = 0, next; i < job.count && ok; i = next) {
+        for (next = i + 1; next < job.count; next++)
+            if (job.shares[next].run != job.shares[i].run)
                 break;
-        ok = plan_run(k, round, known + i, next - i, stored, job);
+        ok = plan_run(k, round, &job, job.shares + i, next - i, sources[0]);
     }
-    free(known);
+    mpx_job_clear(&job);
     return ok;
+}
+
+static struct mpx_archive_index *take_index(struct mpx_keeper *k)
+{
+    mproxy_archive *archive = mpx_keeper_archive(k);
+    return archive ? mpx_archive_take_index(archive) : NULL;
 }
 
 static bool look_at_all(struct mpx_keeper *k, const struct mpx_round *round,
                         const mproxy_source **shares, size_t count)
 {
-    struct mpx_archive_index *index = mpx_archive_take_index(k->archive);
+    struct mpx_archive_index *index = take_index(k);
     bool ok = true;
     for (size_t i = 0, next; i < count && ok; i = next) {
         for (next = i + 1; next < count; next++)
@@ -340,57 +340,66 @@ static bool look_at_all(struct mpx_keeper *k, const struct mpx_round *round,
     return ok;
 }
 
-// What the thread has to say, said on the caller's thread.
+static void say(const struct mpx_keeper *k, bool is_failure, const char *line)
+{
+    if (k->options.log)
+        k->options.log(k->options.log_arg, is_failure, line);
+}
+
 static void tell(struct mpx_keeper *k)
 {
-    char failure[sizeof k->failure];
-    pthread_mutex_lock(&k->lock);
-    struct note *notes = k->notes;
-    k->notes = NULL;
-    k->note_count = 0;
-    memcpy(failure, k->failure, sizeof failure);
-    pthread_mutex_unlock(&k->lock);
-    for (struct note *n = notes, *next; n; n = next) {
-        next = n->next;
-        if (k->options.log)
-            k->options.log(k->options.log_arg, false, n->text);
-        free(n);
+    char line[sizeof k->failure + 64 + MPROXY_JOB_ID_MAX];
+    for (size_t i = 0; i < k->note_count; i++) {
+        snprintf(line, sizeof line, "profile '%s' stored",
+                 k->notes[i] ? k->notes[i] : "");
+        say(k, false, line);
+        free(k->notes[i]);
     }
+    k->note_count = 0;
+    char failure[sizeof k->failure] = "";
+    mpx_keeper_failed(k, failure, sizeof failure);
     if (strcmp(failure, k->logged) == 0)
         return;
     memcpy(k->logged, failure, sizeof failure);
-    char line[sizeof failure + 64];
-    if (failure[0])
-        snprintf(line, sizeof line, "profiles can't be stored, trying again: %s",
-                 failure);
-    else
-        snprintf(line, sizeof line, "profiles are stored again");
-    if (k->options.log)
-        k->options.log(k->options.log_arg, failure[0] != '\0', line);
+    snprintf(line, sizeof line, "%s%s",
+             failure[0] ? "profiles can't be stored, trying again: "
+                        : "profiles are stored again",
+             failure);
+    say(k, failure[0] != '\0', line);
+}
+
+static size_t pick_shares(const mproxy_source *const *sources, size_t count,
+                          const mproxy_source **out)
+{
+    size_t picked = 0;
+    for (size_t i = 0; i < count; i++)
+        if (is_share(sources[i]))
+            out[picked++] = sources[i];
+    qsort(out, picked, sizeof *out, by_job);
+    return picked;
 }
 
 mproxy_status mpx_keeper_round(struct mpx_keeper *k, const mproxy_source *const *sources,
                                size_t count, int64_t boot_ms)
 {
     const mproxy_source **shares = calloc(count + 1, sizeof *shares);
-    size_t share_count = 0;
     k->release_count = 0;
-    if (k->opened_ms < 0)
+    mpx_provisional_clear(&k->provisional);
+    mpx_keeper_collect(k);
+    look_again(k, boot_ms);
+    k->boot_ms = boot_ms;
+    if (k->opened_ms < 0 && mpx_keeper_archive(k))
         k->opened_ms = boot_ms;
     tell(k);
-    for (size_t i = 0; i < count && shares; i++)
-        if (is_share(sources[i]))
-            shares[share_count++] = sources[i];
+    if (!shares)
+        return MPROXY_E_NOMEM;
     struct mpx_round round = {
         .boot_ms = boot_ms,
         .wait_ms = k->options.wait_ms,
         .stored_are_lost = boot_ms - k->opened_ms > k->options.wait_ms,
     };
-    bool ok = shares != NULL;
-    if (share_count > 0) {
-        qsort(shares, share_count, sizeof *shares, by_job);
-        ok = look_at_all(k, &round, shares, share_count);
-    }
+    size_t share_count = pick_shares(sources, count, shares);
+    bool ok = look_at_all(k, &round, shares, share_count);
     free(shares);
     return ok ? MPROXY_OK : MPROXY_E_NOMEM;
 }
@@ -401,69 +410,68 @@ size_t mpx_keeper_releases(const struct mpx_keeper *k, const struct mpx_release 
     return k->release_count;
 }
 
+size_t mpx_keeper_provisional(const struct mpx_keeper *k,
+                              const struct mpx_provisional **out)
+{
+    *out = k->provisional.runs;
+    return k->provisional.count;
+}
+
+// The run that has this key, once more from all that is known of its job.
+struct mpx_plan *mpx_keeper_plan(struct mpx_keeper *k,
+                                 const mproxy_source *const *sources, size_t count,
+                                 const struct mpx_provisional *run)
+{
+    const mproxy_source **shares = calloc(count + 1, sizeof *shares);
+    size_t share_count = 0;
+    for (size_t i = 0; i < count && shares; i++)
+        if (is_share(sources[i]) && sources[i]->uid == run->uid &&
+            strcmp(sources[i]->job->jobid, run->desc.jobid) == 0)
+            shares[share_count++] = sources[i];
+    struct mpx_plan *plan = NULL;
+    struct mpx_job_known job;
+    struct mpx_archive_index *index = take_index(k);
+    if (share_count > 0 &&
+        mpx_job_gather(&job, index, shares, share_count, k->options.continue_ms)) {
+        size_t length;
+        const struct mpx_known *first = mpx_provisional_find(run, &job, &length);
+        plan = first ? mpx_plan_new(&job, first, length, k->boot_ms) : NULL;
+        mpx_job_clear(&job);
+    }
+    mpx_archive_index_unref(index);
+    free(shares);
+    return plan;
+}
+
 bool mpx_keeper_failed(struct mpx_keeper *k, char *text, size_t size)
 {
-    pthread_mutex_lock(&k->lock);
-    bool failed = k->failure[0] != '\0';
-    if (failed && size > 0)
+    bool is_late = mpx_worker_busy_ms(k->worker) > LATE_MS;
+    if (is_late && size > 0)
+        snprintf(text, size,
+                 "%.400s: the file system has not answered for more than %d s",
+                 k->dir[0] ? k->dir : "profiles", LATE_MS / 1000);
+    else if (k->failure[0] && size > 0)
         snprintf(text, size, "%s", k->failure);
-    pthread_mutex_unlock(&k->lock);
-    return failed;
+    return is_late || k->failure[0] != '\0';
 }
 
 bool mpx_keeper_drain(struct mpx_keeper *k, int timeout_ms)
 {
-    struct timespec deadline;
-    deadline_in(&deadline, timeout_ms);
-    pthread_mutex_lock(&k->lock);
-    int waited = 0;
-    while (k->plans && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&k->idle, &k->lock, &deadline);
-    bool done = !k->plans && !k->troubles;
-    pthread_mutex_unlock(&k->lock);
-    return done;
+    return mpx_worker_drain(k->worker, timeout_ms) && !k->troubles;
 }
 
 // ---- life
 
-static int start_thread(struct mpx_keeper *k)
-{
-    sigset_t all, before;
-    sigfillset(&all); // signals are the program's
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&k->thread, NULL, run, k);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
-}
-
-static void init_sync(struct mpx_keeper *k)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_mutex_init(&k->lock, NULL);
-    pthread_cond_init(&k->wake, &attributes);
-    pthread_cond_init(&k->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static void free_keeper(struct mpx_keeper *k)
 {
-    for (struct mpx_plan *p = k->plans, *next; p; p = next) {
-        next = p->next;
-        mpx_plan_free(p);
-    }
     for (struct trouble *t = k->troubles, *next; t; t = next) {
         next = t->next;
         free(t);
     }
-    for (struct note *n = k->notes, *next; n; n = next) {
-        next = n->next;
-        free(n);
-    }
-    pthread_cond_destroy(&k->wake);
-    pthread_cond_destroy(&k->idle);
-    pthread_mutex_destroy(&k->lock);
+    for (size_t i = 0; i < k->note_count; i++)
+        free(k->notes[i]);
+    mpx_provisional_clear(&k->provisional);
+    free(k->provisional.runs);
     free(k->releases);
     free(k);
 }
@@ -475,32 +483,37 @@ mproxy_status mpx_keeper_open(mproxy_archive *archive,
     struct mpx_keeper *k = calloc(1, sizeof *k);
     if (!k)
         return mpx_fail(err, MPROXY_E_NOMEM, "keeper: no memory");
-    k->archive = archive;
+    atomic_init(&k->archive, archive);
+    k->owns_archive = !archive;
+    k->has_tried = archive != NULL;
     k->options = *options;
+    snprintf(k->dir, sizeof k->dir, "%s", options->dir ? options->dir : "");
     if (k->options.continue_ms == 0)
         k->options.continue_ms = 600000;
     if (k->options.wait_ms == 0)
         k->options.wait_ms = 900000;
     k->opened_ms = -1;
-    init_sync(k);
-    int failed = start_thread(k);
-    if (failed) {
+    k->look = (struct look){.work = {.run = run_look, .done = end_look}, .keeper = k};
+    mproxy_status status = mpx_worker_open("profiles", PLANS_MAX + 1, &k->worker, err);
+    if (status != MPROXY_OK) {
         free_keeper(k);
-        errno = failed;
-        return mpx_fail_errno(err, "keeper: can't start a thread");
+        return status;
     }
+    if (!archive)
+        look_again(k, mpx_boot_ms());
     *out = k;
     return MPROXY_OK;
 }
 
-void mpx_keeper_close(struct mpx_keeper *k)
+// What the worker was left behind with stays: it may come back to it.
+bool mpx_keeper_close(struct mpx_keeper *k, int timeout_ms)
 {
     if (!k)
-        return;
-    pthread_mutex_lock(&k->lock);
-    k->stop = true;
-    pthread_cond_signal(&k->wake);
-    pthread_mutex_unlock(&k->lock);
-    pthread_join(k->thread, NULL);
+        return true;
+    if (!mpx_worker_close(k->worker, timeout_ms))
+        return false;
+    if (k->owns_archive)
+        mproxy_archive_close(mpx_keeper_archive(k));
     free_keeper(k);
+    return true;
 }

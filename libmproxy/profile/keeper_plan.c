@@ -4,23 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const mproxy_archive_share *mpx_run_stored(const struct mpx_known *known, size_t count,
-                                           const mproxy_source *source)
-{
-    struct mpx_share_id id = mpx_source_id(source);
-    const mproxy_archive_share *best = NULL;
-    for (size_t i = 0; i < count; i++) {
-        const mproxy_archive_share *s =
-            known[i].entry
-                ? mpx_archive_find_share(known[i].entry->body, id.directory, id.number)
-                : NULL;
-        if (s && (!best || s->sealed > best->sealed ||
-                  (s->sealed == best->sealed && s->end_ms > best->end_ms)))
-            best = s;
-    }
-    return best;
-}
-
 static bool is_later(const mproxy_source *source, const mproxy_archive_share *stored)
 {
     return source->epoch > stored->epoch ||
@@ -39,47 +22,35 @@ static bool is_news(const mproxy_source *source, const mproxy_archive_share *sto
            (is_later(source, stored) && source->end_ms > stored->end_ms);
 }
 
-static bool is_held(const struct mpx_known *known, size_t count,
-                    const mproxy_archive_share *share)
+bool mpx_run_has_news(const struct mpx_known *run, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (!known[i].source)
-            continue;
-        struct mpx_share_id id = mpx_source_id(known[i].source);
-        if (id.number == share->number && strcmp(id.directory, share->directory) == 0)
-            return true;
-    }
-    return false;
-}
-
-// Whether the run must wait for one of the shares of a stored profile.
-static bool waits_for_stored(const struct mpx_round *round, const struct mpx_known *known,
-                             size_t count, const struct mpx_archive_body *body)
-{
-    if (round->stored_are_lost)
-        return false;
-    for (size_t i = 0; i < body->share_count; i++)
-        if (!body->shares[i].sealed && !is_held(known, count, &body->shares[i]))
+    for (size_t i = 0; i < count; i++)
+        if (run[i].source && is_news(run[i].source, run[i].stored))
             return true;
     return false;
 }
 
-bool mpx_run_is_due(const struct mpx_round *round, const struct mpx_known *known,
+// A share that is not sealed is waited for, unless it has been silent for too long.
+static bool is_waited_for(const struct mpx_round *round, const struct mpx_known *known)
+{
+    if (known->source)
+        return !known->source->sealed && known->source->silent_ms <= round->wait_ms;
+    return !known->stored->sealed && !round->stored_are_lost;
+}
+
+bool mpx_run_is_due(const struct mpx_round *round, const struct mpx_known *run,
                     size_t count)
 {
-    bool news = false;
-    for (size_t i = 0; i < count; i++) {
-        const mproxy_source *source = known[i].source;
-        if (!source)
-            continue;
-        if (!source->sealed && source->silent_ms <= round->wait_ms)
-            return false;
-        news = news || is_news(source, mpx_run_stored(known, count, source));
-    }
-    if (!news)
-        return false;
     for (size_t i = 0; i < count; i++)
-        if (known[i].entry && waits_for_stored(round, known, count, known[i].entry->body))
+        if (is_waited_for(round, &run[i]))
+            return false;
+    return mpx_run_has_news(run, count);
+}
+
+bool mpx_run_is_over(const struct mpx_known *run, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (run[i].source && !run[i].source->sealed && !run[i].source->idle)
             return false;
     return true;
 }
@@ -116,7 +87,6 @@ static bool copy_values(mproxy_profile_share *share, const mproxy_metric *const 
 
 static bool copy_source(const mproxy_source *source, mproxy_profile_share *share)
 {
-    struct mpx_share_id id = mpx_source_id(source);
     *share = (mproxy_profile_share){
         .number = source->number,
         .epoch = source->epoch,
@@ -126,25 +96,22 @@ static bool copy_source(const mproxy_source *source, mproxy_profile_share *share
         .start_ms = mpx_profile_clamp_ms(source->start_ms),
         .end_ms = mpx_profile_clamp_ms(source->end_ms),
     };
-    memcpy(share->directory, id.directory, sizeof share->directory);
+    memcpy(share->directory, source->directory, sizeof share->directory);
     share->node = strdup(source->host);
+    share->command = strdup(source->job->command);
     share->entries =
         calloc(source->count + source->node_count + 1, sizeof *share->entries);
-    return share->node && share->entries &&
+    return share->node && share->command && share->entries &&
            copy_values(share, source->metrics, source->values, source->ranks,
                        source->count) &&
            copy_values(share, source->node_metrics, source->node_values, NULL,
                        source->node_count);
 }
 
-static bool add_stored(struct mpx_plan *plan, const struct mpx_archive_body *body)
+static void add_stored(struct mpx_plan *plan, const struct mpx_archive_body *body)
 {
-    if (body->share_count == 0)
-        return true;
-    struct mpx_share_id *id = &plan->stored[plan->stored_count++];
-    memcpy(id->directory, body->shares[0].directory, sizeof id->directory);
-    id->number = body->shares[0].number;
-    return true;
+    plan->stored[plan->stored_count++] =
+        mpx_share_id_of(body->shares[0].directory, body->shares[0].number);
 }
 
 static bool add_source(struct mpx_plan *plan, const mproxy_source *source)
@@ -161,19 +128,22 @@ static bool add_source(struct mpx_plan *plan, const mproxy_source *source)
     return copy_source(source, &plan->shares[plan->share_count++]);
 }
 
-struct mpx_plan *mpx_plan_new(const struct mpx_known *known, size_t count,
-                              int64_t boot_ms)
+struct mpx_plan *mpx_plan_new(const struct mpx_job_known *job,
+                              const struct mpx_known *run, size_t count, int64_t boot_ms)
 {
     struct mpx_plan *plan = calloc(1, sizeof *plan);
     if (!plan)
         return NULL;
     plan->boot_ms = boot_ms;
-    plan->stored = calloc(count, sizeof *plan->stored);
+    plan->known_runs = job->profile_count;
+    plan->stored = calloc(job->profile_count + 1, sizeof *plan->stored);
     plan->shares = calloc(count, sizeof *plan->shares);
     bool ok = plan->stored && plan->shares;
+    for (size_t i = 0; i < job->profile_count && ok; i++)
+        if (job->profiles[i].run == run[0].run)
+            add_stored(plan, job->profiles[i].entry->body);
     for (size_t i = 0; i < count && ok; i++)
-        ok = known[i].entry ? add_stored(plan, known[i].entry->body)
-                            : add_source(plan, known[i].source);
+        ok = !run[i].source || add_source(plan, run[i].source);
     if (ok)
         return plan;
     mpx_plan_free(plan);

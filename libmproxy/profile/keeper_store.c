@@ -1,4 +1,4 @@
-// Writing one run: on the keeper's thread, which alone changes the archive.
+// Writing one run: on the keeper's worker, which alone changes the archive.
 #include "profile/keeper_private.h"
 
 #include <stdlib.h>
@@ -10,6 +10,8 @@
 
 static bool holds_stored(const struct mpx_plan *plan, const struct mpx_archive_body *body)
 {
+    if (body->uid != plan->uid || strcmp(body->desc.jobid, plan->desc.jobid) != 0)
+        return false;
     for (size_t i = 0; i < plan->stored_count; i++)
         if (mpx_archive_find_share(body, plan->stored[i].directory,
                                    plan->stored[i].number))
@@ -24,28 +26,59 @@ static bool is_later(const mproxy_profile_share *a, const mproxy_profile_share *
     return a->epoch > b->epoch || (a->epoch == b->epoch && a->sequence > b->sequence);
 }
 
-// Of two states of a share the later one stays. `share` is emptied.
-static bool take_share(mproxy_profile *p, mproxy_profile_share *share)
+// Room for `more` shares beside those that the profile has. False: no memory.
+static bool reserve(mproxy_profile *p, size_t more)
 {
-    for (size_t i = 0; i < p->share_count; i++) {
-        mproxy_profile_share *known = &p->shares[i];
-        if (mpx_profile_compare_shares(known, share) != 0)
-            continue;
-        if (is_later(share, known)) {
-            mproxy_profile_share swap = *known;
-            *known = *share;
-            *share = swap;
-        }
-        mpx_profile_clear_share(share);
-        return true;
-    }
-    mproxy_profile_share *more = realloc(p->shares, (p->share_count + 1) * sizeof *more);
-    if (!more)
+    mproxy_profile_share *shares =
+        realloc(p->shares, (p->share_count + more + 1) * sizeof *shares);
+    if (shares)
+        p->shares = shares;
+    return shares != NULL;
+}
+
+// Shares written before each said its command are all of the profile's.
+static bool keep_command(mproxy_profile_share *share, const mproxy_job *desc)
+{
+    if (!share->command)
+        share->command = strdup(desc->command);
+    return share->command != NULL;
+}
+
+// The shares change hands; `shares` is left empty. States of one share are told apart later.
+static bool take_shares(mproxy_profile *p, mproxy_profile_share *shares, size_t count,
+                        const mproxy_job *desc)
+{
+    if (!reserve(p, count))
         return false;
-    p->shares = more;
-    more[p->share_count++] = *share;
-    *share = (mproxy_profile_share){0};
+    for (size_t i = 0; i < count; i++) {
+        if (!keep_command(&shares[i], desc))
+            return false;
+        p->shares[p->share_count++] = shares[i];
+        shares[i] = (mproxy_profile_share){0};
+    }
     return true;
+}
+
+static int by_identity(const void *a, const void *b)
+{
+    const mproxy_profile_share *x = a, *y = b;
+    int order = mpx_profile_compare_shares(x, y);
+    return order ? order : is_later(y, x) - is_later(x, y);
+}
+
+// In order; of the states of one share the latest, which stands first, stays.
+static void keep_latest(mproxy_profile *p)
+{
+    size_t kept = 0;
+    qsort(p->shares, p->share_count, sizeof *p->shares, by_identity);
+    for (size_t i = 0; i < p->share_count; i++) {
+        if (kept > 0 &&
+            mpx_profile_compare_shares(&p->shares[kept - 1], &p->shares[i]) == 0)
+            mpx_profile_clear_share(&p->shares[i]);
+        else
+            p->shares[kept++] = p->shares[i];
+    }
+    p->share_count = kept;
 }
 
 // The run's description is that of its first share; its size the largest that was told.
@@ -65,28 +98,39 @@ static bool take_desc(mproxy_profile *p, const mproxy_job *desc, int64_t start_m
     return true;
 }
 
-// A node of which a share came after all was heard.
-static void drop_heard(mproxy_profile *p)
+static int by_text(const void *a, const void *b)
 {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// A node of which a share came after all was heard.
+static bool drop_heard(mproxy_profile *p)
+{
+    if (p->unheard_count == 0)
+        return true;
+    const char **heard = calloc(p->share_count + 1, sizeof *heard);
     size_t kept = 0;
+    for (size_t i = 0; i < p->share_count && heard; i++)
+        heard[i] = p->shares[i].node;
+    if (!heard)
+        return false;
+    qsort(heard, p->share_count, sizeof *heard, by_text);
     for (size_t i = 0; i < p->unheard_count; i++) {
-        bool heard = false;
-        for (size_t k = 0; k < p->share_count && !heard; k++)
-            heard = strcmp(p->unheard[i], p->shares[k].node) == 0;
-        if (heard)
+        if (bsearch(&p->unheard[i], heard, p->share_count, sizeof *heard, by_text))
             free(p->unheard[i]);
         else
             p->unheard[kept++] = p->unheard[i];
     }
     p->unheard_count = kept;
+    free(heard);
+    return true;
 }
 
 static bool take_stored(mproxy_profile *p, mproxy_profile *stored, int64_t start_ms,
                         int64_t *first_ms)
 {
     bool ok = take_desc(p, &stored->desc, start_ms, first_ms);
-    for (size_t i = 0; i < stored->share_count && ok; i++)
-        ok = take_share(p, &stored->shares[i]);
+    ok = ok && take_shares(p, stored->shares, stored->share_count, &stored->desc);
     for (size_t i = 0; i < stored->unheard_count && ok; i++)
         ok = mpx_profile_add_node(&p->unheard, &p->unheard_count, stored->unheard[i]);
     return ok;
@@ -115,37 +159,64 @@ static mproxy_status load_stored(mproxy_archive *archive, const struct mpx_plan 
     return status;
 }
 
-static int by_identity(const void *a, const void *b)
-{
-    return mpx_profile_compare_shares(a, b);
-}
-
 static mproxy_status take_plan(mproxy_profile *p, struct mpx_plan *plan,
                                int64_t *first_ms, mproxy_error *err)
 {
-    bool ok = take_desc(p, &plan->desc, plan->start_ms, first_ms);
-    for (size_t i = 0; i < plan->share_count && ok; i++)
-        ok = take_share(p, &plan->shares[i]);
+    bool ok = take_desc(p, &plan->desc, plan->start_ms, first_ms) &&
+              take_shares(p, plan->shares, plan->share_count, &plan->desc);
+    if (ok) {
+        keep_latest(p);
+        ok = drop_heard(p);
+    }
     if (!ok)
         return mpx_fail(err, MPROXY_E_NOMEM, "profile '%s': no memory", plan->desc.jobid);
-    qsort(p->shares, p->share_count, sizeof *p->shares, by_identity);
-    drop_heard(p);
     return mproxy_profile_sum(p, err);
 }
 
-mproxy_status mpx_plan_store(mproxy_archive *archive, struct mpx_plan *plan,
-                             mproxy_error *err)
+// The profile of the run: what is stored of it with what the plan adds. Takes shares out of
+// the plan.
+static mproxy_status make_profile(mproxy_archive *archive, struct mpx_plan *plan,
+                                  mproxy_profile **out, mproxy_error *err)
 {
     mproxy_profile *p = calloc(1, sizeof *p);
     int64_t first_ms = 0;
     if (!p)
         return mpx_fail(err, MPROXY_E_NOMEM, "profile '%s': no memory", plan->desc.jobid);
     p->uid = plan->uid;
-    mproxy_status status = load_stored(archive, plan, p, &first_ms, err);
+    mproxy_status status = MPROXY_OK;
+    if (plan->stored_count > 0)
+        status = load_stored(archive, plan, p, &first_ms, err);
     if (status == MPROXY_OK)
         status = take_plan(p, plan, &first_ms, err);
     if (status == MPROXY_OK)
-        status = mpx_archive_store(archive, p, plan->known_runs, err);
+        *out = p;
+    else
+        mproxy_profile_free(p);
+    return status;
+}
+
+bool mpx_plan_reads(const struct mpx_plan *plan)
+{
+    return plan->stored_count > 0;
+}
+
+mproxy_status mpx_plan_provisional(mproxy_archive *archive, struct mpx_plan *plan,
+                                   mproxy_profile **out, mproxy_error *err)
+{
+    mproxy_status status = make_profile(archive, plan, out, err);
+    if (status == MPROXY_OK)
+        (*out)->provisional = 1;
+    return status;
+}
+
+mproxy_status mpx_plan_store(mproxy_archive *archive, struct mpx_plan *plan,
+                             mproxy_error *err)
+{
+    mproxy_profile *p;
+    mproxy_status status = make_profile(archive, plan, &p, err);
+    if (status != MPROXY_OK)
+        return status;
+    status = mpx_archive_store(archive, p, plan->known_runs, err);
     mproxy_profile_free(p);
     return status;
 }

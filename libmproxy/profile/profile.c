@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/err.h"
+#include "base/index.h"
+#include "source/identity.h"
 
 int mpx_profile_compare_names(const char *a, const char *b)
 {
@@ -17,10 +20,7 @@ int mpx_profile_compare_names(const char *a, const char *b)
 int mpx_profile_compare_shares(const mproxy_profile_share *a,
                                const mproxy_profile_share *b)
 {
-    int order = strcmp(a->directory, b->directory);
-    if (order)
-        return order;
-    return a->number < b->number ? -1 : a->number > b->number;
+    return mpx_share_id_compare(a->directory, a->number, b->directory, b->number);
 }
 
 bool mpx_profile_copy_entry(const mproxy_profile_entry *from, mproxy_profile_entry *to)
@@ -47,6 +47,7 @@ static void clear_entries(mproxy_profile_entry *entries, size_t count)
 void mpx_profile_clear_share(mproxy_profile_share *share)
 {
     free(share->node);
+    free(share->command);
     clear_entries(share->entries, share->count);
     *share = (mproxy_profile_share){0};
 }
@@ -177,14 +178,36 @@ static mproxy_status merge_all(const mproxy_profile *p, mproxy_profile_entry **o
     return MPROXY_OK;
 }
 
+static bool is_listed(char *const *nodes, const struct mpx_index *index, const char *node)
+{
+    uint32_t hash = mpx_hash_text(node);
+    for (uint32_t at = mpx_index_start(index, hash), i;
+         mpx_index_next(index, hash, &at, &i);)
+        if (strcmp(nodes[i], node) == 0)
+            return true;
+    return false;
+}
+
 static bool list_partial(const mproxy_profile *p, char ***nodes, size_t *count)
 {
-    for (size_t i = 0; i < p->share_count; i++) {
+    struct mpx_index index = {0};
+    size_t room = 0;
+    bool ok = true;
+    for (size_t i = 0; i < p->share_count && ok; i++) {
         const mproxy_profile_share *s = &p->shares[i];
-        if ((!s->sealed || s->incomplete) && !mpx_profile_add_node(nodes, count, s->node))
-            return false;
+        if ((s->sealed && !s->incomplete) || is_listed(*nodes, &index, s->node))
+            continue;
+        ok = MPX_RESERVE(*nodes, room, *count + 1) &&
+             mpx_index_reserve(&index, (uint32_t)*count + 1);
+        char *node = ok ? strdup(s->node) : NULL;
+        ok = node != NULL;
+        if (!ok)
+            break;
+        (*nodes)[*count] = node;
+        mpx_index_put(&index, mpx_hash_text(node), (uint32_t)(*count)++);
     }
-    return true;
+    mpx_index_fini(&index);
+    return ok;
 }
 
 static void set_times(mproxy_profile *p)

@@ -5,7 +5,6 @@
 // that we write exactly.
 #include "profile/profile.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,21 +241,29 @@ static mproxy_status parse_nodes(const json_t *array, const char *where, char **
     return MPROXY_OK;
 }
 
-static bool copy_directory(const json_t *value, char out[33])
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool get_directory(const json_t *value, uint8_t out[16])
 {
     if (!json_is_string(value) || json_string_length(value) != 32)
         return false;
-    memcpy(out, json_string_value(value), 33);
-    for (const char *c = out; *c; c++)
-        if (!isdigit((unsigned char)*c) && !(*c >= 'a' && *c <= 'f'))
+    const char *text = json_string_value(value);
+    for (size_t i = 0; i < 16; i++) {
+        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0)
             return false;
+        out[i] = (uint8_t)(16 * high + low);
+    }
     return true;
 }
 
 static mproxy_status parse_share(const json_t *object, mproxy_profile_share *s,
                                  mproxy_error *err)
 {
-    if (!copy_directory(json_object_get(object, "directory"), s->directory))
+    if (!get_directory(json_object_get(object, "directory"), s->directory))
         return bad(err, "directory", "not 32 hex digits");
     if (!get_u64(json_object_get(object, "number"), &s->number) ||
         !get_u64(json_object_get(object, "epoch"), &s->epoch) ||
@@ -267,6 +274,11 @@ static mproxy_status parse_share(const json_t *object, mproxy_profile_share *s,
         return bad(err, "share", "a key is missing or of the wrong type");
     s->sealed = json_is_true(json_object_get(object, "sealed"));
     s->incomplete = json_is_true(json_object_get(object, "incomplete"));
+    const json_t *command = json_object_get(object, "command");
+    mproxy_status status =
+        command ? copy_string(command, TEXT_MAX, "command", &s->command, err) : MPROXY_OK;
+    if (status != MPROXY_OK)
+        return status;
     return copy_string(json_object_get(object, "node"), TEXT_MAX, "node", &s->node, err);
 }
 

@@ -49,10 +49,19 @@ static void put_nodes(struct mpx_sink *s, const char *key, char *const *nodes,
     mpx_sink_text(s, "]");
 }
 
-static void put_share(struct mpx_sink *s, const mproxy_profile_share *share)
+static void put_directory(struct mpx_sink *s, const uint8_t directory[16])
+{
+    char hex[33];
+    for (size_t i = 0; i < 16; i++)
+        snprintf(hex + 2 * i, 3, "%02x", directory[i]);
+    mpx_json_text(s, hex);
+}
+
+static void put_share(struct mpx_sink *s, const mproxy_profile *p,
+                      const mproxy_profile_share *share)
 {
     mpx_sink_text(s, "{\"directory\":");
-    mpx_json_text(s, share->directory);
+    put_directory(s, share->directory);
     put_key(s, ",\"number\":", share->number);
     mpx_sink_text(s, ",\"node\":");
     mpx_json_text(s, share->node);
@@ -65,6 +74,10 @@ static void put_share(struct mpx_sink *s, const mproxy_profile_share *share)
     mpx_json_i64(s, share->start_ms);
     mpx_sink_text(s, ",\"end_ms\":");
     mpx_json_i64(s, share->end_ms);
+    if (share->command && strcmp(share->command, p->desc.command) != 0) {
+        mpx_sink_text(s, ",\"command\":");
+        mpx_json_text(s, share->command);
+    }
     mpx_sink_text(s, "}");
 }
 
@@ -74,13 +87,15 @@ static void put_head(struct mpx_sink *s, const mproxy_profile *p)
     mpx_sink_text(s, ",\"desc\":");
     mpx_json_desc(s, &p->desc);
     put_key(s, ",\"uid\":", p->uid);
+    if (p->provisional)
+        mpx_sink_text(s, ",\"provisional\":true");
     put_nodes(s, ",\"partial\":[", p->partial, p->partial_count);
     put_nodes(s, ",\"unheard\":[", p->unheard, p->unheard_count);
     mpx_sink_text(s, ",\"shares\":[");
     for (size_t i = 0; i < p->share_count; i++) {
         if (i > 0)
             mpx_sink_text(s, ",");
-        put_share(s, &p->shares[i]);
+        put_share(s, p, &p->shares[i]);
     }
     mpx_sink_text(s, "],\n");
 }

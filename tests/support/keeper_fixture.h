@@ -50,7 +50,7 @@ static inline void open_keeper(void)
 
 static inline void close_keeper(void)
 {
-    mpx_keeper_close(keeper);
+    ck_assert(mpx_keeper_close(keeper, 20000));
     mproxy_archive_close(archive);
     keeper = NULL;
     archive = NULL;

@@ -33,7 +33,7 @@ static inline mproxy_profile *fixture_profile(const char *jobid, int64_t start_t
         mproxy_profile_share *s = &p->shares[p->share_count];
         char node[16];
         snprintf(node, sizeof node, "node%zu", p->share_count);
-        snprintf(s->directory, sizeof s->directory, "%032zx", p->share_count + 1);
+        s->directory[15] = (uint8_t)(p->share_count + 1);
         s->node = strdup(node);
         s->number = 1000 + (uint64_t)start_time;
         s->epoch = 1;

@@ -133,6 +133,101 @@ START_TEST(an_id_that_comes_back_goes_on_or_is_another_run)
 }
 END_TEST
 
+// One after the other: each is stored and absorbed before the next begins.
+static void run_alone(uint64_t number, const char *command, int64_t start_ms)
+{
+    share_count = 0;
+    add_share(0, number, "j", command, start_ms, start_ms + 10, (double)(1 << number));
+    run_round();
+}
+
+START_TEST(commands_that_take_turns_have_a_profile_each)
+{
+    for (uint64_t i = 0; i < 5; i++)
+        run_alone(i, i % 2 ? "./b" : "./a", 10000 + 1000 * (int64_t)i);
+
+    ck_assert_uint_eq(mproxy_archive_size(archive), 2);
+    ck_assert_double_eq(loaded("j"), 1 + 4 + 16);
+    ck_assert_double_eq(loaded("j@11"), 2 + 8);
+}
+END_TEST
+
+// The run's command is ./a; that ./b goes on with it is known from the profile alone.
+START_TEST(any_command_of_a_run_goes_on_with_it_after_a_restart)
+{
+    add_share(0, 1, "j", "./a", 10000, 20000, 1);
+    add_share(1, 1, "j", "./b", 11000, 20000, 2);
+    run_round();
+    close_keeper();
+    open_keeper();
+
+    run_alone(2, "./b", 30000);
+
+    ck_assert_uint_eq(mproxy_archive_size(archive), 1);
+    ck_assert_double_eq(loaded("j"), 7);
+}
+END_TEST
+
+// The profile of the only provisional run, as it would be answered; freed by the caller.
+static mproxy_profile *provisional(const char *key)
+{
+    const struct mpx_provisional *runs;
+    const mproxy_source *sources[SHARES_MAX];
+    mproxy_profile *p = NULL;
+    for (size_t i = 0; i < share_count; i++)
+        sources[i] = &shares[i].source;
+    ck_assert_uint_eq(mpx_keeper_provisional(keeper, &runs), 1);
+    ck_assert_str_eq(runs[0].key, key);
+    struct mpx_plan *plan = mpx_keeper_plan(keeper, sources, share_count, &runs[0]);
+    ck_assert_ptr_nonnull(plan);
+    ck_assert_int_eq(mpx_plan_reads(plan), runs[0].replaced_count > 0);
+    ck_assert_int_eq(mpx_plan_provisional(archive, plan, &p, NULL), MPROXY_OK);
+    mpx_plan_free(plan);
+    ck_assert_int_eq(p->provisional, 1);
+    return p;
+}
+
+START_TEST(a_run_whose_processes_are_gone_is_provisional_until_it_is_stored)
+{
+    const struct mpx_provisional *runs;
+    run_alone(1, "./a", 10000); // stored: 2
+    share_count = 0;
+    struct share *a = add_share(0, 2, "j", "./a", 20000, 21000, 8);
+    struct share *b = add_share(1, 1, "j", "./a", 20000, 22000, 16);
+    a->source.sealed = b->source.sealed = 0;
+    a->source.idle = 1;
+    start_round();
+    ck_assert_uint_eq(mpx_keeper_provisional(keeper, &runs), 0);
+
+    b->source.idle = 1;
+    start_round();
+
+    mproxy_profile *p = provisional("j");
+    ck_assert_double_eq(p->entries[0].value.total, 2 + 8 + 16);
+    ck_assert_int_eq(p->desc.start_time, 10);
+    ck_assert_int_eq(p->desc.end_time, 22);
+    mproxy_profile_free(p);
+    a->source.sealed = b->source.sealed = 1;
+    run_round();
+    ck_assert_uint_eq(mpx_keeper_provisional(keeper, &runs), 0);
+    p = load("j");
+    ck_assert_int_eq(p->provisional, 0);
+    mproxy_profile_free(p);
+}
+END_TEST
+
+START_TEST(an_older_run_than_what_is_stored_is_provisional_under_its_time)
+{
+    run_alone(1, "./a", 10000000);
+    share_count = 0;
+    add_share(0, 2, "j", "./b", 5000000, 6000000, 8)->source.sealed = 0;
+    shares[0].source.idle = 1;
+    start_round();
+
+    mproxy_profile_free(provisional("j@5000"));
+}
+END_TEST
+
 START_TEST(a_late_share_bridges_two_profiles)
 {
     add_share(0, 1, "j", "./a", 0, 10000, 1);
@@ -198,7 +293,7 @@ START_TEST(what_cannot_be_stored_is_tried_again_with_pauses)
     ck_assert_int_eq(system(command), 0);
     add_share(0, 1, "j", "./a", 1000, 2000, 42);
 
-    for (int i = 0; i < 30; i++) { // one second each
+    for (int i = 0; i < 30; i++) { // 3 s each
         run_round();
         ck_assert_uint_eq(release_count(), 0);
     }
@@ -208,7 +303,7 @@ START_TEST(what_cannot_be_stored_is_tried_again_with_pauses)
     ck_assert_uint_eq(failures_logged, 1);
     snprintf(command, sizeof command, "rm %s/prefix", root);
     ck_assert_int_eq(system(command), 0);
-    for (int i = 0; i < 70 && release_count() == 0; i++)
+    for (int i = 0; i < 4 && release_count() == 0; i++) // 3 s each
         run_round();
 
     ck_assert_uint_eq(release_count(), 1);
@@ -244,6 +339,10 @@ int main(void)
     tcase_add_test(c, an_incomplete_share_makes_the_profile_partial);
     tcase_add_test(c, an_unchanged_profile_is_not_written_again);
     tcase_add_test(c, an_id_that_comes_back_goes_on_or_is_another_run);
+    tcase_add_test(c, commands_that_take_turns_have_a_profile_each);
+    tcase_add_test(c, any_command_of_a_run_goes_on_with_it_after_a_restart);
+    tcase_add_test(c, a_run_whose_processes_are_gone_is_provisional_until_it_is_stored);
+    tcase_add_test(c, an_older_run_than_what_is_stored_is_provisional_under_its_time);
     tcase_add_test(c, a_late_share_bridges_two_profiles);
     tcase_add_test(c, two_users_with_one_id_have_a_profile_each);
     tcase_add_test(c, ids_that_may_not_name_a_job_are_passed_over);
