@@ -139,6 +139,13 @@ static void settle_all(struct scratch *s, int found, int n, MPI_Request *request
         munmap(s->pages, s->size);
 }
 
+// Of several requests one may have failed; each status then tells about its own.
+static int is_done(int result, const MPI_Status *status)
+{
+    return result == MPI_SUCCESS ||
+           (result == MPI_ERR_IN_STATUS && status->MPI_ERROR == MPI_SUCCESS);
+}
+
 static int complete_one(uint32_t fn, int (*next)(MPI_Request *, MPI_Status *),
                         MPI_Request *request, MPI_Status *status)
 {
@@ -225,8 +232,9 @@ static int complete_all(uint32_t fn, int (*next)(int, MPI_Request *, MPI_Status 
     int found = follow(&s, n, requests);
     MPI_Status *st = found && statuses == MPI_STATUSES_IGNORE ? s.statuses : statuses;
     int result = next(n, requests, st);
-    for (int i = 0; found && result == MPI_SUCCESS && i < n; i++)
-        completed(s.followed[i], &st[i]);
+    for (int i = 0; found && i < n; i++)
+        if (is_done(result, &st[i]))
+            completed(s.followed[i], &st[i]);
     settle_all(&s, found, n, requests);
     leave_brief(fn, begin, 0, 0);
     return result;
@@ -245,8 +253,9 @@ static int complete_all_flag(uint32_t fn,
     int found = follow(&s, n, requests);
     MPI_Status *st = found && statuses == MPI_STATUSES_IGNORE ? s.statuses : statuses;
     int result = next(n, requests, flag, st);
-    for (int i = 0; found && result == MPI_SUCCESS && *flag && i < n; i++)
-        completed(s.followed[i], &st[i]);
+    for (int i = 0; found && (*flag || result != MPI_SUCCESS) && i < n; i++)
+        if (is_done(result, &st[i]))
+            completed(s.followed[i], &st[i]);
     settle_all(&s, found, n, requests);
     leave_brief(fn, begin, 0, 0);
     return result;
@@ -266,9 +275,11 @@ static int complete_some(uint32_t fn,
     int found = follow(&s, n, requests);
     MPI_Status *st = found && statuses == MPI_STATUSES_IGNORE ? s.statuses : statuses;
     int result = next(n, requests, count, indices, st);
-    if (found && result == MPI_SUCCESS && *count != MPI_UNDEFINED)
+    if (found && (result == MPI_SUCCESS || result == MPI_ERR_IN_STATUS) &&
+        *count != MPI_UNDEFINED)
         for (int i = 0; i < *count; i++)
-            completed(s.followed[indices[i]], &st[i]);
+            if (is_done(result, &st[i]))
+                completed(s.followed[indices[i]], &st[i]);
     settle_all(&s, found, n, requests);
     leave_brief(fn, begin, 0, 0);
     return result;

@@ -35,6 +35,7 @@ class Function:
         self.out, self.into, self.how = semantics.moves().get(base, ("0", "0", "now"))
         self.complete = semantics.COMPLETE.get(base)
         self.way = semantics.timing(base)
+        self.of_bindings = semantics.may_be_of_bindings(base)
         self.of_file = name.startswith("File_")
 
     def names(self):
@@ -106,7 +107,8 @@ def body(f, entry):
     fn = f"FN_{f.name}"
     if f.complete:
         return lines + [f"    return complete_{f.complete}({fn}, {next_fn}, {args});", "}", ""]
-    lines += ["    if (nested())", f"        return {next_fn}({args});"]
+    own = f" || of_bindings({fn}, __builtin_return_address(0))" if f.of_bindings else ""
+    lines += [f"    if (nested(){own})", f"        return {next_fn}({args});"]
     uses_status = "STATUS" in (f.out, f.into)
     if uses_status:
         lines += emit_status(f)

@@ -120,6 +120,11 @@ def moves():
     return table
 
 
+def may_be_of_bindings(name):
+    """Whether MPI's Fortran libraries call it on their own account, too: caller.h."""
+    return name in LOCAL.split() or name.startswith("Type_")
+
+
 def timing(name):
     """How the wrapper of a function takes its time: the ending of its enter and leave."""
     if name in LOCAL.split():

@@ -8,6 +8,7 @@
 #include <mproxy/inline.h>
 
 #include "backend.h"
+#include "caller.h"
 #include "common/handles.h"
 #include "sampling.h"
 
@@ -81,6 +82,9 @@ static inline void credit(uint32_t fn, uint64_t in, uint64_t out)
     else
         mpx_fn_credit_first(fn, in, out);
 }
+
+#define of_bindings(fn, caller)                                                          \
+    is_bindings_call(fn_names[fn], !mpx_handles_are_set(&mpx_fns[fn].calls), caller)
 
 // The three ways to take a call's time: see sampling.h.
 static inline uint64_t enter(void)

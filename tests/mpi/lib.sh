@@ -30,10 +30,11 @@ profile() {
     get "/profiles/get?jobid=$1" >"$TMP/profile.json"
 }
 
-# exact NAME: the profile of $JOB equals what the ranks wrote to $EXPECT_DIR.
+# exact NAME [only]: the profile of $JOB equals what the ranks wrote to $EXPECT_DIR; with
+# `only`, nothing else is in it.
 exact() {
     profile "$JOB"
-    python3 "$MPI_TESTS/check_profile.py" "$TMP/profile.json" "$EXPECT_DIR" >"$TMP/verdict" ||
+    python3 "$MPI_TESTS/check_profile.py" "$TMP/profile.json" "$EXPECT_DIR" ${2:+"$2"} >"$TMP/verdict" ||
         fail "$1: $(cat "$TMP/verdict")"
     echo "$1: $(cat "$TMP/verdict")"
 }

@@ -20,6 +20,13 @@ for make in mpich openmpi; do
         mpi_run $make 2 "$TMP/traffic.$make" $mode
         exact "$make, 2 ranks, $mode"
     done
+    # A request that fails takes nothing from the others, and the program sees what it would.
+    fresh_expectations
+    launch $make 2 "$TMP/traffic.$make" failing >"$TMP/bare"
+    fresh_expectations
+    mpi_run $make 2 "$TMP/traffic.$make" failing >"$TMP/counted"
+    want "what MPI_Waitall returns" "$(cat "$TMP/counted")" "$(cat "$TMP/bare")"
+    exact "$make, one request that fails" only
 done
 
 # MPI-4 where mpi.h has it: sessions, partitioned messages, large counts.
@@ -39,6 +46,6 @@ for make in mpich openmpi; do
             fail "mpif90.$make: $(cat "$TMP/fc")"
         fresh_expectations
         mpi_run $make 2 "$TMP/ring.$make"
-        exact "$make, Fortran $way"
+        exact "$make, Fortran $way" only
     done
 done

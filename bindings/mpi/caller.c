@@ -1,0 +1,137 @@
+// A place that calls, an address, is looked up once: dladdr() takes a microsecond and the
+// loader's lock. What was found is kept in a table that only fills up; a place that finds no
+// room in it is looked up each time. Two threads that find out the same write the same.
+//
+// The range of the Fortran libraries is one, about all of them, so that a C program pays one
+// comparison. Whatever else lies in it is looked up and found to be no Fortran library.
+// While it is being widened, a reader may see an old size with a new beginning: it then looks
+// up in vain, or takes a helper's call for the program's once.
+#include "caller.h"
+
+#include <ctype.h>
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { PLACES = 2048, PROBES = 16 };
+
+uintptr_t mpx_fortran_from, mpx_fortran_size;
+
+// An address, times two, and whether what it calls is the bindings' own.
+static uintptr_t places[PLACES];
+
+static int is_fortran_library(const char *path)
+{
+    static const char *const names[] = {"libmpi_mpifh", "libmpi_usempi", "libmpichfort",
+                                        "libmpifort",   "libmpi_f77",    "libmpi_f90",
+                                        "libfmpich",    "libmpichf90"};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(name, names[i], strlen(names[i])) == 0)
+            return 1;
+    return 0;
+}
+
+static uintptr_t end_of(const void *base)
+{
+    const ElfW(Ehdr) *header = base;
+    const ElfW(Phdr) *segment = (const void *)((const char *)base + header->e_phoff);
+    uintptr_t end = 0;
+    for (unsigned i = 0; i < header->e_phnum; i++)
+        if (segment[i].p_type == PT_LOAD && segment[i].p_vaddr + segment[i].p_memsz > end)
+            end = segment[i].p_vaddr + segment[i].p_memsz;
+    return (uintptr_t)base + end;
+}
+
+static void widen(const void *base)
+{
+    uintptr_t from = (uintptr_t)base, to = end_of(base);
+    uintptr_t before = __atomic_load_n(&mpx_fortran_from, __ATOMIC_RELAXED);
+    uintptr_t size = __atomic_load_n(&mpx_fortran_size, __ATOMIC_RELAXED);
+    if (size) {
+        from = before < from ? before : from;
+        to = before + size > to ? before + size : to;
+    }
+    __atomic_store_n(&mpx_fortran_from, from, __ATOMIC_RELAXED);
+    __atomic_store_n(&mpx_fortran_size, to - from, __ATOMIC_RELAXED);
+}
+
+// What may follow a function's name in that of its Fortran entry.
+static int is_ending(const char *rest)
+{
+    static const char *const endings[] = {"",
+                                          "_",
+                                          "__",
+                                          "_f",
+                                          "_f_",
+                                          "_f08",
+                                          "_f08_",
+                                          "_f08ts",
+                                          "_f08ts_",
+                                          "_f08_large",
+                                          "_f08_large_",
+                                          "_f08ts_large",
+                                          "_f08ts_large_",
+                                          "_c",
+                                          "_cdesc",
+                                          "_cdesc_large"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (strcmp(rest, endings[i]) == 0)
+            return 1;
+    return 0;
+}
+
+// Of mpi_comm_size_, ompi_comm_size_f, PMPIR_Comm_size_f08_large_: Comm_size or Comm_size_c.
+static int bears_name(const char *symbol, const char *fn)
+{
+    char lower[128], name[64];
+    size_t length = strlen(fn), i;
+    for (i = 0; symbol[i] && i < sizeof lower - 1; i++)
+        lower[i] = (char)tolower((unsigned char)symbol[i]);
+    lower[i] = '\0';
+    if (length > 2 && strcmp(fn + length - 2, "_c") == 0)
+        length -= 2;
+    for (i = 0; i < length && i < sizeof name - 1; i++)
+        name[i] = (char)tolower((unsigned char)fn[i]);
+    name[i] = '\0';
+    for (const char *at = lower; (at = strstr(at, name)); at++) {
+        static const char *const before[] = {"mpi_", "mpir_", "mpix_"};
+        for (size_t b = 0; b < sizeof before / sizeof *before; b++) {
+            size_t size = strlen(before[b]);
+            if ((size_t)(at - lower) >= size && memcmp(at - size, before[b], size) == 0 &&
+                is_ending(at + length))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+static int look_up(const char *fn, uintptr_t caller)
+{
+    Dl_info info;
+    // The address that a call returns to may be the next function's first.
+    if (!dladdr((void *)(caller - 1), &info) || !info.dli_fname ||
+        !is_fortran_library(info.dli_fname))
+        return 0;
+    widen(info.dli_fbase);
+    return !info.dli_sname || !bears_name(info.dli_sname, fn);
+}
+
+int mpx_is_bindings_call(const char *fn, uintptr_t caller)
+{
+    uintptr_t hash = caller * UINT64_C(0x9e3779b97f4a7c15) >> 40;
+    for (unsigned i = 0; i < PROBES; i++) {
+        uintptr_t *place = &places[(hash + i) % PLACES];
+        uintptr_t found = __atomic_load_n(place, __ATOMIC_RELAXED);
+        if (found >> 1 == caller)
+            return found & 1;
+        if (!found) {
+            int own = look_up(fn, caller);
+            __atomic_store_n(place, caller << 1 | (uintptr_t)own, __ATOMIC_RELAXED);
+            return own;
+        }
+    }
+    return look_up(fn, caller);
+}
