@@ -62,6 +62,27 @@ POSIX_WRAP(int, creat, (const char *path, mode_t mode), (path, mode), 0)
 POSIX_WRAP(int, creat64, (const char *path, mode_t mode), (path, mode), 0)
 POSIX_WRAP(int, close, (int fd), (fd), 0)
 
+// What else makes descriptors that close() ends.
+POSIX_WRAP(int, dup, (int fd), (fd), 0)
+POSIX_WRAP(int, dup2, (int from, int to), (from, to), 0)
+POSIX_WRAP(int, dup3, (int from, int to, int flags), (from, to, flags), 0)
+POSIX_WRAP(int, pipe, (int fds[2]), (fds), 0)
+POSIX_WRAP(int, pipe2, (int fds[2], int flags), (fds, flags), 0)
+POSIX_WRAP(int, socket, (int domain, int type, int protocol), (domain, type, protocol), 0)
+POSIX_WRAP(int, socketpair, (int domain, int type, int protocol, int fds[2]),
+           (domain, type, protocol, fds), 0)
+POSIX_WRAP(int, accept, (int fd, void *address, unsigned *size), (fd, address, size), 0)
+POSIX_WRAP(int, accept4, (int fd, void *address, unsigned *size, int flags),
+           (fd, address, size, flags), 0)
+POSIX_WRAP(int, mkstemp, (char *name), (name), 0)
+POSIX_WRAP(int, mkstemp64, (char *name), (name), 0)
+POSIX_WRAP(int, mkostemp, (char *name, int flags), (name, flags), 0)
+POSIX_WRAP(int, mkostemp64, (char *name, int flags), (name, flags), 0)
+POSIX_WRAP(int, mkstemps, (char *name, int end), (name, end), 0)
+POSIX_WRAP(int, mkstemps64, (char *name, int end), (name, end), 0)
+POSIX_WRAP(int, mkostemps, (char *name, int end, int flags), (name, end, flags), 0)
+POSIX_WRAP(int, mkostemps64, (char *name, int end, int flags), (name, end, flags), 0)
+
 POSIX_WRAP(off_t, lseek, (int fd, off_t at, int from), (fd, at, from), 0)
 POSIX_WRAP(off64_t, lseek64, (int fd, off64_t at, int from), (fd, at, from), 0)
 POSIX_WRAP(int, fsync, (int fd), (fd), 0)

@@ -6,7 +6,7 @@ need compiler
 IO=$SUPPORT/io
 
 "${CC:-cc}" -O1 -g -D_GNU_SOURCE -o "$TMP/program" "$IO/program.c" -pthread -ldl
-for mode in descriptors streams threads sizes errors; do
+for mode in descriptors makers streams threads sizes errors; do
     SOCKET=$TMP/$mode.socket
     "$BIN/proxy_run" -u "$SOCKET" -j j -e process,posix -- \
         "$TMP/program" $mode "$TMP" >"$TMP/expected" || fail "$mode"

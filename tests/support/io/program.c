@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -184,6 +185,39 @@ static void closes(void)
 }
 
 // Neither the first call of a function, which declares its counters, nor a later one.
+// Each descriptor that is closed was made by a call that is counted.
+static void makers(void)
+{
+    char name[] = "/tmp/mproxy-test-maker-XXXXXX",
+         named[] = "/tmp/mproxy-test-maker-XXXXXX.x";
+    int fds[12];
+    MUST(pipe(&fds[0]) == 0);
+    MUST(pipe2(&fds[2], O_CLOEXEC) == 0);
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, &fds[4]) == 0);
+    MUST((fds[6] = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0);
+    MUST((fds[7] = dup(fds[0])) >= 0);
+    MUST((fds[8] = dup2(fds[0], 100)) == 100);
+    MUST((fds[9] = dup3(fds[0], 101, O_CLOEXEC)) == 101);
+    MUST((fds[10] = mkstemp(name)) >= 0);
+    MUST((fds[11] = mkostemps(named, 2, O_CLOEXEC)) >= 0);
+    MUST(accept(fds[6], NULL, NULL) == -1);
+    for (int i = 0; i < 12; i++)
+        MUST(close(fds[i]) == 0);
+    MUST(unlink(name) == 0 && unlink(named) == 0);
+    says("pipe", 1, -1);
+    says("pipe2", 1, -1);
+    says("socketpair", 1, -1);
+    says("socket", 1, -1);
+    says("dup", 1, -1);
+    says("dup2", 1, -1);
+    says("dup3", 1, -1);
+    says("mkstemp", 1, -1);
+    says("mkostemps", 1, -1);
+    says("accept", 1, -1);
+    says("close", 12, -1);
+    says("unlink", 2, -1);
+}
+
 static void errors(void)
 {
     for (int i = 0; i < 2; i++) {
@@ -299,6 +333,7 @@ int main(int argc, char **argv)
                  {"storm", storm},
                  {"children", children},
                  {"closes", closes},
+                 {"makers", makers},
                  {"errors", errors},
                  {"sizes", sizes},
                  {"plugin", plugin},
