@@ -1,12 +1,15 @@
 // Whether a request may go on to its handler, as far as its head tells.
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "http/internal.h"
 
-enum { ADDRESS_MAX = 16 * 1024, PARAMETERS_MAX = 128 };
+enum {
+    HEAD_MAX = 24 * 1024, // of the connection's memory, what a request may take
+    ADDRESS_MAX = 16 * 1024,
+    PARAMETERS_MAX = 128
+};
 
 bool mpx_http_check_address(struct mpx_request *rq, const char *address)
 {
@@ -28,40 +31,12 @@ bool mpx_http_check_address(struct mpx_request *rq, const char *address)
     return false;
 }
 
-static unsigned known_method(const char *method)
-{
-    static const struct {
-        const char *word;
-        unsigned method;
-    } known[] = {{"GET", MPX_GET},
-                 {"HEAD", MPX_GET},
-                 {"POST", MPX_POST},
-                 {"PUT", MPX_PUT},
-                 {"DELETE", MPX_DELETE}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].word, method) == 0)
-            return known[i].method;
-    return 0;
-}
-
-uint64_t mpx_http_announced_length(const struct mpx_request *rq)
-{
-    const char *text = mpx_request_header(rq, "Content-Length");
-    return text ? strtoull(text, NULL, 10) : 0;
-}
-
-static bool has_body(const struct mpx_request *rq)
-{
-    return mpx_http_announced_length(rq) > 0 ||
-           mpx_request_header(rq, "Transfer-Encoding");
-}
-
 bool mpx_http_check_framing(struct mpx_request *rq)
 {
     const char *coding = mpx_request_header(rq, "Transfer-Encoding");
     if (!coding)
         return true;
-    // Who stands between may believe the other of the two, and see another request in it.
+    // A proxy in between may honour the other header: request smuggling (RFC 9112, 6.1).
     if (mpx_request_header(rq, "Content-Length"))
         mpx_reply_refuse(rq, 400,
                          "headers Content-Length and Transfer-Encoding: one of them was "
@@ -90,39 +65,43 @@ static bool is_taken(const struct mpx_request *rq)
     return false;
 }
 
-// A target may be a whole URL, which clients send to what they take for a proxy server.
-static const char *path_of(const char *target)
+static void refuse_head(struct mpx_request *rq)
 {
-    if (strncasecmp(target, "http://", 7) != 0)
-        return target;
-    const char *path = strchr(target + 7, '/');
-    return path ? path : "/";
+    const char *name = "none";
+    size_t longest = 0;
+    for (size_t i = 0; i < rq->field_count; i++) {
+        const struct mpx_field *field = &rq->fields[i];
+        size_t length = strlen(field->name) + strlen(field->value);
+        if (field->kind != MPX_FIELD_HEADER || length <= longest)
+            continue;
+        longest = length;
+        name = field->name;
+    }
+    mpx_reply_refuse(rq, 431,
+                     "the head of the request is over the limit of %d bytes; its longest "
+                     "header, '%.60s', has %zu",
+                     HEAD_MAX, name, longest);
 }
 
-void mpx_http_admit(struct mpx_request *rq, const struct mpx_route_table *table,
-                    bool ready, const char *path, const char *method)
+void mpx_http_admit(struct mpx_request *rq, unsigned allow, bool ready)
 {
-    unsigned allow;
-    path = path_of(path);
-    rq->path = path;
-    rq->method = known_method(method);
-    rq->is_head = strcmp(method, "HEAD") == 0;
-    rq->route = mpx_route_find(table, path, rq->method, &allow);
     mproxy_error why;
     int code;
     if (rq->reply.code != 0)
         return; // the address was refused
     if (!rq->route)
         mpx_reply_refuse(rq, 404, "path '%.200s' is not served here: see / for a list",
-                         path);
+                         rq->path);
     else if (allow)
-        mpx_reply_refuse(rq, 405, "method %.20s is not served at '%s'", method,
+        mpx_reply_refuse(rq, 405, "method %.20s is not served at '%s'", rq->method_name,
                          rq->route->path);
     else if (rq->route->need != MPX_NEED_NOTHING && !ready)
         mpx_reply_refuse(rq, 503, "the first sampling round is not done yet");
     else if ((code = mpx_http_may(rq, rq->route->need, &why)) != 0)
         mpx_reply_refuse(rq, code, "%s", why.text);
-    else if (has_body(rq) && !is_taken(rq))
+    else if (mpx_request_has_body(rq) && !is_taken(rq))
         mpx_reply_refuse(rq, 415, "header Content-Type: %s was expected",
                          rq->route->types);
+    else if (rq->head_size > HEAD_MAX)
+        refuse_head(rq);
 }

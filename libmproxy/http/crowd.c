@@ -1,5 +1,5 @@
-// The list is in order of waiting, the oldest first: who becomes busy or idle goes to the
-// newest end. The lock covers the list and the descriptors in it, so that no descriptor is
+// The list is in order of waiting, the oldest first: a guest that becomes busy or idle goes to
+// the newest end. The lock covers the list and the descriptors in it, so that no descriptor is
 // shut down that was closed meanwhile; HTTP threads and whoever resumes a request take it.
 
 #include "http/crowd.h"
@@ -40,6 +40,7 @@ static uint16_t group_of(const struct sockaddr *address)
 
 static void append_locked(struct mpx_crowd *crowd, struct mpx_guest *guest)
 {
+    guest->crowd = crowd;
     guest->before = crowd->newest;
     guest->after = NULL;
     if (crowd->newest)
@@ -49,8 +50,9 @@ static void append_locked(struct mpx_crowd *crowd, struct mpx_guest *guest)
     crowd->newest = guest;
 }
 
-static void unlink_locked(struct mpx_crowd *crowd, struct mpx_guest *guest)
+static void unlink_locked(struct mpx_guest *guest)
 {
+    struct mpx_crowd *crowd = guest->crowd;
     if (guest->before)
         guest->before->after = guest->after;
     else
@@ -78,16 +80,25 @@ static struct mpx_guest *who_goes_locked(const struct mpx_crowd *crowd)
     return found;
 }
 
-static void cut_one_locked(struct mpx_crowd *crowd)
+static void cut_locked(struct mpx_crowd *crowd, struct mpx_guest *guest)
 {
-    struct mpx_guest *guest = who_goes_locked(crowd);
-    if (!guest)
-        return;
     guest->going = true;
     crowd->going++;
     crowd->sizes[guest->group]--;
     crowd->cut++;
     shutdown(guest->fd, SHUT_RDWR); // never waits; who owns the connection sees its end
+}
+
+static bool is_full_locked(const struct mpx_crowd *crowd)
+{
+    return crowd->count - crowd->going >= crowd->max;
+}
+
+static void add_locked(struct mpx_crowd *crowd, struct mpx_guest *guest)
+{
+    append_locked(crowd, guest);
+    crowd->count++;
+    crowd->sizes[guest->group]++;
 }
 
 void mpx_crowd_enter(struct mpx_crowd *crowd, struct mpx_guest *guest, int fd,
@@ -96,27 +107,66 @@ void mpx_crowd_enter(struct mpx_crowd *crowd, struct mpx_guest *guest, int fd,
     *guest = (struct mpx_guest){.fd = fd, .group = group_of(address)};
     pthread_mutex_lock(&crowd->lock);
     // Before it is in the list, the newcomer can't be the one to go.
-    if (crowd->count - crowd->going >= crowd->max)
-        cut_one_locked(crowd);
-    append_locked(crowd, guest);
-    crowd->count++;
-    crowd->sizes[guest->group]++;
+    struct mpx_guest *other = is_full_locked(crowd) ? who_goes_locked(crowd) : NULL;
+    if (other)
+        cut_locked(crowd, other);
+    add_locked(crowd, guest);
     pthread_mutex_unlock(&crowd->lock);
 }
 
-void mpx_crowd_set_busy(struct mpx_crowd *crowd, struct mpx_guest *guest, bool busy)
+void mpx_crowd_set_busy(struct mpx_guest *guest, bool busy)
 {
+    struct mpx_crowd *crowd = guest->crowd;
     pthread_mutex_lock(&crowd->lock);
     guest->busy = busy;
-    unlink_locked(crowd, guest);
+    unlink_locked(guest);
     append_locked(crowd, guest);
     pthread_mutex_unlock(&crowd->lock);
 }
 
-void mpx_crowd_leave(struct mpx_crowd *crowd, struct mpx_guest *guest)
+// False when there is no room for a guest of this group.
+static bool make_room_locked(struct mpx_crowd *crowd, uint16_t group)
 {
+    if (!is_full_locked(crowd))
+        return true;
+    struct mpx_guest *other = who_goes_locked(crowd);
+    if (!other || crowd->sizes[group] >= crowd->sizes[other->group])
+        return false;
+    cut_locked(crowd, other);
+    return true;
+}
+
+bool mpx_crowd_move(struct mpx_crowd *to, struct mpx_guest *guest)
+{
+    struct mpx_crowd *from = guest->crowd;
+    pthread_mutex_lock(&from->lock);
+    bool moves = !guest->going;
+    if (moves) {
+        unlink_locked(guest);
+        from->count--;
+        from->sizes[guest->group]--;
+    }
+    pthread_mutex_unlock(&from->lock);
+    if (!moves)
+        return false;
+    pthread_mutex_lock(&to->lock);
+    moves = make_room_locked(to, guest->group);
+    if (moves)
+        add_locked(to, guest);
+    pthread_mutex_unlock(&to->lock);
+    if (moves)
+        return true;
+    pthread_mutex_lock(&from->lock);
+    add_locked(from, guest);
+    pthread_mutex_unlock(&from->lock);
+    return false;
+}
+
+void mpx_crowd_leave(struct mpx_guest *guest)
+{
+    struct mpx_crowd *crowd = guest->crowd;
     pthread_mutex_lock(&crowd->lock);
-    unlink_locked(crowd, guest);
+    unlink_locked(guest);
     crowd->count--;
     if (guest->going)
         crowd->going--;

@@ -1,5 +1,6 @@
 // Who is connected, and who must go when too many are: one client, however many connections
-// it holds, never keeps others out. Any thread may call any function.
+// it holds, never keeps others out. Any thread may call any function; one guest is moved by
+// one thread at a time.
 #ifndef MPX_HTTP_CROWD_H
 #define MPX_HTTP_CROWD_H
 
@@ -12,6 +13,7 @@ enum { MPX_CROWD_GROUPS = 1024 };
 
 // A connection; the caller's memory, untouched by him between enter and leave.
 struct mpx_guest {
+    struct mpx_crowd *crowd; // the one it is in
     struct mpx_guest *before, *after;
     int fd;
     uint16_t group;
@@ -37,8 +39,12 @@ void mpx_crowd_fini(struct mpx_crowd *crowd);
 void mpx_crowd_enter(struct mpx_crowd *crowd, struct mpx_guest *guest, int fd,
                      const struct sockaddr *address);
 // A whole request was received (busy), or it was answered (not busy): waiting starts anew.
-void mpx_crowd_set_busy(struct mpx_crowd *crowd, struct mpx_guest *guest, bool busy);
-void mpx_crowd_leave(struct mpx_crowd *crowd, struct mpx_guest *guest);
+void mpx_crowd_set_busy(struct mpx_guest *guest, bool busy);
+// Go over to another crowd. When that is full, the oldest of the address with the most in it
+// is shut down. False, and nothing changed, when the guest's own address is that one, or the
+// guest was shut down itself.
+bool mpx_crowd_move(struct mpx_crowd *to, struct mpx_guest *guest);
+void mpx_crowd_leave(struct mpx_guest *guest);
 uint64_t mpx_crowd_cut(struct mpx_crowd *crowd); // how many were shut down
 
 #endif

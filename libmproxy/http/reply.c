@@ -3,13 +3,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
-#include <zlib.h>
 
 #include "base/utf8.h"
 #include "http/internal.h"
-
-enum { GZIP_FROM = 1024 }; // smaller bodies fit one packet as they are
 
 // What is sent when there is no memory for the reply itself.
 static const char no_memory[] =
@@ -19,6 +17,7 @@ void mpx_http_reply_clear(struct mpx_http_reply *reply)
 {
     if (reply->release)
         reply->release(reply->release_arg);
+    mpx_buf_free(&reply->headers);
     *reply = (struct mpx_http_reply){.code = 0};
 }
 
@@ -52,6 +51,12 @@ void mpx_reply_stream(struct mpx_request *rq, const char *type, mpx_produce_fn p
 {
     mpx_reply_held(rq, 200, type, NULL, 0, release, arg);
     rq->reply.produce = produce;
+}
+
+void mpx_reply_events(struct mpx_request *rq, unsigned topics)
+{
+    mpx_reply_held(rq, 200, "text/event-stream", NULL, 0, NULL, NULL);
+    rq->reply.topics = topics;
 }
 
 static void add_json_char(struct mpx_buf *b, const char *at, size_t step)
@@ -107,73 +112,61 @@ void mpx_reply_refuse(struct mpx_request *rq, int code, const char *format, ...)
     va_end(args);
 }
 
-// What is said of an item behind its name: ";version=1.0.0;q=0.5".
-static double quality_of(const char *at, const char *end)
-{
-    for (; (at = memchr(at, ';', (size_t)(end - at))) != NULL;) {
-        do
-            at++;
-        while (at < end && (*at == ' ' || *at == '\t'));
-        if (end - at >= 2 && (*at == 'q' || *at == 'Q') && at[1] == '=')
-            return strtod(at + 2, NULL);
-    }
-    return 1;
-}
-
-static bool is_named(const char *at, const char *end, const char *name)
-{
-    size_t length = strlen(name);
-    return (size_t)(end - at) >= length && strncasecmp(at, name, length) == 0 &&
-           (at + length == end || strchr("; \t", at[length]));
-}
-
-double mpx_http_quality(const char *header, const char *name)
-{
-    double best = 0;
-    for (const char *at = header ? header : ""; *at;) {
-        at += strspn(at, ", \t");
-        const char *end = at + strcspn(at, ",");
-        if (is_named(at, end, name) && quality_of(at, end) > best)
-            best = quality_of(at, end);
-        at = end;
-    }
-    return best;
-}
-
-bool mpx_http_wants_gzip(const char *accept_encoding)
-{
-    return mpx_http_quality(accept_encoding, "gzip") > 0;
-}
-
-bool mpx_request_packs(const struct mpx_request *rq, size_t length)
-{
-    return length >= GZIP_FROM && length <= UINT32_MAX &&
-           mpx_http_wants_gzip(mpx_request_header(rq, "Accept-Encoding"));
-}
-
 void mpx_reply_is_packed(struct mpx_request *rq)
 {
     rq->reply.gzipped = true;
 }
 
-mproxy_status mpx_gzip(const char *bytes, size_t length, mproxy_write_fn write, void *arg)
+void mpx_reply_header(struct mpx_request *rq, const char *name, const char *value)
 {
-    z_stream z = {.zalloc = Z_NULL};
-    if (deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-        return MPROXY_E_NOMEM;
-    char packed[8192];
-    z.next_in = (unsigned char *)(uintptr_t)bytes;
-    z.avail_in = (unsigned)length;
-    mproxy_status status = MPROXY_OK;
-    int result = Z_OK;
-    while (status == MPROXY_OK && result == Z_OK) {
-        z.next_out = (unsigned char *)packed;
-        z.avail_out = sizeof packed;
-        result = deflate(&z, Z_FINISH);
-        status = write(arg, packed, sizeof packed - z.avail_out);
+    struct mpx_buf *b = &rq->reply.headers;
+    size_t before = b->size;
+    mpx_buf_add(b, name, strlen(name) + 1);
+    mpx_buf_add(b, value, strlen(value) + 1);
+    if (b->failed) // sent without it: nobody relies on a header being there
+        b->size = before;
+}
+
+const char *mpx_http_reply_header(const struct mpx_http_reply *reply, const char *name)
+{
+    const char *at = reply->headers.data, *end = at + reply->headers.size;
+    while (at < end) {
+        const char *value = at + strlen(at) + 1;
+        if (strcasecmp(at, name) == 0)
+            return value;
+        at = value + strlen(value) + 1;
     }
-    deflateEnd(&z);
-    return status;
+    return NULL;
+}
+
+// If-None-Match: a list of versions, each perhaps marked as weak, or "*".
+static bool has_version(const char *list, const char *etag)
+{
+    size_t length = strlen(etag);
+    for (const char *at = list ? list : ""; *at;) {
+        at += strspn(at, ", \t");
+        if (strncmp(at, "W/", 2) == 0)
+            at += 2;
+        size_t step = strcspn(at, ", \t");
+        if ((step == length && memcmp(at, etag, length) == 0) ||
+            (step == 1 && *at == '*'))
+            return true;
+        at += step;
+    }
+    return false;
+}
+
+void mpx_reply_etag(struct mpx_request *rq, const char *etag)
+{
+    if (has_version(mpx_request_header(rq, "If-None-Match"), etag)) {
+        if (rq->reply.release)
+            rq->reply.release(rq->reply.release_arg);
+        rq->reply.release = NULL;
+        rq->reply.code = 304;
+        rq->reply.length = 0;
+        rq->reply.gzipped = false;
+    }
+    mpx_reply_header(rq, "ETag", etag);
 }
 
 static mproxy_status add_packed(void *buf, const char *bytes, size_t length)

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 
 struct mpx_request;
+struct sockaddr;
 
 enum mpx_http_method { MPX_GET = 1, MPX_POST = 2, MPX_PUT = 4, MPX_DELETE = 8 };
 
@@ -39,11 +40,17 @@ struct mpx_route {
 };
 
 #define MPX_TYPE_JSON "application/json"
+#define MPX_TOKEN_COOKIE "mproxy_token"
 #define MPX_TYPE_HTML "text/html; charset=utf-8"
 
 // What stands behind the fixed part of the path of a route that ends in "/*", decoded;
 // "" for other routes.
 const char *mpx_request_rest(const struct mpx_request *rq);
+// Who sent it; NULL when that is not known.
+const struct sockaddr *mpx_request_peer(const struct mpx_request *rq);
+// The token that it proves itself by: `Authorization: Bearer TOKEN`, else the cookie
+// MPX_TOKEN_COOKIE; NULL without one.
+const char *mpx_request_token(const struct mpx_request *rq);
 // A parameter of the query, decoded; "" without a value, NULL when it is not there.
 const char *mpx_request_param(const struct mpx_request *rq, const char *name);
 // A header of the request by name, whatever its case; NULL when it is not there.
@@ -60,10 +67,16 @@ void mpx_reply_buf(struct mpx_request *rq, int code, const char *type,
 // The bytes are borrowed until `release(arg)`, called on any thread; release may be NULL.
 void mpx_reply_held(struct mpx_request *rq, int code, const char *type, const char *bytes,
                     size_t length, void (*release)(void *arg), void *arg);
+bool mpx_request_takes_gzip(const struct mpx_request *rq);
 // Bodies are packed for those who accept gzip, each time anew. Who keeps packed bodies asks
 // whether one of this length shall be packed, and says so of the reply then.
 bool mpx_request_packs(const struct mpx_request *rq, size_t length);
 void mpx_reply_is_packed(struct mpx_request *rq);
+// A header of the reply that was made before, instead of the server's own of that name.
+void mpx_reply_header(struct mpx_request *rq, const char *name, const char *value);
+// Name the version of the reply that was made before, in quotes. A client that has this
+// version already gets 304 instead.
+void mpx_reply_etag(struct mpx_request *rq, const char *etag);
 // {"operation": TEXT, "success": true}, status 200.
 void mpx_reply_done(struct mpx_request *rq, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -82,6 +95,10 @@ typedef mproxy_status (*mpx_produce_fn)(void *arg, mproxy_write_fn write,
 // it is never called (HEAD).
 void mpx_reply_stream(struct mpx_request *rq, const char *type, mpx_produce_fn produce,
                       void (*release)(void *arg), void *arg);
+
+// Server-sent events of these topics (bits) of the server's mpx_events, from now on or from
+// where the header Last-Event-ID says; without a thread.
+void mpx_reply_events(struct mpx_request *rq, unsigned topics);
 
 // False when the server is about to stop: answer at once then.
 bool mpx_request_defer(struct mpx_request *rq);

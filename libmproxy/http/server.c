@@ -1,321 +1,67 @@
-// The only file that knows libmicrohttpd.
+// What becomes of a request: its route, its limits, its handler, its reply.
 //
-// One request's path: the address is seen (begin), the headers are there (first call of
-// `on_request`), body bytes (further calls), the end of the body (last call: the handler
-// runs). A refusal waits for the end of the body too, because a client that is still
-// sending would lose the reply to a reset connection.
-//
-// The library answers by itself, with pages of its own, what is no request, and what does
-// not fit its memory of a connection. So that memory is larger than what we take, and what
-// lies between the two is refused by us.
+// Connections are transport.c's, which calls the functions of `exchange` here, on its
+// threads. Three things are bounded over all requests: connections (crowd.c), large replies,
+// each of which takes a thread (stream.c), and the bytes of bodies that are held until their
+// handler has run. A body counts as it arrives, so that announcing much costs others nothing.
 
-#include "http/internal.h"
+#include "http/server.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/err.h"
-#include "http/crowd.h"
+#include "http/internal.h"
+#include "http/route.h"
 #include "http/stream.h"
+#include "http/transport.h"
 
 enum {
-    CONNECTION_MEMORY = 32 * 1024, // headers, query and read buffer of one connection
-    HEAD_MAX = 24 * 1024,          // of it, what a request may take
     CONNECTIONS_MAX = 1024,
-    IDLE_SECONDS = 60, // then a connection without progress is closed
-    STREAM_BLOCK = 64 * 1024,
+    LISTENERS_MAX = 1024,
+    STREAMS_MAX = 8,
+    BODY_MAX = 1 << 20,
+    BODIES_MAX = 128 << 20,
     SWALLOWED_MAX = 16 << 20, // of a refused body, or more where more is taken
-    SPARE_CONNECTIONS = 128,  // of each thread: cut off already, not closed yet
 };
 
 struct mpx_server {
     struct mpx_server_options options;
     struct mpx_route_table table;
-    struct MHD_Daemon *daemon;
-    struct mpx_crowd crowd;
+    struct mpx_transport *transport;
     atomic_bool ready;
-    atomic_bool stopping;
-    atomic_uint suspended; // connections; must be 0 when the daemon stops
     atomic_uint streams;
+    _Atomic uint64_t held; // bytes of bodies
 };
 
-// One streamed reply; lives as long as its response.
-struct sending {
-    struct mpx_server *server;
-    struct MHD_Connection *connection;
-    struct mpx_stream *stream;
-};
+// The head.
 
-// Suspend a connection unless we are about to stop. The count goes up first, so that a
-// stop that has seen it at 0 cannot meet a suspended connection.
-static bool suspend(struct mpx_server *server, struct MHD_Connection *connection)
+static unsigned known_method(const char *method)
 {
-    atomic_fetch_add(&server->suspended, 1);
-    if (atomic_load(&server->stopping)) {
-        atomic_fetch_sub(&server->suspended, 1);
-        return false;
-    }
-    MHD_suspend_connection(connection);
-    return true;
-}
-
-static void resume(struct mpx_server *server, struct MHD_Connection *connection)
-{
-    MHD_resume_connection(connection);
-    atomic_fetch_sub(&server->suspended, 1);
-}
-
-// Streams.
-
-static void wake_sending(void *arg)
-{
-    struct sending *sending = arg;
-    resume(sending->server, sending->connection);
-}
-
-static ssize_t read_sending(void *arg, uint64_t position, char *bytes, size_t room)
-{
-    (void)position;
-    struct sending *sending = arg;
-    long got = mpx_stream_read(sending->stream, bytes, room);
-    if (got > 0)
-        return got;
-    if (got == MPX_STREAM_END)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    if (got == MPX_STREAM_BROKEN || !suspend(sending->server, sending->connection))
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (!mpx_stream_wait(sending->stream))
-        resume(sending->server, sending->connection);
+    static const struct {
+        const char *word;
+        unsigned method;
+    } known[] = {{"GET", MPX_GET},
+                 {"HEAD", MPX_GET},
+                 {"POST", MPX_POST},
+                 {"PUT", MPX_PUT},
+                 {"DELETE", MPX_DELETE}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].word, method) == 0)
+            return known[i].method;
     return 0;
 }
 
-static void free_sending(void *arg)
+// A target may be a whole URL, which clients send to what they take for a proxy server.
+static const char *path_of(const char *target)
 {
-    struct sending *sending = arg;
-    mpx_stream_close(sending->stream);
-    atomic_fetch_sub(&sending->server->streams, 1);
-    free(sending);
-}
-
-// The response takes over what the reply holds, also when it fails.
-static struct MHD_Response *open_stream(struct mpx_request *rq)
-{
-    struct mpx_server *server = rq->server;
-    struct sending *sending = calloc(1, sizeof *sending);
-    if (!sending)
-        return NULL;
-    *sending =
-        (struct sending){.server = server, .connection = rq->connection, .stream = NULL};
-    struct mpx_stream_options options = {.produce = rq->reply.produce,
-                                         .release = rq->reply.release,
-                                         .arg = rq->reply.release_arg,
-                                         .wake = wake_sending,
-                                         .wake_arg = sending,
-                                         .gzip = rq->reply.gzipped};
-    atomic_fetch_add(&server->streams, 1);
-    bool opened = mpx_stream_open(&options, &sending->stream, NULL) == MPROXY_OK;
-    if (opened)
-        rq->reply.release = NULL;
-    struct MHD_Response *response =
-        opened ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
-                                                   read_sending, sending, free_sending)
-               : NULL;
-    if (!response)
-        free_sending(sending);
-    return response;
-}
-
-// Connections.
-
-static struct mpx_guest *guest_of(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info ? info->socket_context : NULL;
-}
-
-static void enter(struct mpx_server *server, struct MHD_Connection *connection,
-                  void **state)
-{
-    const union MHD_ConnectionInfo *fd =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    const union MHD_ConnectionInfo *address =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    struct mpx_guest *guest = malloc(sizeof *guest);
-    *state = guest;
-    if (guest)
-        mpx_crowd_enter(&server->crowd, guest, fd->connect_fd,
-                        address ? address->client_addr : NULL);
-    else
-        shutdown(fd->connect_fd, SHUT_RDWR); // a connection that nobody could bound
-}
-
-static void on_connection(void *arg, struct MHD_Connection *connection, void **state,
-                          enum MHD_ConnectionNotificationCode what)
-{
-    struct mpx_server *server = arg;
-    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        enter(server, connection, state);
-    } else if (*state) {
-        mpx_crowd_leave(&server->crowd, *state);
-        free(*state);
-        *state = NULL;
-    }
-}
-
-static void set_busy(struct mpx_request *rq, bool busy)
-{
-    struct mpx_guest *guest = guest_of(rq->connection);
-    if (guest && guest->busy != busy) // only the connection's own thread changes it
-        mpx_crowd_set_busy(&rq->server->crowd, guest, busy);
-}
-
-// Replies.
-
-static struct MHD_Response *open_held(struct mpx_request *rq)
-{
-    struct mpx_http_reply *reply = &rq->reply;
-    union {
-        const void *from;
-        void *to;
-    } bytes = {.from = reply->bytes}; // the library does not write to it
-    struct MHD_Response *response =
-        reply->release ? MHD_create_response_from_buffer_with_free_callback_cls(
-                             reply->length, bytes.to, reply->release, reply->release_arg)
-                       : MHD_create_response_from_buffer(reply->length, bytes.to,
-                                                         MHD_RESPMEM_PERSISTENT);
-    if (response)
-        reply->release = NULL;
-    return response;
-}
-
-static ssize_t read_nothing(void *arg, uint64_t position, char *bytes, size_t room)
-{
-    (void)arg;
-    (void)position;
-    (void)bytes;
-    (void)room;
-    return MHD_CONTENT_READER_END_OF_STREAM;
-}
-
-static struct MHD_Response *open_response(struct mpx_request *rq)
-{
-    if (!rq->reply.produce)
-        return open_held(rq);
-    if (!rq->is_head)
-        return open_stream(rq);
-    // Of a size that is not known, which is what GET says too.
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_nothing, NULL,
-                                             NULL);
-}
-
-// A client may send nothing more and wait for the connection's end. When that word came
-// together with the request, the library does not see it until the connection times out.
-static bool has_said_all(struct MHD_Connection *connection)
-{
-    char byte;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    return info && recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
-static void add_headers(struct mpx_request *rq, struct MHD_Response *response)
-{
-    MHD_add_response_header(response, "Content-Type", rq->reply.type);
-    MHD_add_response_header(response, "Cache-Control", "no-cache");
-    MHD_add_response_header(response, "Vary", "Accept, Accept-Encoding");
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    if (rq->reply.gzipped)
-        MHD_add_response_header(response, "Content-Encoding", "gzip");
-    if (has_said_all(rq->connection))
-        MHD_add_response_header(response, "Connection", "close");
-    if (rq->reply.code == 503)
-        MHD_add_response_header(response, "Retry-After", "1");
-    if (rq->reply.code == 401)
-        MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
-    unsigned allow;
-    char text[48];
-    if (rq->reply.code == 405) {
-        mpx_route_find(&rq->server->table, rq->route->path, 0, &allow);
-        mpx_route_allow_text(allow, text);
-        MHD_add_response_header(response, "Allow", text);
-    }
-}
-
-static enum MHD_Result send_reply(struct mpx_request *rq)
-{
-    struct mpx_server *server = rq->server;
-    set_busy(rq, true);
-    if (rq->reply.code == 0)
-        mpx_reply_refuse(rq, 500, "this route gave no answer");
-    if (rq->reply.produce &&
-        atomic_load(&server->streams) >= server->options.max_streams && !rq->is_head)
-        mpx_reply_refuse(rq, 503, "%u large replies are on their way already",
-                         server->options.max_streams);
-    if (rq->reply.produce)
-        rq->reply.gzipped =
-            mpx_http_wants_gzip(mpx_request_header(rq, "Accept-Encoding"));
-    else if (!rq->reply.gzipped && mpx_request_packs(rq, rq->reply.length))
-        mpx_http_reply_gzip(&rq->reply);
-    struct MHD_Response *response = open_response(rq);
-    if (!response)
-        return MHD_NO;
-    add_headers(rq, response);
-    mpx_route_count(&server->table, rq->route, rq->reply.code);
-    enum MHD_Result result =
-        MHD_queue_response(rq->connection, (unsigned)rq->reply.code, response);
-    MHD_destroy_response(response);
-    mpx_http_reply_clear(&rq->reply);
-    return result;
-}
-
-// Requests.
-
-// The library makes a record of each parameter in the connection's memory and closes the
-// connection without a word when there is no more. The address is in that memory, so that
-// it may be cut.
-static void drop_query(const char *uri)
-{
-    union {
-        const char *from;
-        char *to;
-    } at = {.from = strchr(uri, '?')};
-    if (at.to)
-        at.to[1] = '\0';
-}
-
-// Called before anything of the address is parsed: the only place to see all of it.
-static void *begin_request(void *arg, const char *uri, struct MHD_Connection *connection)
-{
-    struct mpx_request *rq = calloc(1, sizeof *rq);
-    if (!rq)
-        return NULL;
-    rq->server = arg;
-    rq->connection = connection;
-    if (uri && !mpx_http_check_address(rq, uri))
-        drop_query(uri);
-    return rq;
-}
-
-static void end_request(void *arg, struct MHD_Connection *connection, void **state,
-                        enum MHD_RequestTerminationCode why)
-{
-    (void)arg;
-    (void)connection;
-    (void)why;
-    struct mpx_request *rq = *state;
-    if (!rq)
-        return;
-    set_busy(rq, false);
-    mpx_http_reply_clear(&rq->reply);
-    mpx_buf_free(&rq->body);
-    free(rq);
-    *state = NULL;
+    if (strncasecmp(target, "http://", 7) != 0)
+        return target;
+    const char *path = strchr(target + 7, '/');
+    return path ? path : "/";
 }
 
 static size_t body_at_most(const struct mpx_request *rq)
@@ -338,171 +84,243 @@ static void refuse_size(struct mpx_request *rq)
                      body_at_most(rq));
 }
 
-static enum MHD_Result take_body(struct mpx_request *rq, const char *bytes, size_t length)
+static enum mpx_next on_head(struct mpx_request *rq)
+{
+    struct mpx_server *server = rq->server;
+    unsigned allow;
+    rq->path = path_of(rq->path);
+    rq->method = known_method(rq->method_name);
+    rq->is_head = strcmp(rq->method_name, "HEAD") == 0;
+    rq->route = mpx_route_find(&server->table, rq->path, rq->method, &allow);
+    mpx_http_admit(rq, allow, atomic_load(&server->ready));
+    if (!mpx_http_check_framing(rq))
+        return MPX_REPLY; // the connection is closed behind it
+    if (mpx_request_announced(rq) <= swallowed_at_most(rq))
+        return MPX_GO_ON;
+    if (rq->reply.code == 0)
+        refuse_size(rq);
+    return MPX_REPLY;
+}
+
+// The body.
+
+static void drop_body(struct mpx_request *rq)
+{
+    mpx_buf_free(&rq->body);
+    atomic_fetch_sub(&rq->server->held, rq->held);
+    rq->held = 0;
+}
+
+static void keep_body(struct mpx_request *rq, const char *bytes, size_t length)
+{
+    struct mpx_server *server = rq->server;
+    rq->held += length;
+    if (atomic_fetch_add(&server->held, length) + length > server->options.max_bodies)
+        mpx_reply_refuse(rq, 503, "bodies of %zu bytes are on their way already",
+                         server->options.max_bodies);
+    else
+        mpx_buf_add(&rq->body, bytes, length);
+    if (rq->body.failed)
+        mpx_reply_refuse(rq, 503, "no memory for the body");
+}
+
+static enum mpx_next on_body(struct mpx_request *rq, const char *bytes, size_t length)
 {
     rq->received += length;
     if (rq->received > swallowed_at_most(rq))
-        return MHD_NO;
+        return MPX_HANG_UP;
     if (rq->reply.code == 0 && rq->received > body_at_most(rq))
         refuse_size(rq);
     if (rq->reply.code == 0 && rq->route->types)
-        mpx_buf_add(&rq->body, bytes, length);
-    else
-        mpx_buf_free(&rq->body);
-    return MHD_YES;
+        keep_body(rq, bytes, length);
+    if (rq->reply.code != 0)
+        drop_body(rq);
+    return MPX_GO_ON;
 }
 
-struct longest {
-    const char *name;
-    size_t length;
+static enum mpx_next on_end(struct mpx_request *rq)
+{
+    if (rq->reply.code != 0 || rq->started)
+        return MPX_REPLY;
+    rq->started = true;
+    rq->route->handle(rq, rq->server->options.context);
+    return rq->deferred ? MPX_LATER : MPX_REPLY;
+}
+
+// The reply.
+
+static void check_room(struct mpx_request *rq)
+{
+    struct mpx_server *server = rq->server;
+    if (rq->reply.produce && !rq->is_head &&
+        atomic_load(&server->streams) >= server->options.max_streams)
+        mpx_reply_refuse(rq, 503, "%u large replies are on their way already",
+                         server->options.max_streams);
+    if (rq->reply.topics && !rq->is_head && !mpx_transport_let_listen(rq))
+        mpx_reply_refuse(rq, 503, "%u listen to events already, most of them from there",
+                         server->options.max_listeners);
+}
+
+static void on_reply(struct mpx_request *rq)
+{
+    drop_body(rq);
+    if (rq->reply.code == 0)
+        mpx_reply_refuse(rq, 500, "this route gave no answer");
+    check_room(rq);
+    if (rq->reply.produce)
+        rq->reply.gzipped = mpx_request_takes_gzip(rq);
+    else if (!rq->reply.topics && !rq->reply.gzipped &&
+             mpx_request_packs(rq, rq->reply.length))
+        mpx_http_reply_gzip(&rq->reply);
+    mpx_route_count(&rq->server->table, rq->route, rq->reply.code);
+}
+
+static void each_set_header(const struct mpx_http_reply *reply, mpx_add_header_fn add,
+                            void *arg)
+{
+    const char *at = reply->headers.data, *end = at + reply->headers.size;
+    while (at < end) {
+        const char *value = at + strlen(at) + 1;
+        add(arg, at, value);
+        at = value + strlen(value) + 1;
+    }
+}
+
+static void each_standard_header(const struct mpx_http_reply *reply,
+                                 mpx_add_header_fn add, void *arg)
+{
+    static const char *const standard[][2] = {
+        {"Cache-Control", "no-cache"},
+        {"Vary", "Accept, Accept-Encoding"},
+        {"X-Content-Type-Options", "nosniff"},
+    };
+    for (size_t i = 0; i < sizeof standard / sizeof *standard; i++)
+        if (!mpx_http_reply_header(reply, standard[i][0]))
+            add(arg, standard[i][0], standard[i][1]);
+}
+
+static void each_header(struct mpx_request *rq, mpx_add_header_fn add, void *arg)
+{
+    const struct mpx_http_reply *reply = &rq->reply;
+    unsigned allow;
+    char text[48];
+    add(arg, "Content-Type", reply->type);
+    each_set_header(reply, add, arg);
+    each_standard_header(reply, add, arg);
+    if (reply->gzipped)
+        add(arg, "Content-Encoding", "gzip");
+    if (reply->topics) // proxies in between are not to collect them
+        add(arg, "X-Accel-Buffering", "no");
+    if (reply->code == 503)
+        add(arg, "Retry-After", "1");
+    if (reply->code == 401)
+        add(arg, "WWW-Authenticate", "Bearer");
+    if (reply->code == 405) {
+        mpx_route_find(&rq->server->table, rq->path, 0, &allow);
+        mpx_route_allow_text(allow, text);
+        add(arg, "Allow", text);
+    }
+}
+
+// A stream, counted as long as it lasts.
+
+struct counted {
+    struct mpx_server *server;
+    void (*release)(void *arg);
+    void *arg;
+    mpx_produce_fn produce;
 };
 
-static enum MHD_Result compare_header(void *arg, enum MHD_ValueKind kind,
-                                      const char *name, const char *value)
+static mproxy_status produce_counted(void *arg, mproxy_write_fn write, void *write_arg)
 {
-    (void)kind;
-    struct longest *longest = arg;
-    size_t length = strlen(name) + (value ? strlen(value) : 0);
-    if (length > longest->length)
-        *longest = (struct longest){.name = name, .length = length};
-    return MHD_YES;
+    const struct counted *c = arg;
+    return c->produce(c->arg, write, write_arg);
 }
 
-static void check_head(struct mpx_request *rq)
+static void release_counted(void *arg)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(rq->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    if (rq->reply.code != 0 || !info || info->header_size <= HEAD_MAX)
-        return;
-    struct longest longest = {.name = "none"};
-    MHD_get_connection_values(rq->connection, MHD_HEADER_KIND, compare_header, &longest);
-    mpx_reply_refuse(rq, 431,
-                     "the head of the request is over the limit of %d bytes; its longest "
-                     "header, '%.60s', has %zu",
-                     HEAD_MAX, longest.name, longest.length);
+    struct counted *c = arg;
+    if (c->release)
+        c->release(c->arg);
+    atomic_fetch_sub(&c->server->streams, 1);
+    free(c);
 }
 
-static enum MHD_Result begin_body(struct mpx_request *rq, const char *path,
-                                  const char *method)
+static bool open_stream(struct mpx_request *rq, struct mpx_waker waker,
+                        struct mpx_piecewise *out)
 {
-    rq->begun = true;
-    mpx_http_admit(rq, &rq->server->table, atomic_load(&rq->server->ready), path, method);
-    check_head(rq);
-    if (!mpx_http_check_framing(rq))
-        return send_reply(rq); // the connection is closed behind it
-    if (mpx_http_announced_length(rq) <= swallowed_at_most(rq))
-        return MHD_YES;
-    if (rq->reply.code == 0)
-        refuse_size(rq);
-    return send_reply(rq);
-}
-
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
-                                  const char *path, const char *method,
-                                  const char *version, const char *body,
-                                  size_t *body_length, void **state)
-{
-    (void)version;
-    struct mpx_server *server = arg;
-    struct mpx_request *rq = *state;
-    if (!rq || rq->connection != connection)
-        return MHD_NO;
-    if (!rq->begun)
-        return begin_body(rq, path, method);
-    if (*body_length > 0) {
-        size_t length = *body_length;
-        *body_length = 0;
-        return take_body(rq, body, length);
+    struct mpx_http_reply *reply = &rq->reply;
+    struct counted *c = malloc(sizeof *c);
+    if (!c)
+        return false;
+    *c = (struct counted){rq->server, reply->release, reply->release_arg, reply->produce};
+    struct mpx_stream_options options = {.produce = produce_counted,
+                                         .release = release_counted,
+                                         .arg = c,
+                                         .waker = waker,
+                                         .gzip = reply->gzipped};
+    struct mpx_stream *stream;
+    if (mpx_stream_open(&options, &stream, NULL) != MPROXY_OK) {
+        free(c);
+        return false;
     }
-    if (rq->reply.code == 0 && rq->body.failed)
-        mpx_reply_refuse(rq, 503, "no memory for the body");
-    if (rq->reply.code == 0 && !rq->started) {
-        rq->started = true;
-        set_busy(rq, true);
-        if (!rq->route->handle)
-            mpx_reply_refuse(rq, 404, "'%s' is not served here", rq->route->path);
-        else
-            rq->route->handle(rq, server->options.context);
-        if (rq->deferred) // we are called again when it is resumed
-            return MHD_YES;
-    }
-    return send_reply(rq);
+    atomic_fetch_add(&rq->server->streams, 1);
+    reply->release = NULL; // the stream's now
+    *out = mpx_stream_body(stream);
+    return true;
 }
 
-// For handlers.
-
-const char *mpx_request_rest(const struct mpx_request *rq)
+static bool open_body(struct mpx_request *rq, struct mpx_waker waker,
+                      struct mpx_piecewise *out)
 {
-    size_t prefix = mpx_route_prefix(rq->route);
-    return prefix ? rq->path + prefix : "";
+    if (rq->reply.produce)
+        return open_stream(rq, waker, out);
+    struct mpx_events_hub *events = rq->server->options.events;
+    return events && mpx_events_listen(events, rq->reply.topics,
+                                       mpx_request_header(rq, "Last-Event-ID"), waker,
+                                       out, NULL) == MPROXY_OK;
 }
 
-const char *mpx_request_param(const struct mpx_request *rq, const char *name)
+static void on_done(struct mpx_request *rq)
 {
-    const char *value = NULL;
-    size_t length;
-    if (MHD_lookup_connection_value_n(rq->connection, MHD_GET_ARGUMENT_KIND, name,
-                                      strlen(name), &value, &length) != MHD_YES)
-        return NULL;
-    return value ? value : "";
-}
-
-const char *mpx_request_header(const struct mpx_request *rq, const char *name)
-{
-    return MHD_lookup_connection_value(rq->connection, MHD_HEADER_KIND, name);
-}
-
-const char *mpx_request_body(const struct mpx_request *rq, size_t *length)
-{
-    *length = rq->body.size;
-    return rq->body.size ? rq->body.data : NULL;
-}
-
-bool mpx_request_defer(struct mpx_request *rq)
-{
-    rq->deferred = suspend(rq->server, rq->connection);
-    return rq->deferred;
-}
-
-void mpx_request_resume(struct mpx_request *rq)
-{
-    resume(rq->server, rq->connection);
+    drop_body(rq);
+    mpx_http_reply_clear(&rq->reply);
 }
 
 // The server.
 
-// Connections leave descriptors to the rest of the process.
-static unsigned connections_at_most(void)
+static unsigned smaller(unsigned a, unsigned long long b)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 2 > CONNECTIONS_MAX)
-        return CONNECTIONS_MAX;
-    return limit.rlim_cur < 16 ? 8 : (unsigned)(limit.rlim_cur / 2);
+    return b < a ? (unsigned)b : a;
 }
 
-// What is not given.
+// What is not given. Connections leave descriptors to the rest of the process.
 static void fill_in(struct mpx_server_options *o)
 {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        limit.rlim_cur = RLIM_INFINITY;
+    unsigned long long files = limit.rlim_cur < 16 ? 16 : limit.rlim_cur;
     o->threads = o->threads ? o->threads : 2;
-    o->max_connections = o->max_connections ? o->max_connections : connections_at_most();
-    o->max_streams = o->max_streams ? o->max_streams : 8;
-    o->max_body = o->max_body ? o->max_body : 1 << 20;
+    o->max_connections =
+        o->max_connections ? o->max_connections : smaller(CONNECTIONS_MAX, files / 2);
+    o->max_listeners =
+        o->max_listeners ? o->max_listeners : smaller(LISTENERS_MAX, files / 8);
+    o->max_streams = o->max_streams ? o->max_streams : STREAMS_MAX;
+    o->max_body = o->max_body ? o->max_body : BODY_MAX;
+    o->max_bodies = o->max_bodies ? o->max_bodies : BODIES_MAX;
 }
 
-static struct MHD_Daemon *start(struct mpx_server *server)
-{
-    const struct mpx_server_options *o = &server->options;
-    return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        on_request, server, MHD_OPTION_LISTEN_SOCKET, o->listen_fd,
-        MHD_OPTION_CONNECTION_LIMIT,
-        o->threads * (o->max_connections + SPARE_CONNECTIONS),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_THREAD_POOL_SIZE, o->threads, MHD_OPTION_URI_LOG_CALLBACK,
-        begin_request, server, MHD_OPTION_NOTIFY_COMPLETED, end_request, server,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_END);
-}
+static const struct mpx_exchange exchange = {
+    .on_address = mpx_http_check_address,
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_reply = on_reply,
+    .each_header = each_header,
+    .open_body = open_body,
+    .on_done = on_done,
+};
 
 mproxy_status mpx_server_open(const struct mpx_server_options *options,
                               struct mpx_server **out, mproxy_error *err)
@@ -513,36 +331,35 @@ mproxy_status mpx_server_open(const struct mpx_server_options *options,
     struct mpx_server_options *o = &server->options;
     *o = *options;
     fill_in(o);
-    mpx_crowd_init(&server->crowd, o->max_connections);
     server->table.routes = o->routes;
     server->table.count = o->route_count;
     server->table.counts = calloc(o->route_count + 1, sizeof *server->table.counts);
-    // The library closes the socket it is given; the caller keeps the port.
-    o->listen_fd = dup(o->listen_fd);
-    if (server->table.counts && o->listen_fd >= 0)
-        server->daemon = start(server);
-    if (!server->daemon) {
-        mproxy_status status = mpx_fail_errno(err, "the web server does not start");
-        if (o->listen_fd >= 0)
-            close(o->listen_fd);
+    struct mpx_transport_options transport = {.exchange = &exchange,
+                                              .server = server,
+                                              .listen_fd = o->listen_fd,
+                                              .threads = o->threads,
+                                              .max_connections = o->max_connections,
+                                              .max_listeners = o->max_listeners};
+    mproxy_status status =
+        server->table.counts
+            ? mpx_transport_open(&transport, &server->transport, err)
+            : mpx_fail(err, MPROXY_E_NOMEM, "no memory for the web server");
+    if (status == MPROXY_OK)
+        *out = server;
+    else
         mpx_server_close(server);
-        return status;
-    }
-    *out = server;
-    return MPROXY_OK;
+    return status;
 }
 
 void mpx_server_close(struct mpx_server *server)
 {
     if (!server)
         return;
-    atomic_store(&server->stopping, true);
-    // Producers of streams wake their connections by themselves.
-    while (atomic_load(&server->suspended) > 0)
-        usleep(1000);
-    if (server->daemon)
-        MHD_stop_daemon(server->daemon);
-    mpx_crowd_fini(&server->crowd);
+    if (server->transport)
+        mpx_transport_stop(server->transport);
+    if (server->options.events) // wakes all that listen
+        mpx_events_end(server->options.events);
+    mpx_transport_close(server->transport);
     free(server->table.counts);
     free(server);
 }
@@ -562,5 +379,5 @@ void mpx_server_each_count(struct mpx_server *server,
 
 uint64_t mpx_server_cut_count(struct mpx_server *server)
 {
-    return mpx_crowd_cut(&server->crowd);
+    return mpx_transport_cut_count(server->transport);
 }

@@ -46,7 +46,7 @@ static size_t put_some(struct mpx_stream *s, const char *bytes, size_t length)
         s->waiting = false;
     pthread_mutex_unlock(&s->lock);
     if (wake)
-        s->options.wake(s->options.wake_arg);
+        s->options.waker.wake(s->options.waker.arg);
     return step;
 }
 
@@ -110,7 +110,7 @@ static void *produce(void *arg)
     s->waiting = false;
     pthread_mutex_unlock(&s->lock);
     if (wake)
-        s->options.wake(s->options.wake_arg);
+        s->options.waker.wake(s->options.waker.arg);
     return NULL;
 }
 
@@ -139,10 +139,9 @@ mproxy_status mpx_stream_open(const struct mpx_stream_options *options,
     return MPROXY_OK;
 }
 
-void mpx_stream_close(struct mpx_stream *s)
+static void close_stream(void *arg)
 {
-    if (!s)
-        return;
+    struct mpx_stream *s = arg;
     pthread_mutex_lock(&s->lock);
     s->cut = true;
     s->waiting = false;
@@ -156,8 +155,9 @@ void mpx_stream_close(struct mpx_stream *s)
     free(s);
 }
 
-long mpx_stream_read(struct mpx_stream *s, char *bytes, size_t room)
+static long read_stream(void *arg, char *bytes, size_t room)
 {
+    struct mpx_stream *s = arg;
     pthread_mutex_lock(&s->lock);
     size_t step = smaller(smaller(room, s->used), RING - s->start);
     long result = (long)step;
@@ -167,16 +167,23 @@ long mpx_stream_read(struct mpx_stream *s, char *bytes, size_t room)
     if (step > 0)
         pthread_cond_signal(&s->room_cond);
     else if (s->ended)
-        result = s->broken ? MPX_STREAM_BROKEN : MPX_STREAM_END;
+        result = s->broken ? MPX_PIECE_BROKEN : MPX_PIECE_END;
     pthread_mutex_unlock(&s->lock);
     return result;
 }
 
-bool mpx_stream_wait(struct mpx_stream *s)
+static bool wait_stream(void *arg)
 {
+    struct mpx_stream *s = arg;
     pthread_mutex_lock(&s->lock);
     bool wait = s->used == 0 && !s->ended;
     s->waiting = wait;
     pthread_mutex_unlock(&s->lock);
     return wait;
+}
+
+struct mpx_piecewise mpx_stream_body(struct mpx_stream *s)
+{
+    return (struct mpx_piecewise){
+        .read = read_stream, .wait = wait_stream, .close = close_stream, .arg = s};
 }

@@ -3,6 +3,7 @@
 #ifndef MPX_HTTP_STREAM_H
 #define MPX_HTTP_STREAM_H
 
+#include "http/piecewise.h"
 #include "http/request.h"
 
 struct mpx_stream;
@@ -11,8 +12,7 @@ struct mpx_stream_options {
     mpx_produce_fn produce;
     void (*release)(void *arg); // of produce's argument
     void *arg;
-    void (*wake)(void *arg); // more may be read, or the end; on the producing thread
-    void *wake_arg;
+    struct mpx_waker waker; // called on the producing thread
     bool gzip;
 };
 
@@ -20,13 +20,7 @@ struct mpx_stream_options {
 // @return MPROXY_OK, MPROXY_E_NOMEM, MPROXY_E_SYSTEM
 mproxy_status mpx_stream_open(const struct mpx_stream_options *options,
                               struct mpx_stream **out, mproxy_error *err);
-// Cut the producer off, wait for it, free. Accepts NULL.
-void mpx_stream_close(struct mpx_stream *s);
-
-enum { MPX_STREAM_EMPTY = 0, MPX_STREAM_END = -1, MPX_STREAM_BROKEN = -2 };
-// Take up to `room` bytes out. @return how many, or one of the above
-long mpx_stream_read(struct mpx_stream *s, char *bytes, size_t room);
-// Ask to be woken. False when there is something to read already: no wake will come.
-bool mpx_stream_wait(struct mpx_stream *s);
+// What reads it; its close() cuts the producer off, waits for it and frees all.
+struct mpx_piecewise mpx_stream_body(struct mpx_stream *s);
 
 #endif

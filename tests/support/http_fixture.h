@@ -15,6 +15,7 @@
 #include "http/server.h"
 
 static struct mpx_server *server;
+static struct mpx_events_hub *events;
 static int listen_fd, port;
 static char reply[1 << 20];
 static size_t reply_size;
@@ -89,6 +90,25 @@ static void on_packed(struct mpx_request *rq, void *context)
         mpx_reply_is_packed(rq);
 }
 
+static void on_events(struct mpx_request *rq, void *context)
+{
+    (void)context;
+    mpx_reply_events(rq, (unsigned)strtoul(mpx_request_param(rq, "topics"), NULL, 10));
+}
+
+// Headers of its own, and who it takes the client for.
+static void on_headers(struct mpx_request *rq, void *context)
+{
+    (void)context;
+    const struct sockaddr_in *peer = (const void *)mpx_request_peer(rq);
+    const char *token = mpx_request_token(rq);
+    mpx_reply_done(rq, "%s %s", inet_ntoa(peer->sin_addr), token ? token : "none");
+    mpx_reply_header(rq, "Content-Security-Policy", "default-src 'self'");
+    mpx_reply_header(rq, "Cache-Control", "max-age=5");
+    if (mpx_request_param(rq, "etag"))
+        mpx_reply_etag(rq, "\"one\"");
+}
+
 static const struct mpx_route routes[] = {
     {MPX_GET, "/", on_long, MPX_NEED_READ, NULL, 0},
     {MPX_GET | MPX_POST, "/echo", on_echo, MPX_NEED_CHANGE, MPX_TYPE_JSON, 0},
@@ -101,18 +121,27 @@ static const struct mpx_route routes[] = {
     {MPX_GET, "/packed", on_packed, MPX_NEED_READ, NULL, 0},
     {MPX_GET, "/stream", on_stream, MPX_NEED_READ, NULL, 0},
     {MPX_GET, "/defer", on_defer, MPX_NEED_CHANGE, NULL, 0},
+    {MPX_GET, "/events", on_events, MPX_NEED_READ, NULL, 0},
+    {MPX_GET, "/headers", on_headers, MPX_NEED_READ, NULL, 0},
     {MPX_GET, "/alive", on_long, MPX_NEED_NOTHING, NULL, 0},
 };
 
 static inline void open_server(void)
 {
+    static const struct mpx_events_topic topics[] = {{"one", 4}, {"two", 4}};
+    static const struct mpx_events_options of_events = {
+        .topics = topics, .topic_count = 2, .origin = 0xabc, .beat_s = 1};
+    ck_assert_int_eq(mpx_events_open(&of_events, &events, NULL), MPROXY_OK);
     port = 0;
     ck_assert_int_eq(mpx_listen("127.0.0.1", &port, &listen_fd, NULL), MPROXY_OK);
     struct mpx_server_options options = {.routes = routes,
                                          .route_count = sizeof routes / sizeof *routes,
                                          .listen_fd = listen_fd,
+                                         .events = events,
                                          .max_connections = 8,
-                                         .max_body = 10000};
+                                         .max_listeners = 4,
+                                         .max_body = 10000,
+                                         .max_bodies = 50000};
     ck_assert_int_eq(mpx_server_open(&options, &server, NULL), MPROXY_OK);
     mpx_server_set_ready(server, true);
 }
@@ -120,6 +149,7 @@ static inline void open_server(void)
 static inline void close_server(void)
 {
     mpx_server_close(server);
+    mpx_events_close(events);
     close(listen_fd);
 }
 

@@ -22,7 +22,7 @@ static void open_crowd(void)
 static void close_crowd(void)
 {
     for (int i = 0; i < count; i++) {
-        mpx_crowd_leave(&crowd, &guests[i]);
+        mpx_crowd_leave(&guests[i]);
         close(ours[i]);
         close(theirs[i]);
     }
@@ -59,7 +59,7 @@ static bool is_cut(int number)
 static void leave_last(void)
 {
     count--;
-    mpx_crowd_leave(&crowd, &guests[count]);
+    mpx_crowd_leave(&guests[count]);
     close(ours[count]);
     close(theirs[count]);
 }
@@ -83,8 +83,8 @@ START_TEST(of_one_address_the_longest_waiting_goes)
 {
     for (int i = 0; i < MAX; i++)
         enter("10.0.0.1");
-    mpx_crowd_set_busy(&crowd, &guests[0], true);
-    mpx_crowd_set_busy(&crowd, &guests[0], false);
+    mpx_crowd_set_busy(&guests[0], true);
+    mpx_crowd_set_busy(&guests[0], false);
 
     enter("10.0.0.1");
 
@@ -97,11 +97,11 @@ END_TEST
 START_TEST(who_is_being_answered_goes_last)
 {
     for (int i = 0; i < MAX; i++)
-        mpx_crowd_set_busy(&crowd, &guests[enter("10.0.0.1")], i < MAX - 1);
+        mpx_crowd_set_busy(&guests[enter("10.0.0.1")], i < MAX - 1);
 
     enter("10.0.0.1");
     ck_assert(is_cut(MAX - 1));
-    mpx_crowd_set_busy(&crowd, &guests[MAX], true);
+    mpx_crowd_set_busy(&guests[MAX], true);
     enter("10.0.0.2");
 
     ck_assert(is_cut(0));
@@ -113,7 +113,7 @@ START_TEST(the_address_with_the_most_gives_way)
 {
     int lone = enter("10.0.0.2");
     for (int i = 1; i < MAX; i++)
-        mpx_crowd_set_busy(&crowd, &guests[enter("10.0.0.1")], true);
+        mpx_crowd_set_busy(&guests[enter("10.0.0.1")], true);
 
     for (int i = 0; i < 3; i++)
         enter("10.0.0.3");

@@ -120,6 +120,49 @@ START_TEST(a_path_below_a_prefix_is_served_by_the_route_that_names_most_of_it)
 }
 END_TEST
 
+START_TEST(a_handler_sets_headers_instead_of_the_standard_ones)
+{
+    ck_assert_int_eq(ask("GET", "/headers", "", NULL), 200);
+    ck_assert_ptr_nonnull(
+        strstr(reply, "Content-Security-Policy: default-src 'self'\r\n"));
+    ck_assert_ptr_nonnull(strstr(reply, "Cache-Control: max-age=5\r\n"));
+    ck_assert_ptr_null(strstr(reply, "no-cache"));
+    ck_assert_ptr_nonnull(strstr(reply, "X-Content-Type-Options: nosniff\r\n"));
+}
+END_TEST
+
+START_TEST(a_version_that_the_client_has_is_not_sent_again)
+{
+    static const char *const fit[] = {"\"one\"", "W/\"one\"", "\"x\" , \"one\"", "*"};
+    static const char *const fit_not[] = {"\"two\"", "\"one", "one", "\"onely\"", ""};
+    char header[100];
+    for (size_t i = 0; i < sizeof fit / sizeof *fit; i++) {
+        snprintf(header, sizeof header, "If-None-Match: %s\r\n", fit[i]);
+        ck_assert_int_eq(ask("GET", "/headers?etag", header, NULL), 304);
+        ck_assert_ptr_nonnull(strstr(reply, "ETag: \"one\"\r\n"));
+        ck_assert_str_eq(strstr(reply, "\r\n\r\n"), "\r\n\r\n");
+    }
+    for (size_t i = 0; i < sizeof fit_not / sizeof *fit_not; i++) {
+        snprintf(header, sizeof header, "If-None-Match: %s\r\n", fit_not[i]);
+        ck_assert_int_eq(ask("GET", "/headers?etag", header, NULL), 200);
+        ck_assert_ptr_nonnull(strstr(reply, "ETag: \"one\"\r\n"));
+    }
+}
+END_TEST
+
+START_TEST(a_request_knows_its_peer_and_its_token)
+{
+    ck_assert_int_eq(ask("GET", "/headers", "", NULL), 200);
+    ck_assert_ptr_nonnull(strstr(reply, "\"127.0.0.1 none\""));
+    ask("GET", "/headers", "authorization: bearer  abc\r\n", NULL);
+    ck_assert_ptr_nonnull(strstr(reply, "\"127.0.0.1 abc\""));
+    ask("GET", "/headers", "Cookie: a=b; mproxy_token=xyz; c=d\r\n", NULL);
+    ck_assert_ptr_nonnull(strstr(reply, "\"127.0.0.1 xyz\""));
+    ask("GET", "/headers", "Authorization: Basic abc\r\n", NULL);
+    ck_assert_ptr_nonnull(strstr(reply, "\"127.0.0.1 none\""));
+}
+END_TEST
+
 START_TEST(a_body_over_the_limit_is_413_and_told_after_it_was_sent)
 {
     static char body[20001];
@@ -320,6 +363,9 @@ int main(void)
     tcase_add_test(served, a_route_has_its_own_limit_of_a_body);
     tcase_add_test(served,
                    a_path_below_a_prefix_is_served_by_the_route_that_names_most_of_it);
+    tcase_add_test(served, a_handler_sets_headers_instead_of_the_standard_ones);
+    tcase_add_test(served, a_version_that_the_client_has_is_not_sent_again);
+    tcase_add_test(served, a_request_knows_its_peer_and_its_token);
     tcase_add_test(served, a_body_over_the_limit_is_413_and_told_after_it_was_sent);
     tcase_add_test(served, a_chunked_body_is_held_to_the_limit_too);
     tcase_add_test(served, a_handler_that_waits_is_answered_by_another_thread);

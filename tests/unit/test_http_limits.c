@@ -79,6 +79,29 @@ START_TEST(a_body_whose_end_is_unclear_is_refused)
 }
 END_TEST
 
+START_TEST(bodies_that_are_held_at_one_time_have_a_limit_together)
+{
+    static char part[29000];
+    const char *head = "PUT /below/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+                       "Content-Length: 30000\r\n\r\n";
+    memset(part, 'b', sizeof part);
+    int held = dial(), status = 200;
+    send(held, head, strlen(head), MSG_NOSIGNAL);
+    ck_assert_int_eq(send(held, part, sizeof part, MSG_NOSIGNAL), sizeof part);
+
+    // 29000 and 30000 are more than 50000, once the server has read them.
+    for (int i = 0; i < 2000 && status == 200; i++)
+        status = ask("PUT", "/below/x", "", run("", "b", 30000, ""));
+    ck_assert_int_eq(status, 503);
+    ck_assert_ptr_nonnull(
+        strstr(reply, "bodies of 50000 bytes are on their way already"));
+    ck_assert_int_eq(talk_on(held, part, 1000), 200);
+
+    // What was held is given back.
+    ck_assert_int_eq(ask("PUT", "/below/x", "", run("", "b", 30000, "")), 200);
+}
+END_TEST
+
 static const char get_long[] = "GET /long HTTP/1.1\r\nHost: h\r\n\r\n";
 
 // True once the server has closed the connection.
@@ -179,6 +202,7 @@ int main(void)
     TCase *served = tcase_create("served");
     tcase_add_checked_fixture(served, open_server, close_server);
     tcase_set_timeout(served, 30);
+    tcase_add_test(served, bodies_that_are_held_at_one_time_have_a_limit_together);
     tcase_add_test(served, an_address_with_too_many_parameters_is_refused);
     tcase_add_test(served, an_address_that_is_too_long_is_414_in_json);
     tcase_add_test(served, headers_that_are_too_long_are_431_and_the_longest_is_named);
