@@ -269,6 +269,8 @@ static mproxy_status open_all(struct mproxy_daemon *d,
     name_it(d);
     status = open_loop(d, err);
     if (status == MPROXY_OK)
+        status = mpx_daemon_open_events(d, err);
+    if (status == MPROXY_OK)
         status = mpx_daemon_take_rendezvous(d, err);
     if (status == MPROXY_OK)
         status = open_sums(d, err);
@@ -329,6 +331,7 @@ void mproxy_daemon_close(mproxy_daemon *daemon)
     if (!d)
         return;
     mpx_server_close(d->server);
+    mpx_events_close(d->events);
     mpx_daemon_close_profiles(d);
     mpx_gateway_close(d->gateway);
     mpx_direct_close(d->direct);

@@ -34,6 +34,7 @@ struct mproxy_daemon {
     int64_t start_boot_ms;
     mproxy_store *store; // snapshots by any thread
     struct mpx_commands commands;
+    struct mpx_events_hub *events; // any thread
 
     struct mpx_loop *loop; // stopped by any thread
     struct mpx_timer *round_timer;
@@ -98,6 +99,10 @@ void mpx_daemon_trim(struct mproxy_daemon *d);
 
 // serve.c: from the first round to the last.
 mproxy_status mpx_daemon_serve(struct mproxy_daemon *d, mproxy_error *err);
+
+// routes_events.c: what /events sends.
+mproxy_status mpx_daemon_open_events(struct mproxy_daemon *d, mproxy_error *err);
+void mpx_daemon_tell_round(struct mproxy_daemon *d); // what it found can be read now
 
 // routes.c
 extern const struct mpx_route mpx_routes[];

@@ -176,6 +176,8 @@ void mpx_daemon_round(struct mproxy_daemon *d)
     d->round_ns = mpx_clock_ns(CLOCK_MONOTONIC) - start_ns;
     mpx_self_observe_round(d->self, (double)d->round_ns / 1e9);
     tell_trouble(d, before);
+    if (shown)
+        mpx_daemon_tell_round(d);
     // Residues alone would step everybody back: nothing is served before a whole round.
     d->whole |= written && shown;
     mpx_daemon_settle(d);

@@ -46,7 +46,9 @@ static void do_status(struct mproxy_daemon *d, struct mpx_request *rq, void *arg
     (void)arg;
     struct mpx_buf body = MPX_BUF_INIT;
     struct mpx_gateway_stats gateway;
+    struct mpx_events_stats events;
     mpx_gateway_get_stats(d->gateway, &gateway);
+    mpx_events_get_stats(d->events, &events);
     mpx_buf_add_text(&body, "{\"version\":");
     mpx_json_add_string(&body, mproxy_version());
     mpx_buf_add_text(&body, ",\"host\":");
@@ -56,12 +58,14 @@ static void do_status(struct mproxy_daemon *d, struct mpx_request *rq, void *arg
     mpx_buf_addf(&body,
                  ",\"uptime\":%.3f,\"jobs\":%zu,\"series\":%zu,\"clients\":%llu,"
                  "\"children\":0,\"memory\":%llu,\"profiles\":%zu,\"rounds\":%llu,"
-                 "\"period\":%u,\"connections_cut\":%llu,\"trouble\":",
+                 "\"period\":%u,\"connections_cut\":%llu,\"listeners\":%u,"
+                 "\"listeners_let_go\":%llu,\"trouble\":",
                  (double)(mpx_boot_ms() - d->start_boot_ms) / 1e3, d->jobs, d->series,
                  (unsigned long long)gateway.clients,
                  (unsigned long long)resident_bytes(), mpx_daemon_profiles(d),
                  (unsigned long long)d->rounds, d->options.sampling_period_ms,
-                 (unsigned long long)mpx_server_cut_count(d->server));
+                 (unsigned long long)mpx_server_cut_count(d->server), events.listeners,
+                 (unsigned long long)events.let_go);
     mpx_json_add_string(&body, d->trouble);
     mpx_buf_add_text(&body, "}");
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);

@@ -12,6 +12,7 @@ static mproxy_status open_server(struct mproxy_daemon *d, mproxy_error *err)
     struct mpx_server_options server = {.routes = mpx_routes,
                                         .route_count = mpx_route_count_all,
                                         .context = d,
+                                        .events = d->events,
                                         .listen_fd = d->listen_fd};
     return mpx_server_open(&server, &d->server, err);
 }
