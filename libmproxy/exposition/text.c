@@ -129,6 +129,7 @@ static int compare_families(const struct mpx_family *a, const struct mpx_family 
 static const struct mpx_family *next_family(struct mpx_text *t)
 {
     const struct mpx_family *next = NULL;
+    mpx_buf_clear(&t->renamed);
     for (size_t i = 0; i < t->count; i++) {
         struct mpx_range rest = t->cursors[i].rest;
         if (rest.at == rest.end)
@@ -200,4 +201,5 @@ void mpx_text_views(struct mpx_sink *s, const mproxy_view *const *views, size_t 
     free(t.claimed.words);
     free(t.histograms.words);
     mpx_buf_free(&t.name);
+    mpx_buf_free(&t.renamed);
 }

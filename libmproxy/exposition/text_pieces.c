@@ -54,15 +54,49 @@ void mpx_text_header(struct mpx_text *t, const struct mpx_family *name, const ch
     mpx_sink_add(s, "\n", 1);
 }
 
-static void add_label(struct mpx_buf *b, const char *prefix, const char *name,
-                      size_t name_length, const char *value, size_t value_length)
+static void add_label(struct mpx_buf *b, const char *name, size_t name_length,
+                      const char *value, size_t value_length)
 {
     mpx_buf_add(b, b->size ? "," : "{", 1);
-    mpx_buf_add_text(b, prefix);
     mpx_buf_add(b, name, name_length);
     mpx_buf_add(b, "=\"", 2);
     mpx_buf_add(b, value, value_length);
     mpx_buf_add(b, "\"", 1);
+}
+
+static bool family_has_label(const struct mpx_text *t, const char *name)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        struct mpx_range r = t->cursors[i].family;
+        for (; r.at < r.end; r.at++) {
+            const mproxy_metric *metric = r.at->metric;
+            const char *own = metric->name + metric->base_length;
+            struct mpx_label label;
+            while (strstr(own, name) && mpx_label_next(&own, &label))
+                if (mpx_label_is(&label, name))
+                    return true;
+        }
+    }
+    return false;
+}
+
+// What a metric's own label job_id is called beside the one that is added: as Prometheus does
+// with labels that it sets itself, it gets as many `exported_` as it takes. The name is chosen
+// for the whole family, so that no sample has a label twice and no two become one.
+static const char *renamed_job_id(struct mpx_text *t)
+{
+    static const char ours[] = "job_id";
+    struct mpx_buf *b = &t->renamed;
+    while (b->size == 0 || (!b->failed && family_has_label(t, b->data))) {
+        b->size -= b->size ? sizeof ours - 1 : 0;
+        mpx_buf_add_text(b, "exported_");
+        mpx_buf_add_text(b, ours);
+        if (!mpx_buf_text(b)) {
+            t->sink->status = MPROXY_E_NOMEM;
+            return "";
+        }
+    }
+    return b->data;
 }
 
 void mpx_text_labels(struct mpx_text *t, const struct mpx_text_cursor *c, const char *own,
@@ -73,13 +107,15 @@ void mpx_text_labels(struct mpx_text *t, const struct mpx_text_cursor *c, const 
     while (mpx_label_next(&own, &label)) {
         if (le && mpx_label_is(&label, "le"))
             continue;
-        // As Prometheus does with labels that it sets itself.
-        bool clashes = c->label && mpx_label_is(&label, "job_id");
-        add_label(b, clashes ? "exported_" : "", label.name, label.name_length,
-                  label.value, label.value_length);
+        if (c->label && mpx_label_is(&label, "job_id")) {
+            const char *name = renamed_job_id(t);
+            add_label(b, name, strlen(name), label.value, label.value_length);
+        } else {
+            add_label(b, label.name, label.name_length, label.value, label.value_length);
+        }
     }
     if (le)
-        add_label(b, "", "le", 2, le, strlen(le));
+        add_label(b, "le", 2, le, strlen(le));
     if (c->label) {
         mpx_buf_add(b, b->size ? "," : "{", 1);
         mpx_buf_add(b, c->label, c->label_length);

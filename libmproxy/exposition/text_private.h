@@ -31,6 +31,7 @@ struct mpx_text {
     struct mpx_ids claimed;    // names that are taken in this exposition
     struct mpx_ids histograms; // stems that were shown as one
     struct mpx_buf name;       // scratch
+    struct mpx_buf renamed;    // the family's own job_id; empty: not asked for yet
 };
 
 // text_pieces.c

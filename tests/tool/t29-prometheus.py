@@ -34,6 +34,10 @@ def first(text):
     return next(iter(values.values())) if values else None
 
 wait_until("up == 1", lambda: first('up{job="node"}') == 1, 60)
+# All jobs in one exposition: the target is up, and no label is lost.
+wait_until("up of all jobs", lambda: first('up{job="all"}') == 1, 60)
+wait_until("both labels and the job's", lambda: first(
+    'both_total{job="all",job_id="main",exported_job_id="a",exported_exported_job_id="b"}') == 7, 60)
 wait_until("the jobs by service discovery",
            lambda: len([v for v in query('up{job="jobs"}').values() if v == 1]) >= 5, 60)
 

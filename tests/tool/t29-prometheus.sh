@@ -11,6 +11,10 @@ for job in one two 'th"r\ee'; do
 done
 wait_for "the jobs" sh -c "[ \$(curl -s '$URL/job/list' | grep -o jobid | wc -l) = 5 ]"
 
+# A metric with the label that is added to each, and with what that one is renamed to.
+get '/set?key=both_total%7Bexported_job_id%3D%22a%22%2Cjob_id%3D%22b%22%7D&value=7' >"$TMP/set"
+wait_for "the counter" sh -c "curl -s '$URL/metrics' | grep -q ^both_total"
+
 # promtool lists lints on stderr, with status 3; 1 is a parse error.
 for path in /metrics '/metrics?job=one' '/metrics?job=*'; do
     status=0
@@ -29,6 +33,9 @@ cat >"$TMP/prometheus.yml" <<TXT
 global: {scrape_interval: 1s}
 scrape_configs:
   - job_name: node
+    static_configs: [{targets: ['${URL#http://}']}]
+  - job_name: all
+    params: {job: ['*']}
     static_configs: [{targets: ['${URL#http://}']}]
   - job_name: jobs
     http_sd_configs: [{url: '$URL/api/v1/sd', refresh_interval: 1s}]

@@ -196,6 +196,38 @@ START_TEST(text_adds_the_job_label_and_renames_one_that_is_there)
 }
 END_TEST
 
+START_TEST(text_renames_a_label_to_a_name_that_the_family_does_not_have)
+{
+    const struct series series[] = {
+        {"a{exported_job_id=\"x\",job_id=\"y\"}", GAUGE, "", 1},
+        {"b{job_id=\"x\"}", GAUGE, "", 2},
+        {"b{exported_exported_job_id=\"x\"}", GAUGE, "", 3},
+        {"b{exported_job_id=\"x\"}", GAUGE, "", 4},
+        {"c{job_id=\"x\"}", GAUGE, "", 5},
+        {"d_bucket{exported_job_id=\"x\",job_id=\"y\",le=\"+Inf\"}", COUNTER, "", 6},
+        {"d_sum{exported_job_id=\"x\",job_id=\"y\"}", COUNTER, "", 7},
+        {"d_count{exported_job_id=\"x\",job_id=\"y\"}", COUNTER, "", 6},
+        {0}};
+    mproxy_render_options options = {.struct_size = sizeof options};
+    options.job_label = "j";
+
+    const char *text = render_with(series, PROMETHEUS, &options);
+
+    static const char *const wanted[] = {
+        "\na{exported_job_id=\"x\",exported_exported_job_id=\"y\",job_id=\"j\"} 1\n",
+        "\nb{exported_exported_exported_job_id=\"x\",job_id=\"j\"} 2\n",
+        "\nb{exported_exported_job_id=\"x\",job_id=\"j\"} 3\n",
+        "\nb{exported_job_id=\"x\",job_id=\"j\"} 4\n",
+        "\nc{exported_job_id=\"x\",job_id=\"j\"} 5\n",
+        "\nd_bucket{exported_job_id=\"x\",exported_exported_job_id=\"y\",le=\"+Inf\","
+        "job_id=\"j\"} 6\n",
+        "\nd_sum{exported_job_id=\"x\",exported_exported_job_id=\"y\",job_id=\"j\"} 7\n"};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        ck_assert_msg(strstr(text, wanted[i]) != NULL, "%s is not in %s", wanted[i],
+                      text);
+}
+END_TEST
+
 START_TEST(text_leaves_out_a_label_that_prometheus_reserves)
 {
     const struct series series[] = {
@@ -557,6 +589,7 @@ static void add_text_tests(TCase *c)
     tcase_add_test(c, text_sanitises_names_and_leaves_out_the_later_of_two_that_collide);
     tcase_add_test(c, text_shows_the_first_type_of_a_base_and_leaves_out_others);
     tcase_add_test(c, text_adds_the_job_label_and_renames_one_that_is_there);
+    tcase_add_test(c, text_renames_a_label_to_a_name_that_the_family_does_not_have);
     tcase_add_test(c, text_leaves_out_a_label_that_prometheus_reserves);
     tcase_add_test(c, openmetrics_names_counter_families_without_total);
     tcase_add_test(c, text_shows_buckets_sum_and_count_as_one_histogram);

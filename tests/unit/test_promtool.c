@@ -36,6 +36,12 @@ static const char *const fixed[] = {
     "i_sum",
     "j{job_id=\"own\",le=\"x\",quantile=\"y\"}",
     "j{__name__=\"other\"}",
+    "k{exported_job_id=\"a\",job_id=\"b\"}",
+    "k{job_id=\"a\"}",
+    "k{exported_exported_job_id=\"a\"}",
+    "l_bucket{job_id=\"a\",exported_job_id=\"b\",le=\"+Inf\"}",
+    "l_sum{job_id=\"a\",exported_job_id=\"b\"}",
+    "l_count{job_id=\"a\",exported_job_id=\"b\"}",
 };
 
 static const char *const pieces[] = {"a", "b",       "_",        ":",      ".",
