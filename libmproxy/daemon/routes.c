@@ -1,4 +1,4 @@
-// The routing table, made of routes.def.
+// The routing table, made of routes.def and of the files of web/.
 
 #include "daemon/routes.h"
 
@@ -9,5 +9,6 @@
 
 const struct mpx_route mpx_routes[] = {
 #include "daemon/routes.def"
+#include "daemon/assets.def"
 };
 const size_t mpx_route_count_all = sizeof mpx_routes / sizeof *mpx_routes;

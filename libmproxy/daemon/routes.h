@@ -7,6 +7,7 @@
 #define MPX_ROUTE(methods, path, handler, need, types, limit, text)                      \
     void handler(struct mpx_request *rq, void *context);
 #include "daemon/routes.def"
+#include "daemon/assets.def"
 #undef MPX_ROUTE
 
 #endif

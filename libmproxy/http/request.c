@@ -7,6 +7,11 @@
 #include "http/internal.h"
 #include "http/route.h"
 
+const char *mpx_request_path(const struct mpx_request *rq)
+{
+    return rq->path;
+}
+
 const char *mpx_request_rest(const struct mpx_request *rq)
 {
     size_t prefix = mpx_route_prefix(rq->route);

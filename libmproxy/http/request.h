@@ -43,6 +43,7 @@ struct mpx_route {
 #define MPX_TOKEN_COOKIE "mproxy_token"
 #define MPX_TYPE_HTML "text/html; charset=utf-8"
 
+const char *mpx_request_path(const struct mpx_request *rq); // decoded
 // What stands behind the fixed part of the path of a route that ends in "/*", decoded;
 // "" for other routes.
 const char *mpx_request_rest(const struct mpx_request *rq);

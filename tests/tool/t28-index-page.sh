@@ -26,6 +26,32 @@ want "resources from elsewhere" "$(get / |
     grep -oE "(src|href|url|fetch)[=(]+['\"]?(https?:)?//[^ ]*" | wc -l)" 0
 size=$(get / | wc -c)
 [ "$size" -lt 16384 ] || fail "the page has $size bytes"
+# Every file of web/ is served as it is, also packed, and not again to who has it.
+WEB=$(dirname "$0")/../../web
+(cd "$WEB" && find . -type f | sed 's/^\.//') >"$TMP/files"
+grep -q '^/index.html$' "$TMP/files" || fail "where are the pages?"
+while read -r path; do
+    curl -sS -D "$TMP/head" -o "$TMP/file" "$URL$path"
+    cmp "$TMP/file" "$WEB$path" || fail "$path is not what lies in web/"
+    curl -sS --compressed -o "$TMP/file" "$URL$path"
+    cmp "$TMP/file" "$WEB$path" || fail "$path is not what lies in web/ when it is packed"
+    grep -qi '^content-security-policy: default-src .self.;' "$TMP/head" ||
+        fail "$path may load anything: $(cat "$TMP/head")"
+    etag=$(sed -n 's/^ETag: *\(.*\)\r$/\1/p' "$TMP/head")
+    want "$path again" "$(curl -sS -o "$TMP/file" -w '%{http_code} %{size_download}' \
+        -H "If-None-Match: $etag" "$URL$path")" "304 0"
+    want "another version of $path" "$(curl -sS -o "$TMP/file" -w '%{http_code}' \
+        -H 'If-None-Match: "0"' "$URL$path")" 200
+    case $path in
+    *.html) type='text/html; charset=utf-8' ;;
+    *.css) type='text/css; charset=utf-8' ;;
+    *.js) type='text/javascript; charset=utf-8' ;;
+    *) type= ;;
+    esac
+    [ -z "$type" ] || grep -qi "^content-type: $type" "$TMP/head" ||
+        fail "the type of $path: $(cat "$TMP/head")"
+done <"$TMP/files"
+want "/ is /index.html" "$(get / | cksum)" "$(get /index.html | cksum)"
 page
 shows 'No job is running. Start one: proxy_run -- COMMAND'
 shows 'No job has ended yet.'
