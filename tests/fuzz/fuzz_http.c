@@ -50,18 +50,50 @@ static void on_stream(struct mpx_request *rq, void *context)
     mpx_reply_stream(rq, MPX_TYPE_JSON, produce, NULL, NULL);
 }
 
+// Below a prefix; whatever type and body, and who sent it.
+static void on_rest(struct mpx_request *rq, void *context)
+{
+    (void)context;
+    size_t length;
+    const char *body = mpx_request_body(rq, &length);
+    const char *token = mpx_request_token(rq);
+    if (!mpx_request_peer(rq) || mpx_request_rest(rq)[0] == '\0' || length > 5000 ||
+        strncmp(mpx_request_path(rq), "/below/", 7) != 0)
+        abort();
+    mpx_reply_done(rq, "%.300s %.100s %.*s", mpx_request_rest(rq), token ? token : "",
+                   length > 300 ? 300 : (int)length, body ? body : "");
+    mpx_reply_header(rq, "Content-Security-Policy", "default-src 'self'");
+    mpx_reply_etag(rq, "\"one\"");
+}
+
+static void on_events(struct mpx_request *rq, void *context)
+{
+    mpx_events_publish(context, 0, "news");
+    mpx_reply_events(rq, 1);
+}
+
 static const struct mpx_route routes[] = {
     {MPX_GET, "/", on_echo, MPX_NEED_READ, NULL, 0},
     {MPX_GET | MPX_POST, "/set", on_echo, MPX_NEED_CHANGE, MPX_TYPE_JSON, 0},
     {MPX_GET | MPX_PUT | MPX_DELETE, "/stream", on_stream, MPX_NEED_READ, NULL, 0},
+    {MPX_GET | MPX_POST, "/below/*", on_rest, MPX_NEED_CHANGE, "*/*", 5000},
+    {MPX_PUT, "/below/*", on_rest, MPX_NEED_CHANGE, "text/plain, x/y", 100},
+    {MPX_GET, "/events", on_events, MPX_NEED_READ, NULL, 0},
 };
 
 static void open_server(void)
 {
+    static const struct mpx_events_topic topic = {.name = "one", .backlog = 4};
+    struct mpx_events_options of_events = {
+        .topics = &topic, .topic_count = 1, .origin = 0xabc, .beat_s = 1};
     struct mpx_server_options options = {.routes = routes,
                                          .route_count = sizeof routes / sizeof *routes,
-                                         .max_body = 2000};
+                                         .max_body = 2000,
+                                         .max_bodies = 100000};
     struct mpx_server *server;
+    if (mpx_events_open(&of_events, &options.events, NULL) != MPROXY_OK)
+        abort();
+    options.context = options.events;
     if (mpx_listen("127.0.0.1", &port, &options.listen_fd, NULL) != MPROXY_OK ||
         mpx_server_open(&options, &server, NULL) != MPROXY_OK)
         abort();
