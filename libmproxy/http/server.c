@@ -2,7 +2,7 @@
 //
 // Connections are transport.c's, which calls the functions of `exchange` here, on its
 // threads. Three things are bounded over all requests: connections (crowd.c), large replies,
-// each of which takes a thread (stream.c), and the bytes of bodies that are held until their
+// each of which takes a thread (stream.c, large.c), and the bytes of bodies that are held until their
 // handler has run. A body counts as it arrives, so that announcing much costs others nothing.
 
 #include "http/server.h"
@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "http/internal.h"
+#include "http/large.h"
 #include "http/route.h"
 #include "http/stream.h"
 #include "http/transport.h"
@@ -23,6 +24,7 @@ enum {
     CONNECTIONS_MAX = 1024,
     LISTENERS_MAX = 1024,
     STREAMS_MAX = 8,
+    STREAM_PATIENCE_MS = 10000,
     BODY_MAX = 1 << 20,
     BODIES_MAX = 128 << 20,
     SWALLOWED_MAX = 16 << 20, // of a refused body, or more where more is taken
@@ -33,7 +35,7 @@ struct mpx_server {
     struct mpx_route_table table;
     struct mpx_transport *transport;
     atomic_bool ready;
-    atomic_uint streams;
+    struct mpx_larges larges;
     _Atomic uint64_t held; // bytes of bodies
 };
 
@@ -152,8 +154,7 @@ static enum mpx_next on_end(struct mpx_request *rq)
 static void check_room(struct mpx_request *rq)
 {
     struct mpx_server *server = rq->server;
-    if (rq->reply.produce && !rq->is_head &&
-        atomic_load(&server->streams) >= server->options.max_streams)
+    if (rq->reply.produce && !rq->is_head && !mpx_larges_have_room(&server->larges))
         mpx_reply_refuse(rq, 503, "%u large replies are on their way already",
                          server->options.max_streams);
     if (rq->reply.topics && !rq->is_head && !mpx_transport_let_listen(rq))
@@ -222,52 +223,26 @@ static void each_header(struct mpx_request *rq, mpx_add_header_fn add, void *arg
     }
 }
 
-// A stream, counted as long as it lasts.
-
-struct counted {
-    struct mpx_server *server;
-    void (*release)(void *arg);
-    void *arg;
-    mpx_produce_fn produce;
-};
-
-static mproxy_status produce_counted(void *arg, mproxy_write_fn write, void *write_arg)
-{
-    const struct counted *c = arg;
-    return c->produce(c->arg, write, write_arg);
-}
-
-static void release_counted(void *arg)
-{
-    struct counted *c = arg;
-    if (c->release)
-        c->release(c->arg);
-    atomic_fetch_sub(&c->server->streams, 1);
-    free(c);
-}
+// Replies that come piece by piece.
 
 static bool open_stream(struct mpx_request *rq, struct mpx_waker waker,
                         struct mpx_piecewise *out)
 {
     struct mpx_http_reply *reply = &rq->reply;
-    struct counted *c = malloc(sizeof *c);
-    if (!c)
-        return false;
-    *c = (struct counted){rq->server, reply->release, reply->release_arg, reply->produce};
-    struct mpx_stream_options options = {.produce = produce_counted,
-                                         .release = release_counted,
-                                         .arg = c,
+    struct mpx_stream_options options = {.produce = reply->produce,
+                                         .release = reply->release,
+                                         .arg = reply->release_arg,
                                          .waker = waker,
                                          .gzip = reply->gzipped};
     struct mpx_stream *stream;
-    if (mpx_stream_open(&options, &stream, NULL) != MPROXY_OK) {
-        free(c);
+    if (mpx_stream_open(&options, &stream, NULL) != MPROXY_OK)
         return false;
-    }
-    atomic_fetch_add(&rq->server->streams, 1);
     reply->release = NULL; // the stream's now
-    *out = mpx_stream_body(stream);
-    return true;
+    struct mpx_piecewise body = mpx_stream_body(stream);
+    if (mpx_larges_add(&rq->server->larges, mpx_transport_socket(rq), body, out))
+        return true;
+    body.close(body.arg);
+    return false;
 }
 
 static bool open_body(struct mpx_request *rq, struct mpx_waker waker,
@@ -307,6 +282,8 @@ static void fill_in(struct mpx_server_options *o)
     o->max_listeners =
         o->max_listeners ? o->max_listeners : smaller(LISTENERS_MAX, files / 8);
     o->max_streams = o->max_streams ? o->max_streams : STREAMS_MAX;
+    o->stream_patience_ms =
+        o->stream_patience_ms ? o->stream_patience_ms : STREAM_PATIENCE_MS;
     o->max_body = o->max_body ? o->max_body : BODY_MAX;
     o->max_bodies = o->max_bodies ? o->max_bodies : BODIES_MAX;
 }
@@ -331,6 +308,7 @@ mproxy_status mpx_server_open(const struct mpx_server_options *options,
     struct mpx_server_options *o = &server->options;
     *o = *options;
     fill_in(o);
+    mpx_larges_init(&server->larges, o->max_streams, o->stream_patience_ms);
     server->table.routes = o->routes;
     server->table.count = o->route_count;
     server->table.counts = calloc(o->route_count + 1, sizeof *server->table.counts);
@@ -360,6 +338,7 @@ void mpx_server_close(struct mpx_server *server)
     if (server->options.events) // wakes all that listen
         mpx_events_end(server->options.events);
     mpx_transport_close(server->transport);
+    mpx_larges_fini(&server->larges);
     free(server->table.counts);
     free(server);
 }

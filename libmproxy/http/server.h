@@ -19,9 +19,10 @@ struct mpx_server_options {
     unsigned threads;         // 0: 2
     unsigned max_connections; // 0: 1024, or half of the descriptors that are allowed
     unsigned max_listeners;   // beside those; 0: 1024, or an eighth of the descriptors
-    unsigned max_streams;     // at one time; 0: 8
-    size_t max_body;          // of a request, in bytes, unless its route says; 0: 1 MiB
-    size_t max_bodies;        // of all that are held at one time; 0: 128 MiB
+    unsigned max_streams;     // large replies at one time; 0: 8
+    unsigned stream_patience_ms; // so long one may not be read while others wait; 0: 10 s
+    size_t max_body;   // of a request, in bytes, unless its route says; 0: 1 MiB
+    size_t max_bodies; // of all that are held at one time; 0: 128 MiB
 };
 
 // Start to serve: 503 to all routes that need something, until mpx_server_set_ready().

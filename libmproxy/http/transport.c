@@ -99,6 +99,11 @@ static int socket_of(struct MHD_Connection *connection)
     return info ? info->connect_fd : -1;
 }
 
+int mpx_transport_socket(const struct mpx_request *rq)
+{
+    return socket_of(rq->connection);
+}
+
 static const struct sockaddr *address_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =

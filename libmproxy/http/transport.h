@@ -51,6 +51,7 @@ void mpx_transport_close(struct mpx_transport *t);
 // Connections that were cut off because too many were there; any thread.
 uint64_t mpx_transport_cut_count(struct mpx_transport *t);
 
+int mpx_transport_socket(const struct mpx_request *rq); // -1 when it is not known
 // Count a connection among those that listen from now on, whose number has a limit of its
 // own. False when its address has more of them than others, and no more are possible.
 bool mpx_transport_let_listen(struct mpx_request *rq);

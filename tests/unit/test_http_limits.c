@@ -102,6 +102,52 @@ START_TEST(bodies_that_are_held_at_one_time_have_a_limit_together)
 }
 END_TEST
 
+START_TEST(a_large_reply_that_nobody_reads_gives_its_place_up)
+{
+    int unread[2], status = 503;
+    const char *request = "GET /stream?size=100000000000 HTTP/1.1\r\nHost: h\r\n\r\n";
+    for (int i = 0; i < 2; i++) {
+        unread[i] = dial();
+        send(unread[i], request, strlen(request), MSG_NOSIGNAL);
+        ck_assert_int_eq(recv(unread[i], reply, 15, MSG_WAITALL), 15); // it is on its way
+    }
+
+    ck_assert_int_eq(ask("GET", "/stream?size=1000", "", NULL), 503);
+    ck_assert_ptr_nonnull(strstr(reply, "2 large replies are on their way already"));
+    for (int i = 0; i < 2000 && status == 503; i++) {
+        usleep(10000);
+        status = ask("GET", "/stream?size=1000", "", NULL);
+    }
+    ck_assert_int_eq(status, 200);
+    ck_assert_uint_ge(reply_size, 1000);
+    for (int i = 0; i < 2; i++)
+        close(unread[i]);
+}
+END_TEST
+
+START_TEST(a_large_reply_that_is_read_keeps_its_place)
+{
+    int reads[2];
+    const char *request = "GET /stream?size=100000000000 HTTP/1.1\r\nHost: h\r\n\r\n";
+    static char piece[1 << 20];
+    for (int i = 0; i < 2; i++) {
+        reads[i] = dial();
+        send(reads[i], request, strlen(request), MSG_NOSIGNAL);
+    }
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do {
+        for (int i = 0; i < 2; i++)
+            ck_assert_int_gt(recv(reads[i], piece, sizeof piece, 0), 0);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec - start.tv_sec < 2);
+
+    ck_assert_int_eq(ask("GET", "/stream?size=1000", "", NULL), 503);
+    for (int i = 0; i < 2; i++)
+        close(reads[i]);
+}
+END_TEST
+
 static const char get_long[] = "GET /long HTTP/1.1\r\nHost: h\r\n\r\n";
 
 // True once the server has closed the connection.
@@ -203,6 +249,8 @@ int main(void)
     tcase_add_checked_fixture(served, open_server, close_server);
     tcase_set_timeout(served, 30);
     tcase_add_test(served, bodies_that_are_held_at_one_time_have_a_limit_together);
+    tcase_add_test(served, a_large_reply_that_nobody_reads_gives_its_place_up);
+    tcase_add_test(served, a_large_reply_that_is_read_keeps_its_place);
     tcase_add_test(served, an_address_with_too_many_parameters_is_refused);
     tcase_add_test(served, an_address_that_is_too_long_is_414_in_json);
     tcase_add_test(served, headers_that_are_too_long_are_431_and_the_longest_is_named);
