@@ -11,27 +11,12 @@
 #include "base/sys.h"
 #include "client/state.h"
 
-// Indices of header.final[], as tables/process.def has them.
-enum {
-    USER_TIME = 0,
-    SYSTEM_TIME = 1,
-    RESIDENT = 2,
-    MAX_RESIDENT = 3,
-    READ_BYTES = 4,
-    WRITTEN_BYTES = 5,
-    MINOR_FAULTS = 6,
-    MAJOR_FAULTS = 7,
-    VOLUNTARY_SWITCHES = 8,
-    INVOLUNTARY_SWITCHES = 9,
-    THREADS = 10,
-};
-
 struct final {
     uint64_t set;
     uint64_t value[MPX_SEG_FINAL_MAX];
 };
 
-static void put(struct final *f, int index, uint64_t value)
+static void put(struct final *f, enum mpx_final index, uint64_t value)
 {
     f->value[index] = value;
     f->set |= UINT64_C(1) << index;
@@ -53,13 +38,13 @@ static void read_usage(struct final *f)
     struct rusage u;
     if (getrusage(RUSAGE_SELF, &u) != 0)
         return;
-    put(f, USER_TIME, microseconds(&u.ru_utime));
-    put(f, SYSTEM_TIME, microseconds(&u.ru_stime));
-    put(f, MAX_RESIDENT, (uint64_t)u.ru_maxrss * 1024);
-    put(f, MINOR_FAULTS, (uint64_t)u.ru_minflt);
-    put(f, MAJOR_FAULTS, (uint64_t)u.ru_majflt);
-    put(f, VOLUNTARY_SWITCHES, (uint64_t)u.ru_nvcsw);
-    put(f, INVOLUNTARY_SWITCHES, (uint64_t)u.ru_nivcsw);
+    put(f, MPX_FINAL_USER_TIME, microseconds(&u.ru_utime));
+    put(f, MPX_FINAL_SYSTEM_TIME, microseconds(&u.ru_stime));
+    put(f, MPX_FINAL_MAX_RESIDENT, (uint64_t)u.ru_maxrss * 1024);
+    put(f, MPX_FINAL_MINOR_FAULTS, (uint64_t)u.ru_minflt);
+    put(f, MPX_FINAL_MAJOR_FAULTS, (uint64_t)u.ru_majflt);
+    put(f, MPX_FINAL_VOLUNTARY_SWITCHES, (uint64_t)u.ru_nvcsw);
+    put(f, MPX_FINAL_INVOLUNTARY_SWITCHES, (uint64_t)u.ru_nivcsw);
 }
 
 // Without a descriptor, or in a program that may not read its own /proc, these are left to
@@ -83,9 +68,9 @@ static void read_io(struct final *f)
     const char *read_at = strstr(text, "\nread_bytes: ");
     const char *write_at = strstr(text, "\nwrite_bytes: ");
     if (read_at)
-        put(f, READ_BYTES, strtoull(read_at + 13, NULL, 10));
+        put(f, MPX_FINAL_READ_BYTES, strtoull(read_at + 13, NULL, 10));
     if (write_at)
-        put(f, WRITTEN_BYTES, strtoull(write_at + 14, NULL, 10));
+        put(f, MPX_FINAL_WRITTEN_BYTES, strtoull(write_at + 14, NULL, 10));
 }
 
 // One read tells both: fields 20 (threads) and 24 (resident pages) of /proc/self/stat.
@@ -97,11 +82,12 @@ static void read_stat(struct final *f)
     const char *at = strrchr(text, ')');
     for (int field = 2; at && field < 24; field++) {
         if (field == 20)
-            put(f, THREADS, strtoull(at, NULL, 10));
+            put(f, MPX_FINAL_THREADS, strtoull(at, NULL, 10));
         at = strchr(at + 1, ' ');
     }
     if (at)
-        put(f, RESIDENT, strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE));
+        put(f, MPX_FINAL_RESIDENT,
+            strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 static void write_final(struct mpx_seg_header *header)

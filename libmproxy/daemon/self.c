@@ -168,12 +168,9 @@ static void tell_gateway(struct mpx_self *self, uint64_t *bad_values)
           (double)s.clients);
     counter(self, "mproxy_gateway_messages_total", "Messages of clients of the socket",
             (double)s.messages);
-    for (int i = 0; i < MPX_GATEWAY_REFUSALS; i++) {
-        char reason[64];
-        snprintf(reason, sizeof reason, "gateway_%s",
-                 mpx_gateway_refusal_name((enum mpx_gateway_refusal)i));
-        refused(self, reason, s.refused[i]);
-    }
+    for (int i = 0; i < MPX_GATEWAY_REFUSALS; i++)
+        refused(self, mpx_gateway_refusal_name((enum mpx_gateway_refusal)i),
+                s.refused[i]);
     *bad_values += s.refused[MPX_GATEWAY_VALUE];
 }
 

@@ -52,11 +52,13 @@ struct mpx_gateway {
     struct mpx_gateway_stats stats;
 };
 
-static const char *const refusal_names[MPX_GATEWAY_REFUSALS] = {
-    [MPX_GATEWAY_NOT_JSON] = "not_json", [MPX_GATEWAY_SHAPE] = "shape",
-    [MPX_GATEWAY_SIZE] = "size",         [MPX_GATEWAY_TYPE] = "type",
-    [MPX_GATEWAY_NAME] = "name",         [MPX_GATEWAY_VALUE] = "value",
-    [MPX_GATEWAY_ROOM] = "room",         [MPX_GATEWAY_CLIENTS] = "clients"};
+static const char *const refusal_names[] = {
+#define MPX_REFUSAL(id, reason, meaning)
+#define MPX_GATEWAY_REFUSAL(id, reason, meaning) [MPX_GATEWAY_##id] = reason,
+#include "tables/refusals.def"
+#undef MPX_GATEWAY_REFUSAL
+#undef MPX_REFUSAL
+};
 
 const char *mpx_gateway_refusal_name(enum mpx_gateway_refusal refusal)
 {

@@ -40,18 +40,16 @@ void mpx_gateway_round(struct mpx_gateway *gw);
 // After segments are read: what was removed of ours goes on in a new file.
 void mpx_gateway_keep(struct mpx_gateway *gw);
 
-// What was refused, by reason; names in mpx_gateway_refusal_name().
+// What was refused, by reason.
 enum mpx_gateway_refusal {
-    MPX_GATEWAY_NOT_JSON = 0,
-    MPX_GATEWAY_SHAPE,
-    MPX_GATEWAY_SIZE,  // a message over max_message, or too much waiting
-    MPX_GATEWAY_TYPE,  // contradicts the description
-    MPX_GATEWAY_NAME,  // not a metric's name: the value alone is dropped
-    MPX_GATEWAY_VALUE, // a counter's increment below zero, or not finite
-    MPX_GATEWAY_ROOM,  // no room in shared memory: the value is not counted
-    MPX_GATEWAY_CLIENTS,
+#define MPX_REFUSAL(id, reason, meaning)
+#define MPX_GATEWAY_REFUSAL(id, reason, meaning) MPX_GATEWAY_##id,
+#include "tables/refusals.def"
+#undef MPX_GATEWAY_REFUSAL
+#undef MPX_REFUSAL
     MPX_GATEWAY_REFUSALS
 };
+// The reason in mproxy_refused_total.
 const char *mpx_gateway_refusal_name(enum mpx_gateway_refusal refusal);
 
 struct mpx_gateway_stats {

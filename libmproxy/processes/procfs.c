@@ -11,21 +11,6 @@
 
 #include "base/err.h"
 
-// Indices of tables/process.def.
-enum {
-    CPU_USER = 0,
-    CPU_SYSTEM,
-    RESIDENT,
-    MAX_RESIDENT,
-    READ_BYTES,
-    WRITTEN_BYTES,
-    FAULTS_MINOR,
-    FAULTS_MAJOR,
-    SWITCHES_VOLUNTARY,
-    SWITCHES_INVOLUNTARY,
-    THREADS,
-};
-
 struct mpx_procfs {
     int root_fd;
     uint64_t namespace;
@@ -47,7 +32,7 @@ bool mpx_process_values_merge(struct mpx_process_values *v,
         uint64_t bit = UINT64_C(1) << i;
         if (!(other->set & bit))
             continue;
-        bool replaces = i == RESIDENT || i == THREADS;
+        bool replaces = i == MPX_FINAL_RESIDENT || i == MPX_FINAL_THREADS;
         if ((v->set & bit) &&
             (replaces ? v->value[i] == other->value[i] : v->value[i] >= other->value[i]))
             continue;
@@ -158,14 +143,14 @@ enum mpx_life mpx_procfs_life(const struct mpx_procfs *p, uint32_t pid,
     return is_free(pid) ? MPX_LIFE_GONE : MPX_LIFE_UNKNOWN;
 }
 
-static void put(struct mpx_process_values *v, unsigned index, uint64_t value)
+static void put(struct mpx_process_values *v, enum mpx_final index, uint64_t value)
 {
     v->value[index] = value;
     v->set |= UINT64_C(1) << index;
 }
 
 // "key: 123" at the start of a line.
-static void take(struct mpx_process_values *v, unsigned index, const char *text,
+static void take(struct mpx_process_values *v, enum mpx_final index, const char *text,
                  const char *key, uint64_t factor)
 {
     size_t length = strlen(key);
@@ -199,13 +184,13 @@ bool mpx_procfs_sample(const struct mpx_procfs *p, uint32_t pid, uint64_t start_
     bool allowed = owner == 0 || owner == geteuid();
     *v = (struct mpx_process_values){0};
     if (read_text(p, pid, "io", text, sizeof text)) {
-        take(v, READ_BYTES, text, "read_bytes:", 1);
-        take(v, WRITTEN_BYTES, text, "write_bytes:", 1);
+        take(v, MPX_FINAL_READ_BYTES, text, "read_bytes:", 1);
+        take(v, MPX_FINAL_WRITTEN_BYTES, text, "write_bytes:", 1);
     }
     if (read_text(p, pid, "status", text, sizeof text)) {
-        take(v, MAX_RESIDENT, text, "VmHWM:", 1024);
-        take(v, SWITCHES_VOLUNTARY, text, "voluntary_ctxt_switches:", 1);
-        take(v, SWITCHES_INVOLUNTARY, text, "nonvoluntary_ctxt_switches:", 1);
+        take(v, MPX_FINAL_MAX_RESIDENT, text, "VmHWM:", 1024);
+        take(v, MPX_FINAL_VOLUNTARY_SWITCHES, text, "voluntary_ctxt_switches:", 1);
+        take(v, MPX_FINAL_INVOLUNTARY_SWITCHES, text, "nonvoluntary_ctxt_switches:", 1);
         allowed = allowed || is_of(text, owner);
     }
     // Read last: a pid that is still this process's now was so above, too.
@@ -213,11 +198,11 @@ bool mpx_procfs_sample(const struct mpx_procfs *p, uint32_t pid, uint64_t start_
         *v = (struct mpx_process_values){0};
         return false;
     }
-    put(v, CPU_USER, f.utime * p->us_per_tick);
-    put(v, CPU_SYSTEM, f.stime * p->us_per_tick);
-    put(v, FAULTS_MINOR, f.minflt);
-    put(v, FAULTS_MAJOR, f.majflt);
-    put(v, THREADS, f.threads);
-    put(v, RESIDENT, f.rss * p->page_size);
+    put(v, MPX_FINAL_USER_TIME, f.utime * p->us_per_tick);
+    put(v, MPX_FINAL_SYSTEM_TIME, f.stime * p->us_per_tick);
+    put(v, MPX_FINAL_MINOR_FAULTS, f.minflt);
+    put(v, MPX_FINAL_MAJOR_FAULTS, f.majflt);
+    put(v, MPX_FINAL_THREADS, f.threads);
+    put(v, MPX_FINAL_RESIDENT, f.rss * p->page_size);
     return true;
 }

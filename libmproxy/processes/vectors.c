@@ -40,7 +40,7 @@ struct process_metric {
 };
 
 static const struct process_metric process_metrics[] = {
-#define MPX_PROCESS(index, name, kind, scale, doc)                                       \
+#define MPX_PROCESS(id, index, name, kind, scale, doc)                                   \
     [index] = {name, MPROXY_##kind, scale, doc},
 #include "tables/process.def"
 #undef MPX_PROCESS

@@ -37,26 +37,20 @@ enum {
 #define MPX_SEG_VERSION 1u
 
 // Why (part of) a process is not counted: bits of the header's `flags` and words of the
-// `.off-*` links. Texts in segment/rendezvous.c.
+// `.off-*` links.
 enum mpx_off_reason {
     MPX_OFF_NONE = 0,
-    MPX_OFF_SPACE = 1 << 0,      // no room on the file system
-    MPX_OFF_FSIZE = 1 << 1,      // RLIMIT_FSIZE
-    MPX_OFF_DESCRIPTOR = 1 << 2, // no free file descriptor
-    MPX_OFF_MEMORY = 1 << 3,     // mmap failed
-    MPX_OFF_LIMIT = 1 << 4,      // slots, rows, definitions or size of a segment
-    MPX_OFF_REMOVED = 1 << 5,    // the file was unlinked under us, so it cannot grow
-    MPX_OFF_CROWDED = 1 << 6,    // too many segments while no proxy lives
-    MPX_OFF_ACCESS = 1 << 7,     // directory of another owner, or not permitted
-    MPX_OFF_DAMAGED = 1 << 8,    // the proxy found the segment damaged
-    MPX_OFF_SANDBOX = 1 << 9,    // the program confined itself
-    MPX_OFF_NAMES = 1 << 10,     // the proxy takes no more names of its user
-    MPX_OFF_MPI = 1 << 11,       // no back-end for the program's MPI
-    MPX_OFF_CHILD = 1 << 12,     // a forked child that could not say so itself
+#define MPX_OFF_REASON(id, bit, words, meaning) MPX_OFF_##id = 1 << (bit),
+#include "tables/off_reasons.def"
+#undef MPX_OFF_REASON
 };
 
-// What the process exporter writes at the end; index of header.final[].
-// The order is that of tables/process.def.
+// What the process exporter writes at the end: indices of header.final[].
+enum mpx_final {
+#define MPX_PROCESS(id, index, name, kind, scale, doc) MPX_FINAL_##id = (index),
+#include "tables/process.def"
+#undef MPX_PROCESS
+};
 enum { MPX_SEG_FINAL_MAX = 24 };
 
 // Offset 0. Written once at birth unless said otherwise.

@@ -530,24 +530,16 @@ bool mpx_rendezvous_refuse(const char *dir_path, unsigned reasons, const char *j
 
 const char *mpx_off_reason_text(unsigned reasons, char *buffer, unsigned long size)
 {
-    static const char *const words[] = {"no space",
-                                        "file size limit",
-                                        "no descriptor",
-                                        "no memory",
-                                        "bound of a segment",
-                                        "segment was removed",
-                                        "too many segments while no proxy lives",
-                                        "no access to the directory",
-                                        "damaged segment",
-                                        "sandbox",
-                                        "too many names",
-                                        "no back-end for its MPI",
-                                        "forked child"};
+    static const char *const words[] = {
+#define MPX_OFF_REASON(id, bit, text, meaning) [bit] = text,
+#include "tables/off_reasons.def"
+#undef MPX_OFF_REASON
+    };
     size_t used = 0;
     if (size)
         buffer[0] = '\0';
     for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (!(reasons & (1u << i)) || used >= size)
+        if (!(reasons & (1u << i)) || !words[i] || used >= size)
             continue;
         used += (size_t)mpx_format(buffer + used, size - used, "%s%s", used ? ", " : "",
                                    words[i]);

@@ -5,13 +5,14 @@
 
 cd "$source_dir"
 document=docs/metrics.md
-# Between `<!-- table: FILE -->` and `<!-- end -->` stands what FILE says.
+# Between `<!-- table: FILE -->`, or `<!-- reasons: FILE -->`, and `<!-- end -->` stands what
+# FILE says.
 awk '
-    /^<!-- table: / {
+    /^<!-- (table|reasons): / {
         print
         print ""
-        file = $3
-        command = "awk -f tests/meta/metrics.awk libmproxy/tables/" file
+        script = $2 == "table:" ? "metrics" : "reasons"
+        command = "awk -f tests/meta/" script ".awk libmproxy/tables/" $3
         while ((command | getline line) > 0)
             print line
         close(command)
@@ -30,4 +31,8 @@ grep -ohE '"mproxy_[a-z_]+' libmproxy/daemon/self.c | tr -d '"' |
     sed 's/_\(bucket\|sum\|count\)$//' | sort -u | while IFS= read -r name; do
     grep -qF "\`$name\`" "$document" || echo "$name"
 done | complain_lines "metrics of the proxy itself that docs/metrics.md does not name"
+grep -ohE 'refused\(self, "[a-z_]+"' libmproxy/daemon/self.c | cut -d'"' -f2 | sort -u |
+    while IFS= read -r reason; do
+        grep -qF "\"$reason\"" libmproxy/tables/refusals.def || echo "$reason"
+    done | complain_lines "reasons of mproxy_refused_total that tables/refusals.def lacks"
 verdict
