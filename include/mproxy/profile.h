@@ -96,16 +96,15 @@ MPROXY_API mproxy_status mproxy_profile_parse(const char *text, size_t length,
 
 /**
  * Open the archive in `dir` (made at the first store if missing, mode 0700) and index it: damaged files are
- * reported to `on_damaged` (may be NULL) and left alone; leftovers of writes that never
+ * left alone, with a line to `log` (may be NULL) that names them; leftovers of writes that never
  * finished are removed. Several processes may have one archive open, on one host or on
  * several that share a file system: each write is made under a lock.
  *
  * @return MPROXY_OK, MPROXY_E_SYSTEM (it is there and can't be read) or MPROXY_E_NOMEM
  */
-MPROXY_API mproxy_status mproxy_archive_open(
-    const char *dir,
-    void (*on_damaged)(void *arg, const char *path, const mproxy_error *why), void *arg,
-    mproxy_archive **out, mproxy_error *err);
+MPROXY_API mproxy_status mproxy_archive_open(const char *dir, mproxy_log_fn log,
+                                             void *log_arg, mproxy_archive **out,
+                                             mproxy_error *err);
 MPROXY_API void mproxy_archive_close(mproxy_archive *archive); /**< accepts NULL */
 
 /**

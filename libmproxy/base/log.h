@@ -2,7 +2,7 @@
 #ifndef MPX_BASE_LOG_H
 #define MPX_BASE_LOG_H
 
-#include <stdbool.h>
+#include <stdarg.h>
 
 #include <mproxy/base.h>
 
@@ -14,5 +14,7 @@ struct mpx_logger {
 // One line, cut at 1 KiB and made printable, for it quotes what came from outside.
 void mpx_say(const struct mpx_logger *logger, mproxy_log_level level, const char *format,
              ...) __attribute__((format(printf, 3, 4)));
+void mpx_say_args(const struct mpx_logger *logger, mproxy_log_level level,
+                  const char *format, va_list args) __attribute__((format(printf, 3, 0)));
 
 #endif

@@ -1,7 +1,6 @@
 // Opening and closing: what belongs together, in the order in which it depends.
 
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/options.h"
-#include "base/utf8.h"
 #include "daemon/daemon_private.h"
 #include "http/listen.h"
 
@@ -23,30 +21,6 @@ enum {
     LINGER_MS = 2000,
     CONTINUE_S = 600,
 };
-
-void mpx_log(struct mproxy_daemon *d, mproxy_log_level level, const char *format, ...)
-{
-    char line[1024];
-    if (!d->options.log)
-        return;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    // Names in it may come from anywhere, and a terminal obeys what it is shown.
-    mpx_utf8_make_printable(line, strlen(line));
-    d->options.log(d->options.log_arg, level, line);
-}
-
-void mpx_log_line(void *daemon, bool is_failure, const char *line)
-{
-    mpx_log(daemon, is_failure ? MPROXY_LOG_WARNING : MPROXY_LOG_INFO, "%s", line);
-}
-
-static void warn_line(void *daemon, const char *line)
-{
-    mpx_log_line(daemon, true, line);
-}
 
 // Options and names.
 
@@ -141,6 +115,7 @@ static mproxy_status take_options(struct mproxy_daemon *d,
 {
     mproxy_daemon_options *o = &d->options;
     mproxy_status status = MPX_OPTIONS_TAKE(mproxy_daemon_options, ebpf, o, options, err);
+    d->logger = (struct mpx_logger){o->log, o->log_arg};
     if (status != MPROXY_OK)
         return status;
     status = copy_strings(o, err);
@@ -196,8 +171,8 @@ static mproxy_status open_inputs(struct mproxy_daemon *d, mproxy_error *err)
                                             .dir_fd = d->dir_fd,
                                             .state_fd = d->state_fd,
                                             .proc_root = d->options.proc_root,
-                                            .warn = warn_line,
-                                            .warn_arg = d};
+                                            .log = d->options.log,
+                                            .log_arg = d->options.log_arg};
     struct mpx_system_options system = {.store = d->store,
                                         .proc_root = d->options.proc_root,
                                         .sys_root = d->options.sys_root,
@@ -205,8 +180,8 @@ static mproxy_status open_inputs(struct mproxy_daemon *d, mproxy_error *err)
     struct mpx_gateway_options gateway = {.loop = d->loop,
                                           .socket_path = d->socket_path,
                                           .dir_path = d->dir_path,
-                                          .log = mpx_log_line,
-                                          .log_arg = d};
+                                          .log = d->options.log,
+                                          .log_arg = d->options.log_arg};
     mproxy_status status = mpx_segments_open(&segments, &d->segments, err);
     if (status == MPROXY_OK)
         status = mpx_system_open(&system, &d->system, err);
@@ -222,7 +197,7 @@ static mproxy_status open_inputs(struct mproxy_daemon *d, mproxy_error *err)
 static void tell_syscalls(struct mproxy_daemon *d)
 {
     const char *why = mpx_syscalls_why_brief(d->syscalls);
-    mpx_log(d, MPROXY_LOG_INFO, "system calls are counted in the kernel%s%s%s",
+    mpx_say(&d->logger, MPROXY_LOG_INFO, "system calls are counted in the kernel%s%s%s",
             *why ? ", but what no round has read is lost if this proxy is killed: " : "",
             why, *why ? "" : ", also while no proxy lives");
 }
@@ -241,8 +216,8 @@ static void open_syscalls(struct mproxy_daemon *d)
         return;
     }
     if (status != MPROXY_OK && status != MPROXY_E_OFF)
-        mpx_log(d, MPROXY_LOG_WARNING, "system calls can't be counted in the kernel: %s",
-                err.text);
+        mpx_say(&d->logger, MPROXY_LOG_WARNING,
+                "system calls can't be counted in the kernel: %s", err.text);
     mpx_syscalls_close(d->syscalls, d->dir_fd);
     d->syscalls = NULL;
     mpx_syscalls_renounce(d->dir_fd);

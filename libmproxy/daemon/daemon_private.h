@@ -11,6 +11,7 @@
 #include <mproxy/ledger.h>
 #include <mproxy/reduction.h>
 
+#include "base/log.h"
 #include "gateway/gateway.h"
 #include "loop/loop.h"
 #include "own/direct.h"
@@ -25,6 +26,7 @@
 struct mproxy_daemon {
     // Fixed after open; read by any thread.
     mproxy_daemon_options options; // strings point below, or are NULL
+    struct mpx_logger logger;
     char host[256];
     char advertise[300]; // HOST:PORT
     char url[320];
@@ -65,11 +67,6 @@ struct mproxy_daemon {
     uint64_t *releasable; // without profiles: shares that the last round saw sealed
     size_t releasable_count;
 };
-
-void mpx_log(struct mproxy_daemon *d, mproxy_log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-// For modules that tell failures from news.
-void mpx_log_line(void *daemon, bool is_failure, const char *line);
 
 // rendezvous.c: the directory and what of it is open.
 mproxy_status mpx_daemon_take_rendezvous(struct mproxy_daemon *d, mproxy_error *err);

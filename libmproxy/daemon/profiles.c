@@ -13,12 +13,6 @@ enum {
     FIRST_LOOK_MS = 2000, // readiness waits for the archive that long
 };
 
-static void on_damaged(void *arg, const char *path, const mproxy_error *why)
-{
-    mpx_log(arg, MPROXY_LOG_WARNING, "profile %s is damaged and left alone: %s", path,
-            why->text);
-}
-
 static void on_keeper(void *daemon, int fd, unsigned events)
 {
     struct mproxy_daemon *d = daemon;
@@ -32,10 +26,9 @@ mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *er
 {
     struct mpx_keeper_options keeper = {.continue_ms =
                                             (int64_t)d->options.continue_s * 1000,
-                                        .log = mpx_log_line,
-                                        .log_arg = d,
-                                        .dir = d->profiles_path,
-                                        .on_damaged = on_damaged};
+                                        .log = d->options.log,
+                                        .log_arg = d->options.log_arg,
+                                        .dir = d->profiles_path};
     if (d->options.no_profiles)
         return MPROXY_OK;
     mproxy_status status = mpx_keeper_open(NULL, &keeper, &d->keeper, err);

@@ -34,7 +34,7 @@ static void keep_rendezvous(struct mproxy_daemon *d)
     mproxy_status status = mpx_daemon_remake_rendezvous(d, &err);
     d->ousted = status == MPROXY_E_BUSY;
     if (status == MPROXY_OK)
-        mpx_log(d, MPROXY_LOG_WARNING, "%s was removed and has been made again",
+        mpx_say(&d->logger, MPROXY_LOG_WARNING, "%s was removed and has been made again",
                 d->dir_path);
     else
         note(d, "the rendezvous directory was removed", &err);
@@ -132,9 +132,9 @@ static void tell_trouble(struct mproxy_daemon *d, const char *before)
     if (strcmp(before, d->trouble) == 0)
         return;
     if (d->trouble[0])
-        mpx_log(d, MPROXY_LOG_ERROR, "%s", d->trouble);
+        mpx_say(&d->logger, MPROXY_LOG_ERROR, "%s", d->trouble);
     else
-        mpx_log(d, MPROXY_LOG_INFO, "all is well again");
+        mpx_say(&d->logger, MPROXY_LOG_INFO, "all is well again");
 }
 
 void mpx_daemon_settle(struct mproxy_daemon *d)
@@ -144,7 +144,7 @@ void mpx_daemon_settle(struct mproxy_daemon *d)
     d->ready = true;
     if (d->server)
         mpx_server_set_ready(d->server, true);
-    mpx_log(d, MPROXY_LOG_INFO, "the first sampling round is done: serving");
+    mpx_say(&d->logger, MPROXY_LOG_INFO, "the first sampling round is done: serving");
 }
 
 void mpx_daemon_round(struct mproxy_daemon *d)

@@ -41,7 +41,7 @@ static void finish(struct mproxy_daemon *d)
     if (!d->ousted)
         mpx_daemon_round(d);
     if (d->keeper && !mpx_keeper_drain(d->keeper, DRAIN_MS))
-        mpx_log(d, MPROXY_LOG_WARNING,
+        mpx_say(&d->logger, MPROXY_LOG_WARNING,
                 "profiles are still being written: the next start tries again");
 }
 

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "gateway/message_json.h"
 #include "own/scribe.h"
 #include "gateway/socket.h"
@@ -42,6 +42,7 @@ struct client {
 
 struct mpx_gateway {
     struct mpx_gateway_options options;
+    struct mpx_logger logger;
     char socket_path[PATH_MAX];
     char dir_path[PATH_MAX];
     int listen_fd;
@@ -65,26 +66,12 @@ const char *mpx_gateway_refusal_name(enum mpx_gateway_refusal refusal)
     return refusal_names[refusal];
 }
 
-static void say(struct mpx_gateway *gw, bool is_failure, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void say(struct mpx_gateway *gw, bool is_failure, const char *format, ...)
-{
-    char line[512];
-    va_list args;
-    if (!gw->options.log)
-        return;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    gw->options.log(gw->options.log_arg, is_failure, line);
-}
-
 static void complain(struct mpx_gateway *gw, struct client *c, const char *what,
                      const char *consequence)
 {
     if (!c->complained)
-        say(gw, true, "gateway: client with pid %d: %s: %s", c->pid, what, consequence);
+        mpx_say(&gw->logger, MPROXY_LOG_WARNING, "gateway: client with pid %d: %s: %s",
+                c->pid, what, consequence);
     c->complained = true;
 }
 
@@ -290,8 +277,9 @@ static void accept_some(void *arg, int listen_fd, unsigned events)
             continue;
         close(fd);
         if (gw->stats.refused[MPX_GATEWAY_CLIENTS]++ == 0)
-            say(gw, true, "gateway: %llu clients are connected: one more is refused",
-                (unsigned long long)gw->stats.clients);
+            mpx_say(&gw->logger, MPROXY_LOG_WARNING,
+                    "gateway: %llu clients are connected: one more is refused",
+                    (unsigned long long)gw->stats.clients);
     }
 }
 
@@ -327,11 +315,13 @@ void mpx_gateway_round(struct mpx_gateway *gw)
         return;
     mproxy_error err;
     if (bind_socket(gw, &err) == MPROXY_OK) {
-        say(gw, false, "gateway: the socket '%s' had vanished and was made again",
-            gw->socket_path);
+        mpx_say(&gw->logger, MPROXY_LOG_INFO,
+                "gateway: the socket '%s' had vanished and was made again",
+                gw->socket_path);
         gw->told_unbound = false;
     } else if (!gw->told_unbound) {
-        say(gw, true, "gateway: %s: programs can't reach it", err.text);
+        mpx_say(&gw->logger, MPROXY_LOG_WARNING, "gateway: %s: programs can't reach it",
+                err.text);
         gw->told_unbound = true;
     }
 }
@@ -350,6 +340,7 @@ mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the gateway");
     struct mpx_gateway_options *o = &gw->options;
     *o = *options;
+    gw->logger = (struct mpx_logger){o->log, o->log_arg};
     o->max_clients = o->max_clients ? o->max_clients : 2048;
     o->max_message = o->max_message ? o->max_message : 4 << 20;
     o->max_buffered = o->max_buffered ? o->max_buffered : 64 << 20;

@@ -19,7 +19,7 @@ struct mpx_gateway_options {
     struct mpx_loop *loop;   // whose guests the socket and its clients are; outlives us
     const char *socket_path; // copied
     const char *dir_path;    // rendezvous directory, whose lock the caller holds; copied
-    void (*log)(void *arg, bool is_failure, const char *line); // may be NULL
+    mproxy_log_fn log;       // may be NULL
     void *log_arg;
     unsigned max_clients; // 0: 2048
     size_t max_message;   // bytes without a NUL; 0: 4 MiB

@@ -14,6 +14,7 @@
 #include <limits.h>
 
 #include "base/index.h"
+#include "base/log.h"
 #include "processes/procfs.h"
 #include "processes/samples.h"
 #include "processes/segments.h"
@@ -81,8 +82,7 @@ struct mpx_segments {
     char *dir_path;
     int dir_fd;
     DIR *dir;
-    void (*warn)(void *arg, const char *line);
-    void *warn_arg;
+    struct mpx_logger logger;
     unsigned warned; // in this round
     struct mpx_procfs *procfs;
     struct mpx_samples *samples; // NULL: no room for the file

@@ -80,8 +80,7 @@ mproxy_status mpx_segments_open(const struct mpx_segments_options *o,
     s->store = o->store;
     s->ledger = o->ledger;
     s->dir_fd = -1;
-    s->warn = o->warn;
-    s->warn_arg = o->warn_arg;
+    s->logger = (struct mpx_logger){o->log, o->log_arg};
     s->dir_path = strdup(o->dir_path);
     s->vectors = mpx_vectors_new(o->store);
     s->users = open_users(o);

@@ -23,9 +23,9 @@ struct mpx_segments_options {
     int dir_fd;            // the same, open; duplicated
     int state_fd;          // its `state`; duplicated; keeps the file `samples`
     const char *proc_root; // NULL: /proc; copied
-    // One line for people, no newline; at most a few per round. May be NULL.
-    void (*warn)(void *arg, const char *line);
-    void *warn_arg;
+    mproxy_log_fn
+        log; // called by round() and move(), a few times at the most; may be NULL
+    void *log_arg;
     uint64_t max_bytes_per_uid; // of mapped segments; 0: 256 MiB
     // Of each user but the proxy's own.
     uint32_t max_files_per_uid; // segments and notes known at a time; 0: 65,536

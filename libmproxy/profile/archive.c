@@ -126,18 +126,15 @@ static mproxy_status first_scan(mproxy_archive *a, mproxy_error *err)
     return status;
 }
 
-mproxy_status mproxy_archive_open(const char *dir,
-                                  void (*on_damaged)(void *arg, const char *path,
-                                                     const mproxy_error *why),
-                                  void *arg, mproxy_archive **out, mproxy_error *err)
+mproxy_status mproxy_archive_open(const char *dir, mproxy_log_fn log, void *log_arg,
+                                  mproxy_archive **out, mproxy_error *err)
 {
     mproxy_archive *a = calloc(1, sizeof *a);
     if (!a)
         return mpx_fail(err, MPROXY_E_NOMEM, "%s: no memory", dir);
     pthread_mutex_init(&a->lock, NULL);
     a->dir_fd = -1;
-    a->on_damaged = on_damaged;
-    a->arg = arg;
+    a->logger = (struct mpx_logger){log, log_arg};
     a->dir = strdup(dir);
     a->index = mpx_archive_index_new(NULL, 0);
     mproxy_status status = a->dir && a->index

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "base/log.h"
 #include "profile/archive_index.h"
 
 // A file that is no profile: its name is not used, its content left alone.
@@ -20,8 +21,7 @@ struct mproxy_archive {
     pthread_mutex_t lock;            // guards the next
     struct mpx_archive_index *index; // never NULL
     atomic_int dir_fd;               // -1: not there yet; then the number stays
-    void (*on_damaged)(void *arg, const char *path, const mproxy_error *why);
-    void *arg;
+    struct mpx_logger logger;
     struct mpx_damaged *damaged;
     size_t damaged_count;
     struct mpx_stamp seen; // of the directory, when it was scanned

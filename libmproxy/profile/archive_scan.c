@@ -78,12 +78,8 @@ static mproxy_status parse_file(const struct mpx_buf *text, mproxy_profile **out
 
 static void report(const mproxy_archive *a, const char *file, const mproxy_error *why)
 {
-    struct mpx_buf path = MPX_BUF_INIT;
-    mpx_buf_addf(&path, "%s/%s", a->dir, file);
-    const char *text = mpx_buf_text(&path);
-    if (a->on_damaged && text)
-        a->on_damaged(a->arg, text, why);
-    mpx_buf_free(&path);
+    mpx_say(&a->logger, MPROXY_LOG_WARNING, "profile %s/%s is damaged and left alone: %s",
+            a->dir, file, why->text);
 }
 
 static mproxy_status read_file(struct scan *s, const char *file,

@@ -24,6 +24,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "profile/keeper_private.h"
 #include "profile/provisional.h"
 
@@ -183,9 +184,8 @@ static void run_look(struct mpx_work *work)
     }
     look->status = make_parents(k->dir, &look->err);
     if (look->status == MPROXY_OK)
-        look->status =
-            mproxy_archive_open(k->dir, k->options.on_damaged, k->options.log_arg,
-                                &look->archive, &look->err);
+        look->status = mproxy_archive_open(k->dir, k->options.log, k->options.log_arg,
+                                           &look->archive, &look->err);
 }
 
 // A refresh that fails is tried again, and so is a write that would fail for the same reason.
@@ -340,19 +340,12 @@ static bool look_at_all(struct mpx_keeper *k, const struct mpx_round *round,
     return ok;
 }
 
-static void say(const struct mpx_keeper *k, bool is_failure, const char *line)
-{
-    if (k->options.log)
-        k->options.log(k->options.log_arg, is_failure, line);
-}
-
 static void tell(struct mpx_keeper *k)
 {
-    char line[sizeof k->failure + 64 + MPROXY_JOB_ID_MAX];
+    const struct mpx_logger logger = {k->options.log, k->options.log_arg};
     for (size_t i = 0; i < k->note_count; i++) {
-        snprintf(line, sizeof line, "profile '%s' stored",
-                 k->notes[i] ? k->notes[i] : "");
-        say(k, false, line);
+        mpx_say(&logger, MPROXY_LOG_INFO, "profile '%s' stored",
+                k->notes[i] ? k->notes[i] : "");
         free(k->notes[i]);
     }
     k->note_count = 0;
@@ -361,11 +354,11 @@ static void tell(struct mpx_keeper *k)
     if (strcmp(failure, k->logged) == 0)
         return;
     memcpy(k->logged, failure, sizeof failure);
-    snprintf(line, sizeof line, "%s%s",
-             failure[0] ? "profiles can't be stored, trying again: "
-                        : "profiles are stored again",
-             failure);
-    say(k, failure[0] != '\0', line);
+    if (failure[0])
+        mpx_say(&logger, MPROXY_LOG_WARNING, "profiles can't be stored, trying again: %s",
+                failure);
+    else
+        mpx_say(&logger, MPROXY_LOG_INFO, "profiles are stored again");
 }
 
 static size_t pick_shares(const mproxy_source *const *sources, size_t count,

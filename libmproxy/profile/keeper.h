@@ -25,12 +25,10 @@ struct mpx_keeper_options {
     int64_t wait_ms;     // a share silent for longer is not waited for; 0: 900,000
     // One line when storing begins to fail, fails otherwise, or works again, and one for
     // each profile written. Called by round() only. May be NULL.
-    void (*log)(void *arg, bool is_failure, const char *line);
+    mproxy_log_fn log;
     void *log_arg;
     // Where to open an archive, if none is given; tried again until it can be opened.
     const char *dir;
-    // As of mproxy_archive_open(), with log_arg; on the worker's thread. May be NULL.
-    void (*on_damaged)(void *arg, const char *path, const mproxy_error *why);
 };
 
 // A share that its directory may absorb.

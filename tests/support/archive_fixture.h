@@ -29,11 +29,11 @@ static inline void teardown(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-static inline void on_damaged(void *arg, const char *path, const mproxy_error *why)
+static inline void on_damaged(void *arg, mproxy_log_level level, const char *line)
 {
     (void)arg;
-    ck_assert_int_ne(why->text[0], '\0');
-    snprintf(damaged_path, sizeof damaged_path, "%s", path);
+    ck_assert_int_eq(level, MPROXY_LOG_WARNING);
+    ck_assert_int_eq(sscanf(line, "profile %255s is damaged", damaged_path), 1);
     damaged++;
 }
 

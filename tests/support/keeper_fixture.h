@@ -30,11 +30,11 @@ static size_t share_count;
 static int64_t now_ms;
 static unsigned failures_logged, lines_logged;
 
-static inline void on_log(void *arg, bool is_failure, const char *line)
+static inline void on_log(void *arg, mproxy_log_level level, const char *line)
 {
     (void)arg;
     (void)line;
-    failures_logged += is_failure;
+    failures_logged += level <= MPROXY_LOG_WARNING;
     lines_logged++;
 }
 

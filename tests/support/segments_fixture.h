@@ -24,9 +24,10 @@ static int64_t boot_ms;
 static char warning[512];
 static unsigned warnings;
 
-static inline void take_warning(void *arg, const char *line)
+static inline void take_warning(void *arg, mproxy_log_level level, const char *line)
 {
     (void)arg;
+    (void)level;
     snprintf(warning, sizeof warning, "%s", line);
     warnings++;
 }
@@ -46,7 +47,7 @@ static inline void open_proxy(void)
                                       .dir_path = folder,
                                       .dir_fd = dir,
                                       .state_fd = state,
-                                      .warn = take_warning};
+                                      .log = take_warning};
     ck_assert_msg(mpx_segments_open(&so, &segments, &err) == MPROXY_OK, "%s", err.text);
 }
 

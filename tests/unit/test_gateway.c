@@ -14,10 +14,10 @@ static char dir[64], socket_path[100], last_line[512];
 static int lines;
 static struct mpx_gateway *gw;
 
-static void on_log(void *arg, bool is_failure, const char *line)
+static void on_log(void *arg, mproxy_log_level level, const char *line)
 {
     (void)arg;
-    (void)is_failure;
+    (void)level;
     lines++;
     snprintf(last_line, sizeof last_line, "%s", line);
 }

@@ -13,7 +13,7 @@ static void open_bounded(uint32_t files, uint32_t names)
                                       .dir_path = folder,
                                       .dir_fd = dir,
                                       .state_fd = state,
-                                      .warn = take_warning,
+                                      .log = take_warning,
                                       .max_files_per_uid = files,
                                       .max_names_per_uid = names};
     mpx_segments_close(segments);

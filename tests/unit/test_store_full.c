@@ -12,7 +12,7 @@ static void reopen_with_room_for(size_t names, size_t *known)
     mproxy_store_options few = {.struct_size = sizeof few, .max_metrics = names};
     mproxy_ledger_options lo = {.struct_size = sizeof lo, .host = "host"};
     struct mpx_segments_options so = {
-        .dir_path = folder, .dir_fd = dir, .state_fd = state, .warn = take_warning};
+        .dir_path = folder, .dir_fd = dir, .state_fd = state, .log = take_warning};
     close_proxy();
     ck_assert_int_eq(mproxy_store_open(&few, &store, &err), MPROXY_OK);
     mproxy_status status = mproxy_ledger_open(state, store, &lo, &ledger, &err);
