@@ -1,7 +1,9 @@
 #include "base/index.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 bool mpx_index_reserve(struct mpx_index *ix, uint32_t count)
 {
@@ -76,11 +78,34 @@ void mpx_index_fini(struct mpx_index *ix)
     *ix = (struct mpx_index){0};
 }
 
+// One for the process, so that nobody can choose names that meet in one cell.
+static uint64_t seed(void)
+{
+    static _Atomic uint64_t drawn; // 0: not yet
+    uint64_t value = atomic_load_explicit(&drawn, memory_order_relaxed), none = 0;
+    if (value)
+        return value;
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
+        value = (uintptr_t)&value;
+    value |= 1;
+    return atomic_compare_exchange_strong(&drawn, &none, value) ? value : none;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
+    return hash ^ hash >> 32;
+}
+
 uint32_t mpx_hash_bytes(const void *bytes, size_t length)
 {
-    const unsigned char *at = bytes;
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-    return mpx_hash_u64(hash);
+    const char *at = bytes;
+    uint64_t hash = mix(seed(), length), word;
+    for (; length >= sizeof word; length -= sizeof word, at += sizeof word) {
+        memcpy(&word, at, sizeof word);
+        hash = mix(hash, word);
+    }
+    word = 0;
+    memcpy(&word, at, length);
+    return mpx_hash_u64(mix(hash, word));
 }

@@ -40,6 +40,7 @@ static inline uint32_t mpx_hash_u64(uint64_t x)
     return (uint32_t)(x >> 32);
 }
 
+// Another one in each process: not for what is stored or sent.
 uint32_t mpx_hash_bytes(const void *bytes, size_t length);
 
 static inline uint32_t mpx_hash_text(const char *text)

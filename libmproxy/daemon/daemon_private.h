@@ -65,7 +65,7 @@ struct mproxy_daemon {
     size_t trim_above;    // bytes of the process from which giving back is worth a try
     char trouble[512];    // why /-/ready says no; empty: nothing is wrong
     uint64_t *releasable; // without profiles: shares that the last round saw sealed
-    size_t releasable_count;
+    size_t releasable_count, releasable_room;
 };
 
 // rendezvous.c: the directory and what of it is open.

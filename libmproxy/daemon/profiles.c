@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "daemon/daemon_private.h"
 
@@ -57,14 +58,12 @@ static void release_sealed(struct mproxy_daemon *d)
 {
     const mproxy_source *const *sources;
     size_t count = mproxy_ledger_sources(d->ledger, &sources);
-    uint64_t *numbers = realloc(d->releasable, (count + 1) * sizeof *numbers);
-    if (!numbers)
+    if (!MPX_RESERVE(d->releasable, d->releasable_room, count))
         return;
-    d->releasable = numbers;
     d->releasable_count = 0;
     for (size_t i = 0; i < count; i++)
         if (sources[i]->sealed)
-            numbers[d->releasable_count++] = sources[i]->number;
+            d->releasable[d->releasable_count++] = sources[i]->number;
 }
 
 static void keep_profiles(struct mproxy_daemon *d, int64_t boot_ms)

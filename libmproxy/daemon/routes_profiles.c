@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "daemon/daemon_private.h"
 #include "daemon/routes.h"
 #include "exposition/json.h"
@@ -63,15 +64,9 @@ static char *trimmed(const char *text)
 static void add_row(void *arg, const mproxy_archive_item *item)
 {
     struct list *list = arg;
-    if (list->count == list->room) {
-        size_t room = list->room ? list->room * 2 : 64;
-        struct row *rows = realloc(list->rows, room * sizeof *rows);
-        if (!rows) {
-            list->failed = true;
-            return;
-        }
-        list->rows = rows;
-        list->room = room;
+    if (!MPX_RESERVE(list->rows, list->room, list->count + 1)) {
+        list->failed = true;
+        return;
     }
     struct row *row = &list->rows[list->count++];
     *row = (struct row){.command = trimmed(item->desc->command),
@@ -226,15 +221,9 @@ static void add_run(void *arg, const mproxy_archive_item *item)
     free(command);
     if (!same)
         return;
-    if (runs->count == runs->room) {
-        size_t room = runs->room ? runs->room * 2 : 16;
-        char **keys = realloc(runs->keys, room * sizeof *keys);
-        if (!keys) {
-            runs->failed = true;
-            return;
-        }
-        runs->keys = keys;
-        runs->room = room;
+    if (!MPX_RESERVE(runs->keys, runs->room, runs->count + 1)) {
+        runs->failed = true;
+        return;
     }
     char *key = strdup(item->key);
     if (key)

@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/index.h"
+
 void mpx_crowd_init(struct mpx_crowd *crowd, unsigned max)
 {
     memset(crowd, 0, sizeof *crowd);
@@ -32,10 +34,7 @@ static uint16_t group_of(const struct sockaddr *address)
         else
             memcpy(key, six->s6_addr, 8);
     }
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < sizeof key; i++)
-        hash = (hash ^ key[i]) * 16777619u;
-    return (uint16_t)((hash ^ hash >> 16) % MPX_CROWD_GROUPS);
+    return (uint16_t)(mpx_hash_bytes(key, sizeof key) % MPX_CROWD_GROUPS);
 }
 
 static void append_locked(struct mpx_crowd *crowd, struct mpx_guest *guest)

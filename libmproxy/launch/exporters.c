@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/err.h"
 
 #define PREFIX "libmetricproxy-exporter-"
@@ -74,16 +75,14 @@ static bool add(mproxy_exporters *x, const char *dir, const char *file, size_t l
     const char *name = file + strlen(PREFIX);
     if (find(x, name, length) || x->count == EXPORTERS_MAX)
         return true;
-    mproxy_exporter *items = realloc(x->items, (x->count + 1) * sizeof *items);
-    if (!items)
+    if (!MPX_RESERVE_TO(x->items, x->count + 1))
         return false;
-    x->items = items;
     char *path = NULL, *copy = strndup(name, length);
     if (!copy || asprintf(&path, "%s/%s", dir, file) < 0) {
         free(copy);
         return false;
     }
-    items[x->count++] =
+    x->items[x->count++] =
         (mproxy_exporter){.name = copy, .path = path, .opt_in = is_tool, .tool = is_tool};
     return true;
 }

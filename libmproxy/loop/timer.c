@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "loop/private.h"
@@ -143,15 +144,7 @@ mproxy_status mpx_timer_new(struct mpx_loop *loop, mpx_timer_fn function, void *
 {
     struct mpx_timers *t = &loop->timers;
     struct mpx_timer *timer = calloc(1, sizeof *timer);
-    if (timer && t->there == t->room) {
-        size_t room = t->room ? 2 * t->room : 16;
-        struct mpx_timer **heap = realloc(t->heap, room * sizeof(struct mpx_timer *));
-        if (heap) {
-            t->heap = heap;
-            t->room = room;
-        }
-    }
-    if (!timer || t->there == t->room) {
+    if (!timer || !MPX_RESERVE(t->heap, t->room, t->there + 1)) {
         free(timer);
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for a timer");
     }

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/err.h"
+#include "base/index.h"
 #include "processes/segments.h"
 #include "writer/writer.h"
 
@@ -32,43 +34,13 @@ struct mpx_scribe {
     bool no_room; // do not try again before the next round
     struct item *items;
     size_t count, room;
-    uint32_t *index; // open addressing, item number + 1; twice the room
+    struct mpx_index index; // of items, by name
 };
 
-static uint64_t hash_of(const char *name)
+static bool reserve(struct mpx_scribe *s)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-    return hash ^ hash >> 32;
-}
-
-static uint32_t *place_of(const struct mpx_scribe *s, const char *name)
-{
-    size_t mask = s->room * 2 - 1;
-    for (size_t at = hash_of(name) & mask;; at = (at + 1) & mask) {
-        uint32_t *place = &s->index[at];
-        if (*place == 0 || strcmp(s->items[*place - 1].name, name) == 0)
-            return place;
-    }
-}
-
-static bool grow(struct mpx_scribe *s)
-{
-    size_t room = s->room ? s->room * 2 : 16;
-    struct item *items = realloc(s->items, room * sizeof *items);
-    if (!items)
-        return false;
-    s->items = items;
-    uint32_t *index = calloc(room * 2, sizeof *index);
-    if (!index)
-        return false;
-    free(s->index);
-    s->index = index;
-    s->room = room;
-    for (size_t i = 0; i < s->count; i++)
-        *place_of(s, s->items[i].name) = (uint32_t)i + 1;
-    return true;
+    return MPX_RESERVE(s->items, s->room, s->count + 1) &&
+           mpx_index_reserve(&s->index, (uint32_t)s->count + 1);
 }
 
 static mproxy_status add_item(struct mpx_scribe *s, const char *name, mproxy_type type,
@@ -80,7 +52,7 @@ static mproxy_status add_item(struct mpx_scribe *s, const char *name, mproxy_typ
     if (s->count == NAMES_MAX)
         return mpx_fail(err, MPROXY_E_LIMIT, "metric '%.60s': %d names are there already",
                         name, NAMES_MAX);
-    if (s->count == s->room && !grow(s))
+    if (!reserve(s))
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for metric '%.60s'", name);
     struct item item = {.name = strdup(name), .doc = strdup(doc), .type = type};
     if (!item.name || !item.doc) {
@@ -89,19 +61,28 @@ static mproxy_status add_item(struct mpx_scribe *s, const char *name, mproxy_typ
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for metric '%.60s'", name);
     }
     s->items[s->count] = item;
-    *place_of(s, name) = (uint32_t)s->count + 1;
+    mpx_index_put(&s->index, mpx_hash_text(name), (uint32_t)s->count);
     *out = &s->items[s->count++];
     return MPROXY_OK;
+}
+
+static struct item *find_known(const struct mpx_scribe *s, const char *name)
+{
+    uint32_t hash = mpx_hash_text(name), at = mpx_index_start(&s->index, hash);
+    for (uint32_t i; mpx_index_next(&s->index, hash, &at, &i);)
+        if (strcmp(s->items[i].name, name) == 0)
+            return &s->items[i];
+    return NULL;
 }
 
 static mproxy_status find_item(struct mpx_scribe *s, const char *name, mproxy_type type,
                                const char *doc, struct item **out, mproxy_error *err)
 {
-    uint32_t number = s->count ? *place_of(s, name) : 0;
-    if (number == 0)
+    struct item *known = find_known(s, name);
+    if (!known)
         return add_item(s, name, type, doc, out, err);
-    *out = &s->items[number - 1];
-    if ((*out)->type == type)
+    *out = known;
+    if (known->type == type)
         return MPROXY_OK;
     return mpx_fail(err, MPROXY_E_TYPE, "metric '%.100s' is a %s, not a %s", name,
                     type == MPROXY_COUNTER ? "gauge" : "counter",
@@ -241,7 +222,7 @@ void mpx_scribe_free(struct mpx_scribe *s)
         free(s->items[i].doc);
     }
     free(s->items);
-    free(s->index);
+    mpx_index_fini(&s->index);
     free(s);
 }
 

@@ -337,7 +337,8 @@ static bool is_plain(const char *c, bool first)
 
 void mpx_archive_file_name(struct mpx_buf *out, const char *jobid)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); // FNV-1a
+    // FNV-1a: names on disk are made of it, so it stays what it is.
+    uint64_t hash = UINT64_C(14695981039346656037);
     for (const char *c = jobid; *c; c++) {
         hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
         if (is_plain(c, c == jobid))

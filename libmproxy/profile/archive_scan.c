@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/err.h"
 #include "base/file.h"
 
@@ -15,32 +16,26 @@ struct scan {
     mproxy_archive *archive;
     struct mpx_archive_index *before;
     struct mpx_archive_entry **entries; // references
-    size_t count;
+    size_t count, room;
     struct mpx_damaged *damaged;
-    size_t damaged_count;
+    size_t damaged_count, damaged_room;
 };
 
 static bool add_entry(struct scan *s, struct mpx_archive_entry *entry)
 {
-    if ((s->count & (s->count + 1)) == 0 || !s->entries) {
-        struct mpx_archive_entry **more =
-            realloc(s->entries, (2 * s->count + 2) * sizeof *more);
-        if (!more)
-            return false;
-        s->entries = more;
-    }
+    if (!MPX_RESERVE(s->entries, s->room, s->count + 1))
+        return false;
     s->entries[s->count++] = entry;
     return true;
 }
 
 static bool add_damaged(struct scan *s, const char *file, const struct mpx_stamp *stamp)
 {
-    struct mpx_damaged *more = realloc(s->damaged, (s->damaged_count + 1) * sizeof *more);
-    if (!more)
+    if (!MPX_RESERVE(s->damaged, s->damaged_room, s->damaged_count + 1))
         return false;
-    s->damaged = more;
-    more[s->damaged_count] = (struct mpx_damaged){.file = strdup(file), .stamp = *stamp};
-    if (!more[s->damaged_count].file)
+    struct mpx_damaged *more = &s->damaged[s->damaged_count];
+    *more = (struct mpx_damaged){.file = strdup(file), .stamp = *stamp};
+    if (!more->file)
         return false;
     s->damaged_count++;
     return true;

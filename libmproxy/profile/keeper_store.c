@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/err.h"
 
 #define SIZE_SANE_MAX (UINT64_C(1) << 53) // what JSON readers take as a whole number
@@ -29,11 +30,7 @@ static bool is_later(const mproxy_profile_share *a, const mproxy_profile_share *
 // Room for `more` shares beside those that the profile has. False: no memory.
 static bool reserve(mproxy_profile *p, size_t more)
 {
-    mproxy_profile_share *shares =
-        realloc(p->shares, (p->share_count + more + 1) * sizeof *shares);
-    if (shares)
-        p->shares = shares;
-    return shares != NULL;
+    return MPX_RESERVE_TO(p->shares, p->share_count + more + 1);
 }
 
 // Shares written before each said its command are all of the profile's.

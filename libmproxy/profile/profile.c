@@ -64,12 +64,10 @@ bool mpx_profile_add_node(char ***nodes, size_t *count, const char *node)
     for (size_t i = 0; i < *count; i++)
         if (strcmp((*nodes)[i], node) == 0)
             return true;
-    char **more = realloc(*nodes, (*count + 1) * sizeof *more);
-    if (!more)
+    if (!MPX_RESERVE_TO(*nodes, *count + 1))
         return false;
-    *nodes = more;
-    more[*count] = strdup(node);
-    if (!more[*count])
+    (*nodes)[*count] = strdup(node);
+    if (!(*nodes)[*count])
         return false;
     ++*count;
     return true;

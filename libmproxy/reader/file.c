@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/err.h"
 
 static struct mpx_owner *find_owner(struct mpx_readers *rs, uint32_t uid)
@@ -20,11 +21,8 @@ static struct mpx_owner *find_owner(struct mpx_readers *rs, uint32_t uid)
     for (size_t i = 0; i < rs->owner_count; i++)
         if (rs->owners[i].uid == uid)
             return &rs->owners[i];
-    struct mpx_owner *grown =
-        realloc(rs->owners, (rs->owner_count + 1) * sizeof *rs->owners);
-    if (!grown)
+    if (!MPX_RESERVE(rs->owners, rs->owner_room, rs->owner_count + 1))
         return NULL;
-    rs->owners = grown;
     rs->owners[rs->owner_count] = (struct mpx_owner){.uid = uid};
     return &rs->owners[rs->owner_count++];
 }

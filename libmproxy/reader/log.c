@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/err.h"
 #include "base/utf8.h"
 
@@ -88,29 +89,15 @@ static mproxy_status read_job(struct mpx_log *log, const char *record, mproxy_er
 
 static bool make_row(struct mpx_log *log, uint32_t row)
 {
-    if (row < log->row_room)
-        return true;
-    uint32_t room = row < 4 ? 8 : row * 2;
-    uint32_t *grown = realloc(log->row_end, room * sizeof *grown);
-    if (!grown)
-        return false;
-    memset(grown + log->row_room, 0, (room - log->row_room) * sizeof *grown);
-    log->row_end = grown;
-    log->row_room = room;
-    return true;
+    return MPX_RESERVE_ZEROED(log->row_end, log->row_room, (size_t)row + 1);
 }
 
 static mproxy_status add_extent(struct mpx_log *log, const struct mpx_extent *e,
                                 mproxy_error *err)
 {
-    if (log->extent_count == log->extent_room) {
-        uint32_t room = log->extent_room ? log->extent_room * 2 : 4;
-        struct mpx_extent *grown = realloc(log->extents, room * sizeof *grown);
-        if (!grown)
-            return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %u extents", room);
-        log->extents = grown;
-        log->extent_room = room;
-    }
+    if (!MPX_RESERVE(log->extents, log->extent_room, log->extent_count + 1u))
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %u extents",
+                        log->extent_count + 1);
     if (!make_row(log, e->row))
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for row %u", e->row);
     log->extents[log->extent_count++] = *e;

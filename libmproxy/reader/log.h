@@ -24,10 +24,11 @@ struct mpx_log {
     bool has_job;
     mproxy_job job;
     struct mpx_extent *extents;
-    uint32_t extent_count, extent_room;
+    uint32_t extent_count;
+    size_t extent_room;
     uint64_t extent_slots; // of all extents
     uint32_t *row_end;     // of row_room rows
-    uint32_t row_room;
+    size_t row_room;
 };
 
 void mpx_log_free(struct mpx_log *log);

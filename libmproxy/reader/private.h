@@ -19,7 +19,7 @@ struct mpx_readers {
     int dir_fd;
     bool guarded;
     struct mpx_owner *owners;
-    size_t owner_count;
+    size_t owner_count, owner_room;
     uint64_t bytes;
     struct mpx_buf metrics; // of the log that is being read
     uint64_t *sum;          // of the segment that is being read

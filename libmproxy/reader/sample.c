@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "base/err.h"
 #include "reader/guard.h"
 #include "reader/sum.h"
@@ -79,12 +80,10 @@ static mproxy_status take_columns(struct mpx_reader *r, uint32_t slot_end,
                                   mproxy_error *err)
 {
     size_t room = slot_end ? slot_end : 1;
-    uint64_t *sum = realloc(r->sum, room * sizeof *sum);
-    if (!sum)
+    if (!MPX_RESERVE_TO(r->sum, room))
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %u slots", slot_end);
-    r->sum = sum;
     uint32_t known = r->table ? r->table->slot_end : 0;
-    memset(r->sum + known, 0, (room - known) * sizeof *sum);
+    memset(r->sum + known, 0, (room - known) * sizeof *r->sum);
     return MPROXY_OK;
 }
 

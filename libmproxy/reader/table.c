@@ -9,15 +9,15 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/array.h"
 #include "base/err.h"
+#include "base/index.h"
 #include "base/utf8.h"
-
-enum { BUCKETS = 1024 };
 
 struct table {
     struct mpx_def_table shown; // first, so that one address is both
-    struct table *next;         // of its bucket
-    uint64_t hash;
+    uint32_t place;
+    uint64_t hash; // seeded, and continued by what is added
     uint32_t uid;
     size_t refs;
     size_t size; // of bytes
@@ -30,7 +30,9 @@ struct table {
 struct mpx_table_cache {
     uint64_t seed; // so that nobody can choose records that meet in one bucket
     void (*free_user)(void *user);
-    struct table *buckets[BUCKETS];
+    struct table **tables; // in no order
+    size_t count, room;
+    struct mpx_index index;
 };
 
 struct mpx_table_cache *mpx_table_cache_new(void (*free_user)(void *user))
@@ -46,6 +48,10 @@ struct mpx_table_cache *mpx_table_cache_new(void (*free_user)(void *user))
 
 void mpx_table_cache_free(struct mpx_table_cache *cache)
 {
+    if (!cache)
+        return;
+    free(cache->tables);
+    mpx_index_fini(&cache->index);
     free(cache);
 }
 
@@ -228,13 +234,22 @@ static struct table *find(struct mpx_table_cache *cache, uint64_t hash, uint32_t
                           const struct table *old, const struct mpx_buf *added)
 {
     size_t before = old ? old->size : 0;
-    for (struct table *t = cache->buckets[hash % BUCKETS]; t; t = t->next)
+    uint32_t at = mpx_index_start(&cache->index, mpx_hash_u64(hash));
+    for (uint32_t i; mpx_index_next(&cache->index, mpx_hash_u64(hash), &at, &i);) {
+        struct table *t = cache->tables[i];
         if (t->hash == hash && t->uid == uid && t->size == before + added->size &&
             (before == 0 || memcmp(t->bytes, old->bytes, before) == 0) &&
             (added->size == 0 ||
              memcmp(t->bytes + before, added->data, added->size) == 0))
             return t;
+    }
     return NULL;
+}
+
+static bool reserve(struct mpx_table_cache *cache)
+{
+    return MPX_RESERVE(cache->tables, cache->room, cache->count + 1) &&
+           mpx_index_reserve(&cache->index, (uint32_t)cache->count + 1);
 }
 
 static mproxy_status make(const struct table *old, const struct mpx_buf *added,
@@ -276,13 +291,16 @@ mproxy_status mpx_table_extend(struct mpx_table_cache *cache, uint32_t uid,
         hash_more(old ? old->hash : cache->seed ^ uid, added->data, added->size);
     struct table *t = find(cache, hash, uid, old, added);
     if (!t) {
+        if (!reserve(cache))
+            return mpx_fail(err, MPROXY_E_NOMEM, "no memory for definitions");
         mproxy_status status = make(old, added, &t, err);
         if (status != MPROXY_OK)
             return status;
         t->hash = hash;
         t->uid = uid;
-        t->next = cache->buckets[hash % BUCKETS];
-        cache->buckets[hash % BUCKETS] = t;
+        t->place = (uint32_t)cache->count;
+        cache->tables[cache->count++] = t;
+        mpx_index_put(&cache->index, mpx_hash_u64(hash), t->place);
     }
     t->refs++;
     *out = &t->shown;
@@ -294,10 +312,13 @@ void mpx_table_unref(struct mpx_table_cache *cache, struct mpx_def_table *shown)
     struct table *t = (struct table *)shown;
     if (!t || --t->refs > 0)
         return;
-    struct table **link = &cache->buckets[t->hash % BUCKETS];
-    while (*link != t)
-        link = &(*link)->next;
-    *link = t->next;
+    mpx_index_remove(&cache->index, mpx_hash_u64(t->hash), t->place);
+    struct table *last = cache->tables[--cache->count];
+    if (last != t) {
+        mpx_index_move(&cache->index, mpx_hash_u64(last->hash), last->place, t->place);
+        last->place = t->place;
+        cache->tables[last->place] = last;
+    }
     if (t->shown.user && cache->free_user)
         cache->free_user(t->shown.user);
     free_table(t);

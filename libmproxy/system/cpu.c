@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/array.h"
+
 enum {
     CPUS_MAX = 8192,
     POLICIES_MAX = 256,
@@ -26,7 +28,7 @@ struct cpu {
 struct cpu_state {
     struct mpx_system_file stat, cpuinfo;
     struct cpu *cpus;
-    size_t count;
+    size_t count, room;
     const mproxy_metric *total, *load, *switches;
     struct mpx_cumulative switched;
 };
@@ -44,12 +46,10 @@ static struct cpu *cpu_at(struct cpu_state *state, uint64_t number)
     if (number >= CPUS_MAX)
         return NULL;
     if (number >= state->count) {
-        struct cpu *cpus = realloc(state->cpus, (number + 1) * sizeof *cpus);
-        if (!cpus)
+        if (!MPX_RESERVE(state->cpus, state->room, (size_t)number + 1))
             return NULL;
-        state->cpus = cpus;
         while (state->count <= number)
-            cpus[state->count++] = (struct cpu){.percent = NAN, .mhz = NAN};
+            state->cpus[state->count++] = (struct cpu){.percent = NAN, .mhz = NAN};
     }
     return &state->cpus[number];
 }

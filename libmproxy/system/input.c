@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "system/private.h"
 
 enum {
@@ -154,11 +155,8 @@ static struct mpx_system_device *add_device(struct mpx_system_devices *devices,
 {
     if (devices->count == DEVICES_MAX)
         return NULL;
-    struct mpx_system_device **items =
-        realloc(devices->items, (devices->count + 1) * sizeof *items);
-    if (!items)
+    if (!MPX_RESERVE(devices->items, devices->room, devices->count + 1))
         return NULL;
-    devices->items = items;
     struct mpx_system_device *device = calloc(1, size);
     if (!device)
         return NULL;
@@ -167,7 +165,7 @@ static struct mpx_system_device *add_device(struct mpx_system_devices *devices,
         free(device);
         return NULL;
     }
-    items[devices->count++] = device;
+    devices->items[devices->count++] = device;
     return device;
 }
 

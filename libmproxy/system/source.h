@@ -94,7 +94,7 @@ struct mpx_system_device {
 
 struct mpx_system_devices {
     struct mpx_system_device **items;
-    size_t count;
+    size_t count, room;
 };
 
 // Before looking at the devices of a sample.

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/err.h"
 #include "system/source.h"
 #include "system/private.h"
@@ -46,14 +47,8 @@ const mproxy_metric *mpx_system_metric(struct mpx_system *s, enum mpx_node_metri
 
 static bool grow(struct mpx_system *s)
 {
-    size_t room = s->room ? 2 * s->room : 64;
-    const mproxy_metric **metrics = realloc(s->metrics, room * sizeof *metrics);
-    if (metrics)
-        s->metrics = metrics;
-    mproxy_value *fresh = realloc(s->fresh, room * sizeof *fresh);
-    if (fresh)
-        s->fresh = fresh;
-    if (!metrics || !fresh) {
+    size_t room = mpx_array_room(s->room, s->room + 1);
+    if (!MPX_RESERVE_TO(s->metrics, room) || !MPX_RESERVE_TO(s->fresh, room)) {
         s->failed = true;
         return false;
     }
