@@ -141,7 +141,7 @@ static inline void open_server(void)
                                          .max_connections = 8,
                                          .max_listeners = 4,
                                          .max_streams = 2,
-                                         .stream_patience_ms = 300,
+                                         .stream_patience_ms = 1000,
                                          .max_body = 10000,
                                          .max_bodies = 50000};
     ck_assert_int_eq(mpx_server_open(&options, &server, NULL), MPROXY_OK);

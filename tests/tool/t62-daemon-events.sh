@@ -92,6 +92,8 @@ other.hear(b"event: gap\n")
 for listener in crowd:
     listener.connection.close()
 wait_until("all to be gone", lambda: ask("/api/v1/status").json()["listeners"] <= 2)
+if not os.environ["SANITIZED"]:
+    wait_until("their memory", lambda: status_of("RssAnon") < (memory + grown) / 2)
 TXT
 
 # A stop does not wait for those that listen, and ends what they hear.
