@@ -5,7 +5,7 @@
 #include <sys/types.h>
 
 #include "reader/reader.h"
-#include "reader/log.h"
+#include "reader/records.h"
 
 struct mpx_owner {
     uint32_t uid;
@@ -43,7 +43,7 @@ struct mpx_reader {
     char why[160];
     struct mpx_seg_header header;
     struct mpx_reader_state state;
-    struct mpx_log log;
+    struct mpx_records log;
     struct mpx_def_table *table;
     uint64_t *sum; // of the last sample
     bool sampled;

@@ -216,7 +216,7 @@ void mpx_reader_close(struct mpx_reader *r)
     mpx_reader_drop_mapping(r);
     mpx_reader_drop_descriptor(r);
     mpx_table_unref(r->rs->tables, r->table);
-    mpx_log_free(&r->log);
+    mpx_records_free(&r->log);
     free(r->sum);
     free(r->name);
     free(r);

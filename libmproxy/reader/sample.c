@@ -110,9 +110,9 @@ mproxy_status mpx_reader_read_log(struct mpx_reader *r, uint32_t count, bool *ch
 {
     struct mpx_buf *metrics = &r->rs->metrics;
     mpx_buf_clear(metrics);
-    struct mpx_log_mark mark = mpx_log_mark(&r->log);
+    struct mpx_records_mark mark = mpx_records_mark(&r->log);
     mproxy_status status =
-        mpx_log_read(&r->log, r->map, r->map_size, count, r->crowded, metrics, err);
+        mpx_records_read(&r->log, r->map, r->map_size, count, r->crowded, metrics, err);
     if (status == MPROXY_OK && mpx_guard_hit())
         status = mpx_fail(err, MPROXY_E_CORRUPT, "lost a page while it was read");
     if (status == MPROXY_OK && (metrics->size > 0 || !r->table)) {
@@ -121,7 +121,7 @@ mproxy_status mpx_reader_read_log(struct mpx_reader *r, uint32_t count, bool *ch
     }
     // Without memory the next round reads the same records.
     if (status != MPROXY_OK)
-        mpx_log_rewind(&r->log, &mark);
+        mpx_records_rewind(&r->log, &mark);
     if (metrics->room > METRICS_KEPT)
         mpx_buf_free(metrics);
     return status;

@@ -50,7 +50,7 @@ static uint32_t bounded(const struct mpx_extent *e, uint32_t slot_end)
 }
 
 // The sums begin as row 0, which covers every slot that a good writer has defined.
-static void copy_row0(const struct mpx_log *log, const unsigned char *base,
+static void copy_row0(const struct mpx_records *log, const unsigned char *base,
                       uint32_t slot_end, uint64_t *sum)
 {
     for (uint32_t i = 0; i < log->extent_count; i++) {
@@ -88,8 +88,9 @@ static void add_reals(const struct mpx_extent *e, const unsigned char *base,
     }
 }
 
-void mpx_sum_rows(const struct mpx_log *log, const unsigned char *base, uint32_t slot_end,
-                  const uint32_t *doubles, uint32_t double_count, uint64_t *sum)
+void mpx_sum_rows(const struct mpx_records *log, const unsigned char *base,
+                  uint32_t slot_end, const uint32_t *doubles, uint32_t double_count,
+                  uint64_t *sum)
 {
     uint32_t covered = log->row_end[0] < slot_end ? log->row_end[0] : slot_end;
     memset(sum + covered, 0, (slot_end - covered) * sizeof *sum);

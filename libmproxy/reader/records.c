@@ -1,4 +1,4 @@
-#include "reader/log.h"
+#include "reader/records.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,21 +16,21 @@ struct source {
     bool more;
 };
 
-void mpx_log_free(struct mpx_log *log)
+void mpx_records_free(struct mpx_records *log)
 {
     mproxy_job_clear(&log->job);
     free(log->extents);
     free(log->row_end);
-    *log = (struct mpx_log){0};
+    *log = (struct mpx_records){0};
 }
 
-struct mpx_log_mark mpx_log_mark(const struct mpx_log *log)
+struct mpx_records_mark mpx_records_mark(const struct mpx_records *log)
 {
-    return (struct mpx_log_mark){log->at, log->end, log->bytes, log->seen,
-                                 log->extent_count};
+    return (struct mpx_records_mark){log->at, log->end, log->bytes, log->seen,
+                                     log->extent_count};
 }
 
-void mpx_log_rewind(struct mpx_log *log, const struct mpx_log_mark *mark)
+void mpx_records_rewind(struct mpx_records *log, const struct mpx_records_mark *mark)
 {
     while (log->extent_count > mark->extent_count) {
         const struct mpx_extent *e = &log->extents[--log->extent_count];
@@ -61,7 +61,8 @@ static char *copy_string(const char *text, size_t length, bool as_is)
 
 // The job id stays as it is: one that may not name a job puts the process into the base, a
 // changed one could put it into another job.
-static mproxy_status read_job(struct mpx_log *log, const char *record, mproxy_error *err)
+static mproxy_status read_job(struct mpx_records *log, const char *record,
+                              mproxy_error *err)
 {
     struct mpx_rec_job r;
     memcpy(&r, record, sizeof r);
@@ -87,12 +88,12 @@ static mproxy_status read_job(struct mpx_log *log, const char *record, mproxy_er
     return MPROXY_OK;
 }
 
-static bool make_row(struct mpx_log *log, uint32_t row)
+static bool make_row(struct mpx_records *log, uint32_t row)
 {
     return MPX_RESERVE_ZEROED(log->row_end, log->row_room, (size_t)row + 1);
 }
 
-static mproxy_status add_extent(struct mpx_log *log, const struct mpx_extent *e,
+static mproxy_status add_extent(struct mpx_records *log, const struct mpx_extent *e,
                                 mproxy_error *err)
 {
     if (!MPX_RESERVE(log->extents, log->extent_room, log->extent_count + 1u))
@@ -108,8 +109,8 @@ static mproxy_status add_extent(struct mpx_log *log, const struct mpx_extent *e,
 
 // Extents follow each other in a row, and together they are not more than the file: else a
 // small file could make each round read gigabytes.
-static mproxy_status read_extent(struct mpx_log *log, const char *record, uint64_t size,
-                                 mproxy_error *err)
+static mproxy_status read_extent(struct mpx_records *log, const char *record,
+                                 uint64_t size, mproxy_error *err)
 {
     struct mpx_rec_extent r;
     memcpy(&r, record, sizeof r);
@@ -130,7 +131,7 @@ static mproxy_status read_extent(struct mpx_log *log, const char *record, uint64
     return add_extent(log, &e, err);
 }
 
-static mproxy_status read_next(struct mpx_log *log, const char *record, uint64_t size,
+static mproxy_status read_next(struct mpx_records *log, const char *record, uint64_t size,
                                mproxy_error *err)
 {
     struct mpx_rec_next r;
@@ -163,7 +164,7 @@ static size_t least_size(uint32_t type)
 }
 
 // Copy the next record to the end of `copy`: the writer may change its bytes as we look.
-static mproxy_status copy_record(struct mpx_log *log, const struct source *from,
+static mproxy_status copy_record(struct mpx_records *log, const struct source *from,
                                  struct mpx_buf *copy, struct mpx_rec_head *head,
                                  mproxy_error *err)
 {
@@ -204,7 +205,7 @@ static bool is_beyond(const struct mpx_rec_head *head, const char *record,
     return false;
 }
 
-static mproxy_status read_record(struct mpx_log *log, const struct mpx_rec_head *head,
+static mproxy_status read_record(struct mpx_records *log, const struct mpx_rec_head *head,
                                  const char *record, uint64_t size,
                                  struct mpx_buf *metrics, mproxy_error *err)
 {
@@ -229,9 +230,9 @@ static mproxy_status read_record(struct mpx_log *log, const struct mpx_rec_head 
     }
 }
 
-mproxy_status mpx_log_read(struct mpx_log *log, const unsigned char *base, uint64_t size,
-                           uint32_t count, bool more, struct mpx_buf *metrics,
-                           mproxy_error *err)
+mproxy_status mpx_records_read(struct mpx_records *log, const unsigned char *base,
+                               uint64_t size, uint32_t count, bool more,
+                               struct mpx_buf *metrics, mproxy_error *err)
 {
     if (count < log->seen || count > MPX_SEG_RECORDS_MAX)
         return mpx_fail(err, MPROXY_E_CORRUPT, "%u records after %u, at most %d", count,
