@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "daemon/daemon_private.h"
 #include "daemon/routes.h"
 
@@ -50,11 +51,11 @@ static void do_status(struct mproxy_daemon *d, struct mpx_request *rq, void *arg
     mpx_gateway_get_stats(d->gateway, &gateway);
     mpx_events_get_stats(d->events, &events);
     mpx_buf_add_text(&body, "{\"version\":");
-    mpx_json_add_string(&body, mproxy_version());
+    mpx_json_string(&body, mproxy_version());
     mpx_buf_add_text(&body, ",\"host\":");
-    mpx_json_add_string(&body, d->host);
+    mpx_json_string(&body, d->host);
     mpx_buf_add_text(&body, ",\"address\":");
-    mpx_json_add_string(&body, d->advertise);
+    mpx_json_string(&body, d->advertise);
     mpx_buf_addf(&body,
                  ",\"uptime\":%.3f,\"jobs\":%zu,\"series\":%zu,\"clients\":%llu,"
                  "\"children\":0,\"memory\":%llu,\"profiles\":%zu,\"rounds\":%llu,"
@@ -66,7 +67,7 @@ static void do_status(struct mproxy_daemon *d, struct mpx_request *rq, void *arg
                  (unsigned long long)d->rounds, d->options.sampling_period_ms,
                  (unsigned long long)mpx_server_cut_count(d->server), events.listeners,
                  (unsigned long long)events.let_go);
-    mpx_json_add_string(&body, d->trouble);
+    mpx_json_string(&body, d->trouble);
     mpx_buf_add_text(&body, "}");
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);
 }
@@ -108,9 +109,9 @@ void mpx_route_topo(struct mpx_request *rq, void *context)
     struct mproxy_daemon *d = context;
     struct mpx_buf body = MPX_BUF_INIT;
     mpx_buf_add_text(&body, "[[");
-    mpx_json_add_string(&body, d->advertise);
+    mpx_json_string(&body, d->advertise);
     mpx_buf_add_text(&body, ",");
-    mpx_json_add_string(&body, d->advertise);
+    mpx_json_string(&body, d->advertise);
     mpx_buf_add_text(&body, "]]");
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);
 }

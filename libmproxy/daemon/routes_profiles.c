@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/json.h"
 #include "daemon/daemon_private.h"
 #include "daemon/routes.h"
 #include "exposition/json.h"
@@ -127,7 +128,7 @@ void mpx_route_percmd(struct mpx_request *rq, void *context)
         bool goes_on = i > 0 && strcmp(row->command, row[-1].command) == 0;
         if (!goes_on) {
             mpx_buf_add_text(&body, i ? "]," : "");
-            mpx_json_add_string(&body, row->command);
+            mpx_json_string(&body, row->command);
         }
         mpx_buf_addf(&body, "%s%s", goes_on ? "," : ":[", row->desc);
     }

@@ -2,16 +2,14 @@
 
 #include <math.h>
 
+#include "base/json.h"
 #include "exposition/number.h"
-#include "metric/escape.h"
 #include "store/names.h"
 
 void mpx_json_text(struct mpx_sink *s, const char *text)
 {
-    mpx_sink_add(s, "\"", 1);
-    mpx_escape_json(&s->scratch, text, strlen(text));
+    mpx_json_string(&s->scratch, text);
     mpx_sink_scratch(s);
-    mpx_sink_add(s, "\"", 1);
 }
 
 void mpx_json_number(struct mpx_sink *s, double value)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/utf8.h"
+#include "base/json.h"
 #include "http/internal.h"
 
 // What is sent when there is no memory for the reply itself.
@@ -59,31 +59,6 @@ void mpx_reply_events(struct mpx_request *rq, unsigned topics)
     rq->reply.topics = topics;
 }
 
-static void add_json_char(struct mpx_buf *b, const char *at, size_t step)
-{
-    unsigned char c = (unsigned char)*at;
-    if (step == 0)
-        mpx_buf_add_text(b, "\xef\xbf\xbd");
-    else if (c == '"' || c == '\\')
-        mpx_buf_add(b, (char[]){'\\', *at}, 2);
-    else if (c < 0x20)
-        mpx_buf_addf(b, "\\u%04x", c);
-    else
-        mpx_buf_add(b, at, step);
-}
-
-void mpx_json_add_string(struct mpx_buf *b, const char *text)
-{
-    const char *end = text + strlen(text);
-    mpx_buf_add(b, "\"", 1);
-    while (text < end) {
-        size_t step = mpx_utf8_char(text, (size_t)(end - text));
-        add_json_char(b, text, step);
-        text += step ? step : 1;
-    }
-    mpx_buf_add(b, "\"", 1);
-}
-
 static void reply_operation(struct mpx_request *rq, int code, const char *format,
                             va_list args)
 {
@@ -91,7 +66,7 @@ static void reply_operation(struct mpx_request *rq, int code, const char *format
     vsnprintf(text, sizeof text, format, args);
     struct mpx_buf body = MPX_BUF_INIT;
     mpx_buf_add_text(&body, "{\"operation\":");
-    mpx_json_add_string(&body, text);
+    mpx_json_string(&body, text);
     mpx_buf_add_text(&body, code == 200 ? ",\"success\":true}" : ",\"success\":false}");
     mpx_reply_buf(rq, code, MPX_TYPE_JSON, &body);
 }

@@ -105,8 +105,4 @@ void mpx_reply_events(struct mpx_request *rq, unsigned topics);
 bool mpx_request_defer(struct mpx_request *rq);
 void mpx_request_resume(struct mpx_request *rq);
 
-// Append text as the inside and quotes of a JSON string; bytes that are not UTF-8 become
-// U+FFFD, so that what a client sent can be quoted in a reply.
-void mpx_json_add_string(struct mpx_buf *b, const char *text);
-
 #endif

@@ -6,8 +6,6 @@
 
 #include "base/buf.h"
 
-// The inside of a JSON string. Bytes that are not UTF-8 become U+FFFD.
-void mpx_escape_json(struct mpx_buf *out, const char *text, size_t length);
 // Text behind `# HELP name `: `\` and newline escaped.
 void mpx_escape_help(struct mpx_buf *out, const char *text, size_t length);
 // The inside of a label's value: `\`, `"` and newline escaped.

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/utf8.h"
 #include "metric/escape.h"
 #include "metric/label.h"
@@ -117,7 +118,7 @@ static struct mpx_doc *doc_new(struct mpx_names *n)
     const char *help = keep_scratch(n, text, length);
     uint32_t help_length = (uint32_t)n->scratch.size;
     mpx_buf_clear(&n->scratch);
-    mpx_escape_json(&n->scratch, text, length);
+    mpx_json_escape(&n->scratch, text, length);
     const char *json = keep_scratch(n, text, length);
     if (!help || !json)
         return NULL;
@@ -234,7 +235,7 @@ static bool set_text(struct mpx_names *n, struct mpx_metric *m)
 static bool set_json(struct mpx_names *n, struct mpx_metric *m)
 {
     mpx_buf_clear(&n->scratch);
-    mpx_escape_json(&n->scratch, m->public.name, m->name_length);
+    mpx_json_escape(&n->scratch, m->public.name, m->name_length);
     m->json = keep_scratch(n, m->public.name, m->name_length);
     m->json_length = (uint32_t)n->scratch.size;
     return m->json != NULL;

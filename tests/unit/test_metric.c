@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../support/suite.h"
+#include "base/json.h"
 #include "metric/escape.h"
 #include "metric/label.h"
 
@@ -186,7 +187,7 @@ END_TEST
 static void check_json(const char *text, const char *expected)
 {
     struct mpx_buf b = MPX_BUF_INIT;
-    mpx_escape_json(&b, text, strlen(text));
+    mpx_json_escape(&b, text, strlen(text));
     ck_assert_str_eq(mpx_buf_text(&b), expected);
     mpx_buf_free(&b);
 }
