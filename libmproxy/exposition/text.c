@@ -1,5 +1,20 @@
 // Text formats: all views are walked side by side, family by family, so that each family
-// is written once however many views there are, and nothing is held but the sink's buffer.
+// is written once however many views there are, and nothing is held but the sink's
+// buffer.
+//
+// The entries of a view are in order of display: by family, then by labels. One cursor
+// per view stands at its first entry that is not written yet; the next family is the
+// least that any cursor stands at. This costs one comparison per view and family, and no
+// memory that grows with the number of metrics, which for a million series is what
+// matters.
+//
+// Two names may become one in text, where characters that Prometheus does not take are
+// replaced, or where OpenMetrics wants a suffix gone. A name that was written is
+// *claimed*, and a family that would take it again is left out: two families of one name
+// are an error to every reader.
+//
+// Metrics lie in memory in the order in which they were first seen, not in this one, so
+// memory is asked for some entries ahead.
 
 #include "exposition/text.h"
 

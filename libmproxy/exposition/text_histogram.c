@@ -1,6 +1,18 @@
-// Counters NAME_bucket{le}, NAME_sum and NAME_count that belong together are one family in
-// text. Buckets are held until their family ends, since their numeric order is another than
-// the order of their names.
+// Counters NAME_bucket{le}, NAME_sum and NAME_count that belong together are one family
+// in text: a histogram.
+//
+// The API of programs counts a histogram as plain counters, since those add up over
+// processes and nodes like any other; only in text, where a reader expects `# TYPE NAME
+// histogram`, are they put together again. That is done here, and only if it leaves
+// nothing out: each set of labels must have buckets with bounds that are numbers and
+// differ, a sum and a count, and there must be no sum or count without buckets.
+// Otherwise all of them are shown as the counters that they are.
+//
+// Buckets are held until their family ends, since their numeric order is another than
+// the order of their names. Sums and counts are looked up, and the families they are of
+// remembered, so that they are not shown a second time when their turn comes.
+//
+// Bounds are read and written without regard for the program's locale.
 
 #include "exposition/text_private.h"
 

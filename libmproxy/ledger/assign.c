@@ -1,7 +1,22 @@
 // Preparing a round: which process belongs to which share, and all memory it will take.
 //
-// Processes are taken by their start, so that what a share's older processes say of its end
-// is known before a younger one is matched: the outcome does not depend on readdir.
+// A process stays in the share in which it was counted first; `tracked` remembers that
+// by its key for as long as it lives, and for some rounds more in which nothing is heard
+// of it (its reader may have been short of descriptors). While a member of a share is
+// missing in this way, what the share shows stays as it is: without the member's values
+// the sum would step back.
+//
+// A process that is new is matched by job id and user. It opens a share of its own if
+// none is open, or if it started later than --continue after the share's last sign of
+// life: then the id came back, and what is open of it takes no more.
+//
+// Processes are taken in the order of their starts, so that what a share's older
+// processes say of its end is known before a younger one is matched: the outcome does
+// not depend on the order in which a directory lists its files.
+//
+// Nothing here changes a count. What can fail is done in mpx_ledger_prepare(), in which
+// even the place where a folded segment's name will stand is reserved;
+// mpx_ledger_track(), after the counting, cannot fail.
 
 #include "ledger/private.h"
 

@@ -1,4 +1,18 @@
 // Making a round durable: sealing, absorbing, and the rename that says so.
+//
+// One rename moves the node from one consistent state to the next. What is true after it
+// only is prepared beside what holds now, and put in its place once the file is there:
+// * A share whose processes are gone for longer than it lingers becomes *sealing*; it is
+//   *sealed*, and told to be so, when the file says it. If the write fails it is open
+//   again.
+// * Shares that were released go into a copy of the base, and their numbers into a copy
+//   of the set that the base has absorbed. The copies replace the base after the rename;
+//   if the write fails they are dropped and the release is asked for again.
+// * Names of segments that were folded are *pending*. They may be unlinked once the file
+//   that lists them is in place, and leave the list when they are gone.
+//
+// Nothing is written when nothing in the file would change: a node whose jobs start and
+// end nothing writes no state.
 
 #include "ledger/private.h"
 

@@ -1,3 +1,27 @@
+// The ledger: opening, the round, and what its users ask of it.
+//
+// It owns this node's shares and its base, and their state file. Whoever reads processes
+// tells it of each of them once a round, between round_begin() and round_end(), and
+// keeps what it told valid until the next round, so that nothing is copied but the names
+// of segments that are folded.
+//
+// The end of a round has three parts, in this order:
+// 1. *Prepare* (assign.c) finds each process its share and gets all memory. If there is
+//    none the round is given up before anything has changed.
+// 2. *Count* (here) adds up, and cannot fail: folds of processes that have ended go into
+//    the residue, the living are summed on top of it. What is shown never steps back.
+// 3. *Commit* (commit.c) writes the state file if anything in it has changed. If that
+//    fails, folds stay in memory with the names of their segments, which are not
+//    unlinked: the next round tries again, and a proxy that is killed meanwhile reads
+//    the segments once more.
+//
+// A value is therefore in exactly one of two places at any moment in which the process
+// may be killed: in a segment that is there, or in the residue of a state file that
+// names the segment as pending.
+//
+// Sequence numbers order the states of a source within an epoch, which is raised at each
+// start: they say nothing else, and no time goes into them.
+
 #include "ledger/private.h"
 
 #include <errno.h>

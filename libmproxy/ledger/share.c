@@ -1,3 +1,29 @@
+// A share: what ended in it, what lives in it, and what it shows of both.
+//
+// Each metric of a share has a slot with two values, `folded` and `shown`. Folded is the
+// residue: the sum over processes that have ended, which the state file keeps. Shown is
+// folded plus the living, computed anew whenever a process of the share has changed;
+// nothing is kept by difference, because a difference drifts and a bad value would never
+// leave it.
+//
+// Processes of one program have the same layout, so their values are rows of equal
+// length. The rows of a layout are added up column by column first (columns.c), four at
+// a time, and only the sums go through the map from columns to slots, so that it is
+// followed once per column and not once per value.
+//
+// Invariants:
+// * A counter that is shown never falls. A sum that is lower by rounding alone, since it
+//   was added up in another order, keeps what it was.
+// * Only finite values count. One that would make a sum infinite is left out of it.
+// * Gauges count once per process, with min, max, hits and total; in the base they are
+//   shown of living processes only, for there nobody ends a job.
+// * Calls that prepare may fail for want of memory and have changed no count then; calls
+//   that count cannot fail. The slots of all columns are there before the first value is
+//   added.
+//
+// Of ranks the share keeps a row each until it is sealed, and from then on only the
+// spread: n, sum, min and max, and who holds them.
+
 #include "ledger/share.h"
 
 #include <math.h>

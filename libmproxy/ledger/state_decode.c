@@ -1,5 +1,22 @@
-// Reading the state file. It is ours, but a disk is not: every count, index and number is
-// checked, and memory is asked for only in proportion to the bytes that are there.
+// Reading the state file. It is ours, but a disk is not: every count, index and number
+// is checked, and memory is asked for only in proportion to the bytes that are there.
+//
+// The outcome is all or nothing: a ledger is filled in as bytes are read, and the caller
+// closes it when this fails. Two failures are told apart, because they have different
+// cures. Damage makes the daemon refuse to start, or set the file aside if it was told
+// to; want of memory must never lead to that, so whatever returns NULL says which of the
+// two it was (fail(), fail_memory()).
+//
+// What is checked beyond the checksum:
+// * share numbers rise, lie below the next one, and are not among those absorbed;
+// * spans of absorbed numbers rise and do not touch;
+// * positions of metrics, slots and ranks are within what was read before them;
+// * names of pending segments lead nowhere else, since files are unlinked by them;
+// * job ids are such as may name a job, and times can be added without an overflow.
+//
+// A metric whose name is known with the other type since, or is no name to this version,
+// is refused alone: its values are read over, counted in the statistics, and nothing
+// else is lost.
 
 #include "ledger/state.h"
 

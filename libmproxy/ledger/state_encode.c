@@ -1,3 +1,19 @@
+// Writing the state file: the ledger as bytes.
+//
+// Everything of variable length is preceded by its count, and every metric is named
+// once, in a table; the rest refers to its position there. The table only grows while
+// the ledger is open, so that its bytes are kept between writes and a state of 10,000
+// metrics costs no formatting of names. A metric that no share counts any more stays in
+// it until the next start, which reads the table and lists what is used.
+//
+// Shares that were released are left out, for the base that is written with them
+// contains them. Values of the living are not written: they are in their segments. What
+// is shown is written only where it cannot be computed again, as the times of last
+// change and the node's metrics.
+//
+// Numbers are varints, values are eight bytes as they are in memory, on little-endian
+// machines alone; a checksum over the body finds damage.
+
 #include "ledger/state.h"
 
 #include <math.h>

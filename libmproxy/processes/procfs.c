@@ -1,3 +1,17 @@
+// What /proc/PID says of a process: whether it lives, and what it used.
+//
+// Reading a process costs some 10 us a file, so it is asked at most every few seconds;
+// the process itself says more exactly what it used when it ends (client/finish.c).
+//
+// A pid is not an identity: it is given again. Every answer here is of a pid *and* a
+// start time, and what was read counts only if /proc/PID/stat, read last, still shows
+// that start and no zombie. A process whose files are hidden from us (hidepid) is
+// neither alive nor gone: MPX_LIFE_UNKNOWN, and its segment's lock decides.
+//
+// A segment's header claims a pid, and anybody can write a header. So nothing is read
+// for a segment's owner that he could not read himself: one of the process's user ids
+// must be his, unless he is root or the user that the proxy runs as.
+
 #include "processes/procfs.h"
 
 #include <errno.h>

@@ -1,6 +1,20 @@
+// Samples of /proc/PID in a mapped file that outlives the proxy.
+//
+// A process that is killed says nothing of what it used, and while no proxy lives nobody
+// looks at /proc. What the last proxy saw of it is in this file, and the next one goes
+// on from it.
+//
 // Entry 0 is the file's head. The words of an entry are written one by one with atomic
-// stores; `used` is set last and cleared first, so that whoever kills the proxy between two
-// of them leaves an entry that is whole or none.
+// stores; `used` is set last and cleared first, so that whoever kills the proxy between
+// two of them leaves an entry that is whole or none. All values of an entry are of one
+// process, so that one of which half the values are older is still true.
+//
+// The file is allocated before it is mapped: a full file system must not be a bus error
+// here. If there is no room, an entry is not made, and its process's samples live in
+// memory only. It grows by doubling and is never cut; its entries are few and small.
+//
+// Entries that an earlier proxy left are `left` until a process claims one by its
+// identity, or until the directory was seen whole and nobody did.
 
 #include "processes/samples.h"
 

@@ -1,4 +1,21 @@
 // The rendezvous directory, name by name.
+//
+// Reading a directory of 10,000 names costs milliseconds, and in most rounds none is
+// new. So it is read only if its time has changed since, or a file is there that may
+// become readable without a change of the directory: one that was refused, one for which
+// there was no descriptor, one that is being born. A change within the clock's tick of
+// the one before bears the same time, so that a directory is trusted to be unchanged
+// only once its time is older than a tick; and every eighth look reads it whatever its
+// time says.
+//
+// Names that mean something: `NAME.seg` is a segment; `.off-*` is a link by which a
+// process says that it does not count; `.new-*` is a segment that is being born, and
+// removed when it is old and nobody holds its lock; `refused` has a byte for each
+// process that could not even leave a link. Everything else is left alone.
+//
+// A file that cannot be read is refused with a reason, told once, and looked at again
+// when it has changed or when what was missing may be there. Files count for their
+// owner, as stat() says, never for the user whom their header names.
 
 #include "processes/private.h"
 

@@ -1,3 +1,25 @@
+// The processes of this node: opening and closing, the round, and removing what was
+// folded.
+//
+// A round looks at the directory (scan.c), tests each segment's lock and then reads it
+// (read.c), and hands every process to the ledger (submit.c). The order matters twice:
+// * A lock is tested before the values are read. What is read after the lock was found
+//   free is final, whatever ended the process.
+// * A process that was found gone may have made another segment, by exec, after the
+//   directory was read. So the directory is looked at once more when anybody has ended,
+//   and only then is the process handed over as final.
+//
+// Segments stay mapped once they are adopted: one whose file is removed under us counts
+// all the same. A file is unlinked by mpx_segments_unlink() alone, after the ledger's
+// state says that it is folded, and only if it is the file that was folded and no other
+// under its name.
+//
+// What an earlier proxy sampled of /proc is claimed by the processes that are still
+// there; it is dropped after the first scan that saw everything, and not before.
+//
+// Whatever is wrong with one file is told (warn.c), counted in the statistics, and keeps
+// no other file from being read.
+
 #include "processes/segments.h"
 
 #include <errno.h>

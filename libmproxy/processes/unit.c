@@ -1,4 +1,26 @@
 // Units: which segments are one process.
+//
+// A process that calls exec leaves a segment behind and begins another one. To the
+// ledger it is one process all the same: its counters add up, it counts once in a gauge,
+// and it is alive while any of its segments is. So segments of the same user, PID
+// namespace, pid, start time and job are one unit. The job belongs to the identity
+// because an exec may change it; then there are two units, and what /proc says of the
+// process goes to the one that counts now.
+//
+// The first segment of a unit tells job and times: the oldest of the program's own, a
+// launcher's only if there is no other.
+//
+// Segments that the proxy writes itself, and links of processes that do not count, are
+// units of their own (`solo`): no process has their identity, and two of them never
+// belong together.
+//
+// A unit that was handed over as final is taken out of the index: what comes under its
+// identity later, as with a pid that was given again, belongs to another unit.
+//
+// A process that calls exec in a loop would collect segments without end. Beyond 64 of
+// them the images in the middle, which are over and add nothing but counters, are split
+// off as a process of their own and folded; the first ones stay, since the client looks
+// there whether its process has started.
 
 #include "processes/private.h"
 

@@ -1,3 +1,26 @@
+// From a definition table to a vector of metrics, and from columns to their values.
+//
+// A segment defines slots; the ledger wants metrics. Both change only when a program
+// defines something, so the way from one to the other is worked out once per table, as a
+// list of operations, and applied each round: a stretch of counters is one
+// multiplication per value, a histogram a running sum, a gauge or a real counter one
+// check. Tables are shared by programs that define the same, and so is the list.
+//
+// What comes from a program is not trusted. A name that is none, that is known with the
+// other type, or that is too many for its user is left out of the vector, alone; it is
+// counted by reason and the first one told. Values are judged each round: a counter that
+// is not finite or falls below zero keeps the value it had, a gauge counts as never set.
+// The proxy's own segments may hold differences below zero, where somebody set a counter
+// to less than others had counted.
+//
+// Counters that are sums of others of the same process (tables/derived.def) stand behind
+// what is counted. A name that the program counts itself is its own: nothing is derived
+// for it.
+//
+// Layouts outlive the tables that they were made from while values follow them;
+// mpx_layout_use() and _leave() count that, and what is idle is freed at the begin of a
+// round, after the ledger was told to forget it.
+
 #include "processes/vectors.h"
 
 #include <math.h>
