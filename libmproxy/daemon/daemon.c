@@ -163,66 +163,6 @@ static mproxy_status open_sums(struct mproxy_daemon *d, mproxy_error *err)
     return status;
 }
 
-static mproxy_status open_inputs(struct mproxy_daemon *d, mproxy_error *err)
-{
-    struct mpx_segments_options segments = {.store = d->store,
-                                            .ledger = d->ledger,
-                                            .dir_path = d->dir_path,
-                                            .dir_fd = d->dir_fd,
-                                            .state_fd = d->state_fd,
-                                            .proc_root = d->options.proc_root,
-                                            .log = d->options.log,
-                                            .log_arg = d->options.log_arg};
-    struct mpx_system_options system = {.store = d->store,
-                                        .proc_root = d->options.proc_root,
-                                        .sys_root = d->options.sys_root,
-                                        .host = d->host};
-    struct mpx_gateway_options gateway = {.loop = d->loop,
-                                          .socket_path = d->socket_path,
-                                          .dir_path = d->dir_path,
-                                          .log = d->options.log,
-                                          .log_arg = d->options.log_arg};
-    mproxy_status status = mpx_segments_open(&segments, &d->segments, err);
-    if (status == MPROXY_OK)
-        status = mpx_system_open(&system, &d->system, err);
-    if (status == MPROXY_OK)
-        status = mpx_direct_open(d->dir_path, &d->direct, err);
-    if (status == MPROXY_OK)
-        status = mpx_self_open(d, &d->self, err);
-    if (status == MPROXY_OK)
-        status = mpx_gateway_open(&gateway, &d->gateway, err);
-    return status;
-}
-
-static void tell_syscalls(struct mproxy_daemon *d)
-{
-    const char *why = mpx_syscalls_why_brief(d->syscalls);
-    mpx_say(&d->logger, MPROXY_LOG_INFO, "system calls are counted in the kernel%s%s%s",
-            *why ? ", but what no round has read is lost if this proxy is killed: " : "",
-            why, *why ? "" : ", also while no proxy lives");
-}
-
-// Without it programs are traced by a process of their own. Where an earlier proxy left
-// counts, they are taken even if no more are asked for.
-static void open_syscalls(struct mproxy_daemon *d)
-{
-    mproxy_error err;
-    bool wanted = d->options.ebpf, left = mpx_syscalls_are_left(d->dir_fd);
-    mproxy_status status = MPROXY_E_OFF;
-    if (wanted || left)
-        status = mpx_syscalls_open(d->dir_path, d->dir_fd, &d->syscalls, &err);
-    if (status == MPROXY_OK && wanted) {
-        tell_syscalls(d);
-        return;
-    }
-    if (status != MPROXY_OK && status != MPROXY_E_OFF)
-        mpx_say(&d->logger, MPROXY_LOG_WARNING,
-                "system calls can't be counted in the kernel: %s", err.text);
-    mpx_syscalls_close(d->syscalls, d->dir_fd);
-    d->syscalls = NULL;
-    mpx_syscalls_renounce(d->dir_fd);
-}
-
 static mproxy_status open_loop(struct mproxy_daemon *d, mproxy_error *err)
 {
     mproxy_status status = mpx_loop_new(&d->loop, err);
@@ -250,11 +190,11 @@ static mproxy_status open_all(struct mproxy_daemon *d,
     if (status == MPROXY_OK)
         status = open_sums(d, err);
     if (status == MPROXY_OK)
-        status = open_inputs(d, err);
+        status = mpx_inputs_open(d, err);
     if (status == MPROXY_OK)
         status = mpx_daemon_open_profiles(d, err);
     if (status == MPROXY_OK)
-        open_syscalls(d);
+        status = mpx_self_open(d, &d->self, err);
     return status;
 }
 
@@ -308,12 +248,8 @@ void mproxy_daemon_close(mproxy_daemon *daemon)
     mpx_server_close(d->server);
     mpx_events_close(d->events);
     mpx_daemon_close_profiles(d);
-    mpx_gateway_close(d->gateway);
-    mpx_direct_close(d->direct);
-    mpx_syscalls_close(d->syscalls, -1);
+    mpx_inputs_close(d);
     mpx_self_close(d->self);
-    mpx_system_close(d->system);
-    mpx_segments_close(d->segments);
     mproxy_reduction_free(d->reduction);
     mproxy_ledger_close(d->ledger);
     mproxy_store_close(d->store);

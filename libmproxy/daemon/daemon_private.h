@@ -68,6 +68,18 @@ struct mproxy_daemon {
     size_t releasable_count, releasable_room;
 };
 
+// inputs.c
+typedef void (*mpx_input_failed_fn)(struct mproxy_daemon *d, const char *input,
+                                    const mproxy_error *why);
+mproxy_status mpx_inputs_open(struct mproxy_daemon *d, mproxy_error *err);
+void mpx_inputs_before_round(struct mproxy_daemon *d, const struct mpx_input_round *round,
+                             mpx_input_failed_fn failed);
+void mpx_inputs_after_round(struct mproxy_daemon *d, const struct mpx_input_round *round);
+// Make what others counted through us final, for a last round; dir_fd is the directory, or
+// -1 when it is another's.
+void mpx_inputs_end(struct mproxy_daemon *d, int dir_fd);
+void mpx_inputs_close(struct mproxy_daemon *d);
+
 // rendezvous.c: the directory and what of it is open.
 mproxy_status mpx_daemon_take_rendezvous(struct mproxy_daemon *d, mproxy_error *err);
 // Whether it is there, with what of it is ours.

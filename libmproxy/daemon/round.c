@@ -13,12 +13,6 @@
 #include "base/err.h"
 #include "daemon/daemon_private.h"
 
-static bool is_idle(void *arg, const char *jobid, uint32_t uid)
-{
-    struct mproxy_daemon *d = arg;
-    return mproxy_ledger_is_idle(d->ledger, jobid, uid);
-}
-
 // Keep the first reason of a round.
 static void note(struct mproxy_daemon *d, const char *what, const mproxy_error *why)
 {
@@ -40,30 +34,11 @@ static void keep_rendezvous(struct mproxy_daemon *d)
         note(d, "the rendezvous directory was removed", &err);
 }
 
-static void read_inputs(struct mproxy_daemon *d, int64_t boot_ms, uint64_t wall_us)
+static bool change_ledger(struct mproxy_daemon *d, const struct mpx_input_round *round)
 {
     mproxy_error err;
-    if (mpx_segments_round(d->segments, boot_ms, wall_us, &err) != MPROXY_OK)
-        note(d, "segments can't be read", &err);
-    if (d->gateway)
-        mpx_gateway_keep(d->gateway);
-    if (d->direct)
-        mpx_direct_mark(d->direct, d->segments);
-    if (d->syscalls)
-        mpx_syscalls_keep(d->syscalls);
-    // The previous values stand in for ones that there was no memory for.
-    (void)mpx_system_sample(d->system, boot_ms, wall_us);
-    const mproxy_layout *layout = mpx_system_layout(d->system);
-    if (layout && mproxy_ledger_node(d->ledger, layout, mpx_system_values(d->system),
-                                     &err) != MPROXY_OK)
-        note(d, "the node's metrics", &err);
-}
-
-static bool change_ledger(struct mproxy_daemon *d, int64_t boot_ms, uint64_t wall_us)
-{
-    mproxy_error err;
-    mproxy_ledger_round_begin(d->ledger, boot_ms, wall_us);
-    read_inputs(d, boot_ms, wall_us);
+    mproxy_ledger_round_begin(d->ledger, round->boot_ms, round->wall_us);
+    mpx_inputs_before_round(d, round, note);
     mpx_daemon_release(d);
     if (mproxy_ledger_round_end(d->ledger, &err) == MPROXY_OK)
         return true;
@@ -149,8 +124,9 @@ void mpx_daemon_settle(struct mproxy_daemon *d)
 
 void mpx_daemon_round(struct mproxy_daemon *d)
 {
-    int64_t start_ns = mpx_clock_ns(CLOCK_MONOTONIC), boot_ms = mpx_boot_ms();
-    uint64_t wall_us = mpx_wall_us();
+    int64_t start_ns = mpx_clock_ns(CLOCK_MONOTONIC);
+    struct mpx_input_round round = {
+        .boot_ms = mpx_boot_ms(), .wall_us = mpx_wall_us(), .segments = d->segments};
     char before[sizeof d->trouble];
     memcpy(before, d->trouble, sizeof before);
     d->trouble[0] = '\0';
@@ -158,27 +134,20 @@ void mpx_daemon_round(struct mproxy_daemon *d)
     keep_rendezvous(d);
     if (d->ousted)
         return;
-    if (d->gateway)
-        mpx_gateway_round(d->gateway);
-    if (d->direct)
-        mpx_direct_end(d->direct, is_idle, d);
-    if (d->syscalls)
-        mpx_syscalls_round(d->syscalls);
-    bool written = change_ledger(d, boot_ms, wall_us);
-    bool shown = publish(d, wall_us);
+    round.written = change_ledger(d, &round);
+    round.shown = publish(d, round.wall_us);
     MPX_CRASH_POINT("round.published");
-    if (written)
-        mpx_segments_unlink(d->segments);
-    mpx_daemon_archive(d, boot_ms);
+    mpx_inputs_after_round(d, &round);
+    mpx_daemon_archive(d, round.boot_ms);
     mpx_daemon_trim(d);
     measure(d);
-    d->round_us = wall_us;
+    d->round_us = round.wall_us;
     d->round_ns = mpx_clock_ns(CLOCK_MONOTONIC) - start_ns;
     mpx_self_observe_round(d->self, (double)d->round_ns / 1e9);
     tell_trouble(d, before);
-    if (shown)
+    if (round.shown)
         mpx_daemon_tell_round(d);
     // Residues alone would step everybody back: nothing is served before a whole round.
-    d->whole |= written && shown;
+    d->whole |= round.written && round.shown;
     mpx_daemon_settle(d);
 }

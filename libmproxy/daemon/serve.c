@@ -32,12 +32,7 @@ static void finish(struct mproxy_daemon *d)
     mpx_commands_close(d);
     mpx_server_close(d->server);
     d->server = NULL;
-    mpx_gateway_close(d->gateway);
-    d->gateway = NULL;
-    mpx_direct_close(d->direct);
-    d->direct = NULL;
-    mpx_syscalls_close(d->syscalls, d->ousted ? -1 : d->dir_fd);
-    d->syscalls = NULL;
+    mpx_inputs_end(d, d->ousted ? -1 : d->dir_fd);
     if (!d->ousted)
         mpx_daemon_round(d);
     if (d->keeper && !mpx_keeper_drain(d->keeper, DRAIN_MS))

@@ -307,30 +307,40 @@ static mproxy_status bind_socket(struct mpx_gateway *gw, mproxy_error *err)
     return status;
 }
 
-void mpx_gateway_round(struct mpx_gateway *gw)
+static mproxy_status before_round(void *self, const struct mpx_input_round *round,
+                                  mproxy_error *err)
 {
+    struct mpx_gateway *gw = self;
+    (void)round;
+    (void)err; // told here, once: programs that run already are counted all the same
     for (struct client *c = gw->clients; c; c = c->next)
         mpx_scribe_retry(c->scribe);
     if (gw->listener && mpx_socket_is_ours(gw->socket_path, &gw->file))
-        return;
-    mproxy_error err;
-    if (bind_socket(gw, &err) == MPROXY_OK) {
+        return MPROXY_OK;
+    mproxy_error why;
+    if (bind_socket(gw, &why) == MPROXY_OK) {
         mpx_say(&gw->logger, MPROXY_LOG_INFO,
                 "gateway: the socket '%s' had vanished and was made again",
                 gw->socket_path);
         gw->told_unbound = false;
     } else if (!gw->told_unbound) {
         mpx_say(&gw->logger, MPROXY_LOG_WARNING, "gateway: %s: programs can't reach it",
-                err.text);
+                why.text);
         gw->told_unbound = true;
     }
+    return MPROXY_OK;
 }
 
-void mpx_gateway_keep(struct mpx_gateway *gw)
+static void after_round(void *self, const struct mpx_input_round *round)
 {
+    struct mpx_gateway *gw = self;
+    (void)round;
     for (struct client *c = gw->clients; c; c = c->next)
         mpx_scribe_keep(c->scribe);
 }
+
+const struct mpx_input mpx_gateway_input = {
+    .name = "gateway", .before_round = before_round, .after_round = after_round};
 
 mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,
                                struct mpx_gateway **out, mproxy_error *err)

@@ -12,6 +12,7 @@
 #include <mproxy/base.h>
 
 #include "loop/loop.h"
+#include "source/input.h"
 
 struct mpx_gateway;
 
@@ -34,11 +35,9 @@ mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,
 // What clients counted becomes final. The socket file is removed if it is still ours.
 void mpx_gateway_close(struct mpx_gateway *gw); // accepts NULL
 
-// Once a round: bind again if the socket file has vanished, try again what had no room.
-void mpx_gateway_round(struct mpx_gateway *gw);
-
-// After segments are read: what was removed of ours goes on in a new file.
-void mpx_gateway_keep(struct mpx_gateway *gw);
+// Before a round: bind again if the socket file has vanished, try again what had no room.
+// After it: what was removed of the clients' segments goes on in a new file.
+extern const struct mpx_input mpx_gateway_input;
 
 // What was refused, by reason.
 enum mpx_gateway_refusal {

@@ -18,6 +18,7 @@ struct page {
 };
 
 struct mpx_direct {
+    struct mpx_direct_options options;
     char dir_path[PATH_MAX];
     struct page *pages;
     size_t count;
@@ -69,13 +70,14 @@ static mproxy_status find_page(struct mpx_direct *d, const struct mpx_direct_key
     return add_page(d, key, jobid, out, err);
 }
 
-mproxy_status mpx_direct_open(const char *dir_path, struct mpx_direct **out,
-                              mproxy_error *err)
+mproxy_status mpx_direct_open(const struct mpx_direct_options *options,
+                              struct mpx_direct **out, mproxy_error *err)
 {
     struct mpx_direct *d = calloc(1, sizeof *d);
     if (!d)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for direct counters");
-    snprintf(d->dir_path, sizeof d->dir_path, "%s", dir_path);
+    d->options = *options;
+    snprintf(d->dir_path, sizeof d->dir_path, "%s", options->dir_path);
     *out = d;
     return MPROXY_OK;
 }
@@ -124,22 +126,12 @@ mproxy_status mpx_direct_set(struct mpx_direct *d, const struct mpx_direct_key *
     return status;
 }
 
-void mpx_direct_mark(struct mpx_direct *d, const struct mpx_segments *by)
-{
-    for (struct page *page = d->pages; page; page = page->next) {
-        mpx_scribe_retry(page->scribe);
-        mpx_scribe_mark(page->scribe, by);
-        mpx_scribe_keep(page->scribe);
-    }
-}
-
-void mpx_direct_end(struct mpx_direct *d,
-                    bool (*is_over)(void *arg, const char *jobid, uint32_t uid),
-                    void *arg)
+static void end_pages(struct mpx_direct *d)
 {
     for (struct page **link = &d->pages; *link;) {
         struct page *page = *link;
-        if (page->jobid[0] == '\0' || !is_over(arg, page->jobid, page->uid)) {
+        if (page->jobid[0] == '\0' ||
+            !d->options.is_over(d->options.arg, page->jobid, page->uid)) {
             link = &page->next;
             continue;
         }
@@ -148,3 +140,18 @@ void mpx_direct_end(struct mpx_direct *d,
         d->count--;
     }
 }
+
+static void after_round(void *self, const struct mpx_input_round *round)
+{
+    struct mpx_direct *d = self;
+    for (struct page *page = d->pages; page; page = page->next) {
+        mpx_scribe_retry(page->scribe);
+        if (round->shown)
+            mpx_scribe_mark(page->scribe, round->segments);
+        mpx_scribe_keep(page->scribe);
+    }
+    end_pages(d);
+}
+
+const struct mpx_input mpx_direct_input = {.name = "direct counters",
+                                           .after_round = after_round};

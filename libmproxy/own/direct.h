@@ -11,11 +11,19 @@
 
 #include <mproxy/job.h>
 
-struct mpx_direct;
-struct mpx_segments;
+#include "source/input.h"
 
-mproxy_status mpx_direct_open(const char *dir_path, struct mpx_direct **out,
-                              mproxy_error *err);
+struct mpx_direct;
+
+struct mpx_direct_options {
+    const char *dir_path; // rendezvous directory; copied
+    // Whether a job is kept open by segments of ours alone, and they are to end.
+    bool (*is_over)(void *arg, const char *jobid, uint32_t uid);
+    void *arg;
+};
+
+mproxy_status mpx_direct_open(const struct mpx_direct_options *options,
+                              struct mpx_direct **out, mproxy_error *err);
 void mpx_direct_close(struct mpx_direct *d); // accepts NULL
 
 // Whose counters: NULL job is `main`.
@@ -32,17 +40,13 @@ mproxy_status mpx_direct_declare(struct mpx_direct *d, const struct mpx_direct_k
 mproxy_status mpx_direct_add(struct mpx_direct *d, const struct mpx_direct_key *key,
                              const char *name, const char *doc, double value,
                              mproxy_error *err);
-// `shown`: the counter's total as of the last mark.
+// `shown`: the counter's total as it was last shown.
 mproxy_status mpx_direct_set(struct mpx_direct *d, const struct mpx_direct_key *key,
                              const char *name, const char *doc, double value,
                              double shown, mproxy_error *err);
 
-// After `by` has read the segments: what it knows of ours makes up the next totals, and what
-// was removed goes on in a new file.
-void mpx_direct_mark(struct mpx_direct *d, const struct mpx_segments *by);
-// End the segments of jobs for which `is_over` says so.
-void mpx_direct_end(struct mpx_direct *d,
-                    bool (*is_over)(void *arg, const char *jobid, uint32_t uid),
-                    void *arg);
+// After a round: what was read and shown of ours makes up the next totals, what was removed
+// goes on in a new file, and the segments of jobs that are over end.
+extern const struct mpx_input mpx_direct_input;
 
 #endif

@@ -56,7 +56,7 @@ mproxy_status mpx_scribe_adjust(struct mpx_scribe *s, const char *name, const ch
 // Once a round: where the file was removed, the values go on in a new one, which a proxy
 // after this one will find.
 void mpx_scribe_keep(struct mpx_scribe *s);
-// `by` has just read the segments: the values it knows of make up the next totals.
+// `by` has read the segments and what it read is shown: it makes up the total.
 void mpx_scribe_mark(struct mpx_scribe *s, const struct mpx_segments *by);
 
 #endif

@@ -232,7 +232,7 @@ static void write_group(struct mpx_syscalls *s, struct group *g)
     write_total(s, g, MPX_MOVES_OUT);
 }
 
-void mpx_syscalls_round(struct mpx_syscalls *s)
+static void read_sums(struct mpx_syscalls *s)
 {
     for (struct group *g = s->groups; g; g = g->next) {
         mpx_scribe_retry(g->scribe);
@@ -311,11 +311,25 @@ static mproxy_status announce(struct mpx_syscalls *s, int dir_fd, mproxy_error *
                             (size_t)length, false, err);
 }
 
-void mpx_syscalls_keep(struct mpx_syscalls *s)
+static mproxy_status before_round(void *self, const struct mpx_input_round *round,
+                                  mproxy_error *err)
 {
+    (void)round;
+    (void)err; // what can't be written now is written by a later round
+    read_sums(self);
+    return MPROXY_OK;
+}
+
+static void after_round(void *self, const struct mpx_input_round *round)
+{
+    const struct mpx_syscalls *s = self;
+    (void)round;
     for (struct group *g = s->groups; g; g = g->next)
         mpx_scribe_keep(g->scribe);
 }
+
+const struct mpx_input mpx_syscalls_input = {
+    .name = "system calls", .before_round = before_round, .after_round = after_round};
 
 // Without the sign programs are traced by a process of their own.
 void mpx_syscalls_move(struct mpx_syscalls *s, int dir_fd)
@@ -383,7 +397,7 @@ const char *mpx_syscalls_why_brief(const struct mpx_syscalls *s)
 // The segments have all, before nothing else has; only then the sign may go.
 static void finish(struct mpx_syscalls *s, int dir_fd)
 {
-    mpx_syscalls_round(s);
+    read_sums(s);
     for (struct group *g = s->groups; g; g = g->next)
         forget(s, g);
     if (dir_fd >= 0)

@@ -15,6 +15,8 @@
 
 #include <mproxy/base.h>
 
+#include "source/input.h"
+
 struct mpx_syscalls;
 
 // Load the programs, or go on with those that an earlier proxy left, and say in the
@@ -32,10 +34,9 @@ const char *mpx_syscalls_why_brief(const struct mpx_syscalls *s);
 // which is told so; -1: it is another's. Accepts NULL.
 void mpx_syscalls_close(struct mpx_syscalls *s, int dir_fd);
 
-// Before segments are read.
-void mpx_syscalls_round(struct mpx_syscalls *s);
-// After segments are read: what was removed of ours goes on in a new file.
-void mpx_syscalls_keep(struct mpx_syscalls *s);
+// Before a round the sums are written into the segments; after it what was removed of them
+// goes on in new files.
+extern const struct mpx_input mpx_syscalls_input;
 
 // The directory was removed and is there again.
 void mpx_syscalls_move(struct mpx_syscalls *s, int dir_fd);

@@ -12,6 +12,7 @@ struct layout {
 
 struct mpx_system {
     mproxy_store *store;
+    mproxy_ledger *ledger; // NULL: nobody is told
     char *host;
     int proc_fd;
     int sys_fd; // -1: none

@@ -152,6 +152,18 @@ mproxy_status mpx_system_sample(struct mpx_system *s, int64_t boot_ms, uint64_t 
     return MPROXY_OK;
 }
 
+static mproxy_status before_round(void *self, const struct mpx_input_round *round,
+                                  mproxy_error *err)
+{
+    struct mpx_system *s = self;
+    // The previous values stand in for ones that there was no memory for.
+    (void)mpx_system_sample(s, round->boot_ms, round->wall_us);
+    return mproxy_ledger_node(s->ledger, mpx_system_layout(s), s->values, err);
+}
+
+const struct mpx_input mpx_system_input = {.name = "the node's metrics",
+                                           .before_round = before_round};
+
 const mproxy_layout *mpx_system_layout(const struct mpx_system *s)
 {
     static const mproxy_layout empty = {0};
@@ -210,6 +222,7 @@ mproxy_status mpx_system_open(const struct mpx_system_options *options,
         return mpx_fail(err, MPROXY_E_NOMEM, "node metrics: no memory");
     s->proc_fd = s->sys_fd = -1;
     s->store = options->store;
+    s->ledger = options->ledger;
     mproxy_status status =
         open_roots(s, options->proc_root ? options->proc_root : "/proc",
                    options->sys_root ? options->sys_root : "/sys", err);

@@ -9,12 +9,17 @@
 #ifndef MPX_SYSTEM_SYSTEM_H
 #define MPX_SYSTEM_SYSTEM_H
 
+#include <mproxy/ledger.h>
 #include <mproxy/source.h>
+
+#include "source/input.h"
 
 struct mpx_system;
 
 struct mpx_system_options {
-    mproxy_store *store;   // metrics are interned here; must outlive the system
+    mproxy_store *store; // metrics are interned here; must outlive the system
+    mproxy_ledger
+        *ledger; // gets them before each round; may be NULL, outlives the system
     const char *proc_root; // NULL: /proc; other roots for tests on fixture trees
     const char *sys_root;  // NULL: /sys
     const char *host;      // label `hostname`; NULL: what the kernel says
@@ -29,6 +34,9 @@ void mpx_system_close(struct mpx_system *system); // accepts NULL
 // On MPROXY_E_NOMEM the previous layout and values stay.
 mproxy_status mpx_system_sample(struct mpx_system *system, int64_t boot_ms,
                                 uint64_t wall_us);
+
+// Before a round all sources are read, and what they say is handed to the ledger.
+extern const struct mpx_input mpx_system_input;
 
 // What is present now; an empty layout before the first sample. A layout never changes and
 // stays valid until close; another one is made when the set of metrics has changed. The

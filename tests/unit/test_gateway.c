@@ -390,7 +390,7 @@ START_TEST(a_socket_that_vanished_is_made_again)
     int before = dial();
     settle();
     unlink(socket_path);
-    mpx_gateway_round(gw);
+    mpx_gateway_input.before_round(gw, NULL, NULL);
 
     int after = dial();
     ck_assert_int_ge(after, 0);

@@ -12,13 +12,24 @@ static struct mpx_gateway *gw;
 static struct mpx_direct_key main_key;
 static char socket_path[100];
 
+static const char *over; // the job that has no other process left
+
+static bool is_over(void *arg, const char *jobid, uint32_t uid)
+{
+    (void)arg;
+    (void)uid;
+    return over && strcmp(jobid, over) == 0;
+}
+
 static void set_up(void)
 {
     setup();
     snprintf(socket_path, sizeof socket_path, "%s/socket", folder);
     struct mpx_gateway_options options = {.socket_path = socket_path, .dir_path = folder};
     gw = gateway_open(&options);
-    ck_assert_int_eq(mpx_direct_open(folder, &direct, NULL), MPROXY_OK);
+    struct mpx_direct_options counters = {.dir_path = folder, .is_over = is_over};
+    ck_assert_int_eq(mpx_direct_open(&counters, &direct, NULL), MPROXY_OK);
+    over = NULL;
     main_key.uid = geteuid();
 }
 
@@ -39,8 +50,10 @@ static void add(const char *name, double value)
 static void whole_round(void)
 {
     play_round();
-    mpx_gateway_keep(gw);
-    mpx_direct_mark(direct, segments);
+    const struct mpx_input_round round = {
+        .segments = segments, .written = true, .shown = true};
+    mpx_gateway_input.after_round(gw, &round);
+    mpx_direct_input.after_round(direct, &round);
 }
 
 static void remove_segments(void)
@@ -82,12 +95,6 @@ START_TEST(direct_counters_are_added_and_set)
 }
 END_TEST
 
-static bool is_over(void *arg, const char *jobid, uint32_t uid)
-{
-    (void)uid;
-    return strcmp(jobid, arg) == 0;
-}
-
 START_TEST(direct_counters_of_a_job_end_with_it)
 {
     mproxy_job job = {0}, named = {.jobid = (char[]){"j1"}};
@@ -96,14 +103,31 @@ START_TEST(direct_counters_of_a_job_end_with_it)
     mpx_direct_add(direct, &key, "k", "", 5, NULL);
     ck_assert_int_eq(probe_directory(folder, 0, NULL).locked, 1);
 
-    mpx_direct_end(direct, is_over, (void *)(uintptr_t) "other");
+    over = "other";
+    whole_round();
     ck_assert_int_eq(probe_directory(folder, 0, NULL).locked, 1);
-    mpx_direct_end(direct, is_over, (void *)(uintptr_t) "j1");
+    over = "j1";
+    whole_round();
 
     ck_assert_int_eq(probe_directory(folder, 0, NULL).locked, 0);
     whole_round();
     ck_assert_double_eq(shown("j1", "k"), 5);
     mproxy_job_clear(&job);
+}
+END_TEST
+
+START_TEST(what_was_read_and_not_shown_is_no_part_of_the_total_shown)
+{
+    const struct mpx_input_round unshown = {.segments = segments, .written = true};
+    add("k", 5);
+    play_round();
+    mpx_direct_input.after_round(direct, &unshown);
+
+    // Readers see 93 of others, and nothing of ours yet.
+    mpx_direct_set(direct, &main_key, "k", "d", 150, 93, NULL);
+    whole_round();
+
+    ck_assert_double_eq(shown(NULL, "k"), 57); // 93 + 57 = 150
 }
 END_TEST
 
@@ -216,6 +240,7 @@ int main(void)
     tcase_add_checked_fixture(c, set_up, tear_down);
     tcase_add_test(c, direct_counters_are_added_and_set);
     tcase_add_test(c, direct_counters_of_a_job_end_with_it);
+    tcase_add_test(c, what_was_read_and_not_shown_is_no_part_of_the_total_shown);
     tcase_add_test(c, a_refused_name_says_where);
     tcase_add_test(c, what_is_removed_before_a_round_reads_it_goes_on);
     tcase_add_test(c, what_is_removed_with_its_directory_before_a_round_reads_it_goes_on);
