@@ -93,7 +93,7 @@ char *mpx_get_string(struct mpx_cursor *c, size_t max)
     }
     char *text = malloc((size_t)length + 1);
     if (!text) {
-        c->bad = true;
+        c->bad = c->no_memory = true;
         return NULL;
     }
     memcpy(text, bytes, (size_t)length);

@@ -44,7 +44,6 @@ struct decoder {
     struct file_metric *metrics;
     size_t metric_count;
     uint32_t *slots; // of the set read last, by position in it
-    bool no_memory;
 };
 
 static bool fail(struct decoder *d)
@@ -55,28 +54,8 @@ static bool fail(struct decoder *d)
 
 static bool fail_memory(struct decoder *d)
 {
-    d->no_memory = true;
+    d->c.no_memory = true;
     return fail(d);
-}
-
-// mpx_get_string() does not tell damage from want of memory, and only damage may make
-// anybody discard a state.
-static char *get_string(struct decoder *d, size_t max)
-{
-    uint64_t length = mpx_get_u64(&d->c);
-    const char *bytes = length <= max ? mpx_get_bytes(&d->c, (size_t)length) : NULL;
-    if (!bytes || memchr(bytes, 0, (size_t)length)) {
-        fail(d);
-        return NULL;
-    }
-    char *text = malloc((size_t)length + 1);
-    if (!text) {
-        fail_memory(d);
-        return NULL;
-    }
-    memcpy(text, bytes, (size_t)length);
-    text[length] = '\0';
-    return text;
 }
 
 // A sum that overflowed must not make a node's whole state unreadable.
@@ -95,8 +74,8 @@ static void refuse(struct decoder *d, struct file_metric *m)
 static bool get_metric(struct decoder *d, size_t position)
 {
     uint64_t type = mpx_get_u64(&d->c);
-    char *name = get_string(d, TEXT_MAX_BYTES);
-    char *doc = get_string(d, TEXT_MAX_BYTES);
+    char *name = mpx_get_string(&d->c, TEXT_MAX_BYTES);
+    char *doc = mpx_get_string(&d->c, TEXT_MAX_BYTES);
     if (!name || !doc || (type != MPROXY_COUNTER && type != MPROXY_GAUGE))
         fail(d);
     if (!d->c.bad) {
@@ -136,7 +115,7 @@ static bool get_pending(struct decoder *d)
     if (!mpx_pending_reserve(&d->l->pending, (uint32_t)count))
         return fail_memory(d);
     for (size_t i = 0; i < count && !d->c.bad; i++) {
-        char *name = get_string(d, NAME_MAX_BYTES);
+        char *name = mpx_get_string(&d->c, NAME_MAX_BYTES);
         // Files are unlinked by them: one that leads elsewhere is none of ours.
         if (name && (name[0] == '\0' || strcmp(name, "..") == 0 || strchr(name, '/'))) {
             free(name);
@@ -308,12 +287,12 @@ static bool get_ranks(struct decoder *d, struct mpx_share *s, size_t slot_count)
 
 static bool get_job(struct decoder *d, mproxy_job *job)
 {
-    job->jobid = get_string(d, TEXT_MAX_BYTES);
-    job->command = get_string(d, TEXT_MAX_BYTES);
-    job->nodelist = get_string(d, TEXT_MAX_BYTES);
-    job->partition = get_string(d, TEXT_MAX_BYTES);
-    job->cluster = get_string(d, TEXT_MAX_BYTES);
-    job->run_dir = get_string(d, TEXT_MAX_BYTES);
+    job->jobid = mpx_get_string(&d->c, TEXT_MAX_BYTES);
+    job->command = mpx_get_string(&d->c, TEXT_MAX_BYTES);
+    job->nodelist = mpx_get_string(&d->c, TEXT_MAX_BYTES);
+    job->partition = mpx_get_string(&d->c, TEXT_MAX_BYTES);
+    job->cluster = mpx_get_string(&d->c, TEXT_MAX_BYTES);
+    job->run_dir = mpx_get_string(&d->c, TEXT_MAX_BYTES);
     job->size = mpx_get_u64(&d->c);
     job->start_time = mpx_get_i64(&d->c);
     if (!d->c.bad && mproxy_job_check_id(job->jobid, NULL) != MPROXY_OK)
@@ -379,7 +358,7 @@ static bool get_body(struct decoder *d)
 {
     struct mproxy_ledger *l = d->l;
     const void *id = mpx_get_bytes(&d->c, sizeof l->directory);
-    char *boot = get_string(d, 64);
+    char *boot = mpx_get_string(&d->c, 64);
     if (!id || !boot) {
         free(boot);
         return false;
@@ -438,7 +417,7 @@ mproxy_status mpx_state_decode(struct mproxy_ledger *l, const void *bytes, size_
     bool ok = get_body(&d);
     free(d.metrics);
     free(d.slots);
-    if (d.no_memory)
+    if (d.c.no_memory)
         return mpx_fail(err, MPROXY_E_NOMEM, "state file: no memory to read it");
     if (!ok)
         return mpx_fail(err, MPROXY_E_CORRUPT, "state file: damaged at byte %zu",
