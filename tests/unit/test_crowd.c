@@ -9,13 +9,14 @@
 
 enum { MAX = 4, ALL = 12 };
 
-static struct mpx_crowd crowd;
+static struct mpx_crowd crowd, other;
 static struct mpx_guest guests[ALL];
 static int ours[ALL], theirs[ALL], count;
 
 static void open_crowd(void)
 {
     mpx_crowd_init(&crowd, MAX);
+    mpx_crowd_init(&other, 2);
     count = 0;
 }
 
@@ -32,6 +33,10 @@ static void close_crowd(void)
     for (int i = 0; i < MPX_CROWD_GROUPS; i++)
         ck_assert_uint_eq(crowd.sizes[i], 0);
     mpx_crowd_fini(&crowd);
+    ck_assert_uint_eq(other.count, 0);
+    ck_assert_uint_eq(other.going, 0);
+    ck_assert_ptr_null(other.oldest);
+    mpx_crowd_fini(&other);
 }
 
 // A connection from an address; its number.
@@ -123,6 +128,52 @@ START_TEST(the_address_with_the_most_gives_way)
 }
 END_TEST
 
+START_TEST(a_guest_that_goes_over_makes_room_where_it_was)
+{
+    for (int i = 0; i < MAX; i++)
+        enter("10.0.0.1");
+    ck_assert(mpx_crowd_move(&other, &guests[0]));
+
+    enter("10.0.0.1");
+
+    ck_assert_uint_eq(crowd.count, MAX);
+    ck_assert_uint_eq(other.count, 1);
+    for (int i = 0; i < count; i++)
+        ck_assert(!is_cut(i));
+}
+END_TEST
+
+START_TEST(where_it_is_full_the_address_with_the_most_gives_way_or_gets_no_more)
+{
+    for (int i = 0; i < 3; i++)
+        enter("10.0.0.1");
+    ck_assert(mpx_crowd_move(&other, &guests[0]));
+    ck_assert(mpx_crowd_move(&other, &guests[1]));
+
+    ck_assert(!mpx_crowd_move(&other, &guests[2]));
+    ck_assert_ptr_eq(guests[2].crowd, &crowd);
+    ck_assert(mpx_crowd_move(&other, &guests[enter("10.0.0.2")]));
+
+    ck_assert(is_cut(0));
+    ck_assert(!is_cut(1));
+    ck_assert(!is_cut(2));
+    // An address that has none comes before one that has.
+    ck_assert(mpx_crowd_move(&other, &guests[enter("10.0.0.3")]));
+    ck_assert(is_cut(1));
+}
+END_TEST
+
+START_TEST(a_guest_that_was_cut_off_goes_nowhere)
+{
+    for (int i = 0; i < MAX + 1; i++)
+        enter("10.0.0.1");
+
+    ck_assert(is_cut(0));
+    ck_assert(!mpx_crowd_move(&other, &guests[0]));
+    ck_assert_uint_eq(other.count, 0);
+}
+END_TEST
+
 START_TEST(a_network_of_ipv6_is_one_address)
 {
     int lone = enter("::ffff:10.0.0.2");
@@ -159,6 +210,10 @@ int main(void)
     tcase_add_test(rules, of_one_address_the_longest_waiting_goes);
     tcase_add_test(rules, who_is_being_answered_goes_last);
     tcase_add_test(rules, the_address_with_the_most_gives_way);
+    tcase_add_test(rules, a_guest_that_goes_over_makes_room_where_it_was);
+    tcase_add_test(rules,
+                   where_it_is_full_the_address_with_the_most_gives_way_or_gets_no_more);
+    tcase_add_test(rules, a_guest_that_was_cut_off_goes_nowhere);
     tcase_add_test(rules, a_network_of_ipv6_is_one_address);
     tcase_add_test(rules, an_address_is_the_same_by_ipv4_and_ipv6);
     suite_add_tcase(suite, rules);
