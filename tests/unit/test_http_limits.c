@@ -194,7 +194,8 @@ START_TEST(a_crowd_of_one_address_keeps_no_other_out)
     ck_assert_int_eq(talk_on(late, request, strlen(request)), 200);
     ck_assert_int_eq(talk_on(early, request, strlen(request)), 200);
     ck_assert_int_le(time(NULL) - started, 2);
-    ck_assert_uint_ge(mpx_server_cut_count(server), 54);
+    // 62 came and 8 may stay; the two that were answered may have left before the last came.
+    ck_assert_uint_ge(mpx_server_cut_count(server), 52);
     for (int i = 0; i < 60; i++)
         close(crowd[i]);
 }
