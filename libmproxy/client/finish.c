@@ -40,7 +40,6 @@ static void read_usage(struct final *f)
         return;
     put(f, MPX_FINAL_USER_TIME, microseconds(&u.ru_utime));
     put(f, MPX_FINAL_SYSTEM_TIME, microseconds(&u.ru_stime));
-    put(f, MPX_FINAL_MAX_RESIDENT, (uint64_t)u.ru_maxrss * 1024);
     put(f, MPX_FINAL_MINOR_FAULTS, (uint64_t)u.ru_minflt);
     put(f, MPX_FINAL_MAJOR_FAULTS, (uint64_t)u.ru_majflt);
     put(f, MPX_FINAL_VOLUNTARY_SWITCHES, (uint64_t)u.ru_nvcsw);
@@ -73,21 +72,43 @@ static void read_io(struct final *f)
         put(f, MPX_FINAL_WRITTEN_BYTES, strtoull(write_at + 14, NULL, 10));
 }
 
-// One read tells both: fields 20 (threads) and 24 (resident pages) of /proc/self/stat.
-static void read_stat(struct final *f)
+static void take_line(struct final *f, const char *line)
+{
+    static const struct {
+        const char *key;
+        int index;
+        uint64_t unit;
+    } keys[] = {{"VmHWM:", MPX_FINAL_MAX_RESIDENT, 1024},
+                {"VmRSS:", MPX_FINAL_RESIDENT, 1024},
+                {"Threads:", MPX_FINAL_THREADS, 1}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        size_t length = strlen(keys[i].key);
+        if (strncmp(line, keys[i].key, length) == 0)
+            put(f, keys[i].index, strtoull(line + length, NULL, 10) * keys[i].unit);
+    }
+}
+
+// /proc/self/status and not getrusage(): its peak is that of all images that the process ever
+// was, so that a program shows what its parent used between fork and exec. Lines that are
+// longer than the room, a list of groups may be, are passed over in pieces.
+static void read_status(struct final *f)
 {
     char text[512];
-    if (!read_text("/proc/self/stat", text, sizeof text))
+    size_t held = 0;
+    ssize_t got;
+    int fd = mpx_open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
         return;
-    const char *at = strrchr(text, ')');
-    for (int field = 2; at && field < 24; field++) {
-        if (field == 20)
-            put(f, MPX_FINAL_THREADS, strtoull(at, NULL, 10));
-        at = strchr(at + 1, ' ');
+    while ((got = mpx_read(fd, text + held, sizeof text - 1 - held)) > 0) {
+        char *at = text, *end;
+        text[held + (size_t)got] = '\0';
+        for (; (end = strchr(at, '\n')); at = end + 1)
+            take_line(f, at);
+        held = strlen(at);
+        held = held < sizeof text - 1 ? held : 0;
+        memmove(text, at, held);
     }
-    if (at)
-        put(f, MPX_FINAL_RESIDENT,
-            strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE));
+    mpx_close(fd);
 }
 
 static void write_final(struct mpx_seg_header *header)
@@ -95,7 +116,7 @@ static void write_final(struct mpx_seg_header *header)
     struct final f = {0};
     read_usage(&f);
     read_io(&f);
-    read_stat(&f);
+    read_status(&f);
     memcpy(header->final, f.value, sizeof header->final);
     header->final_set = f.set;
     header->end_wall_ns = (uint64_t)mpx_clock_ns(CLOCK_REALTIME);

@@ -78,7 +78,8 @@ static void read_disk(struct mpx_system *s, struct disk_state *state, const char
         if (!mpx_system_u64(&at, &field[i]))
             return;
     struct disk *d = mpx_system_device(&state->disks, name, sizeof *d);
-    if (d && !d->resolved)
+    // A name that comes back may be another disk's.
+    if (d && (!d->resolved || !d->device.was_present))
         resolve(s, d);
     if (d && !d->ignored)
         put(s, d, field);

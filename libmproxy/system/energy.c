@@ -9,6 +9,7 @@ enum { DOMAINS_MAX = 256, RESCAN_SAMPLES = 60, TEXT_MAX = 64 };
 struct domain {
     struct mpx_system_device device; // "intel-rapl:0:1"
     bool resolved;
+    uint64_t zone; // identity of its directory: another one may take its number
     const mproxy_metric *joules;
     uint64_t range_uj;
     struct mpx_system_file file;
@@ -74,6 +75,27 @@ static void sample_domain(struct mpx_system *s, struct domain *d)
     mpx_system_put(s, d->joules, (double)total / 1e6);
 }
 
+// What was measured so far stays with the domain's name; a counter of another directory has
+// nothing to do with the last value.
+static void look_at_zone(struct mpx_system *s, struct domain *d)
+{
+    char path[192];
+    snprintf(path, sizeof path, "class/powercap/%.64s", d->device.name);
+    uint64_t zone = mpx_system_identity(s, path);
+    if (d->resolved && zone != d->zone) {
+        const mproxy_metric *before = d->joules;
+        mpx_system_file_fini(&d->file);
+        d->joules = NULL;
+        d->range_uj = 0;
+        resolve(s, d);
+        if (d->joules == before)
+            d->energy_uj.last = 0;
+        else
+            d->energy_uj = (struct mpx_cumulative){0};
+    }
+    d->zone = zone;
+}
+
 static void sample(struct mpx_system *s, void *arg)
 {
     struct energy_state *state = arg;
@@ -83,6 +105,7 @@ static void sample(struct mpx_system *s, void *arg)
         struct domain *d = (struct domain *)state->domains.items[i];
         if (!d->device.present)
             continue;
+        look_at_zone(s, d);
         if (!d->resolved)
             resolve(s, d);
         sample_domain(s, d);

@@ -1,4 +1,8 @@
 // Temperatures, from /sys/class/hwmon.
+//
+// A chip's number is given to another chip when drivers are loaded again, so that a sensor is
+// named anew whenever its chip's directory is another one than before. Sensors that would
+// have one name have that of their directory, and then their own, added.
 #include "system/source.h"
 
 #include <math.h>
@@ -15,41 +19,59 @@ enum {
 struct sensor {
     struct mpx_system_device device; // its name is the path up to "_input"
     bool resolved;
+    uint64_t chip;   // identity of its chip's directory
+    char *component; // its name, while it is resolved
     const mproxy_metric *celsius, *critical, *is_critical;
 };
 
 struct hwmon_state {
     struct mpx_system_devices sensors;
     unsigned samples;
-    struct mpx_buf seen; // component names given out, each closed by a NUL
 };
 
 static bool is_taken(const struct hwmon_state *state, const char *component)
 {
-    const char *end = state->seen.data + state->seen.size;
-    for (const char *at = state->seen.data; at < end; at += strlen(at) + 1)
-        if (strcmp(at, component) == 0)
+    for (size_t i = 0; i < state->sensors.count; i++) {
+        const struct sensor *t = (const struct sensor *)state->sensors.items[i];
+        if (t->component && strcmp(t->component, component) == 0)
             return true;
+    }
     return false;
 }
 
-// "coretemp Core 0"; the second chip that says so has its directory's name added.
-static void name_sensor(struct mpx_system *s, struct hwmon_state *state, const char *path,
-                        char *out, size_t size)
+static int chip_length(const char *path)
+{
+    size_t before = strlen("class/hwmon/");
+    return (int)(before + strcspn(path + before, "/"));
+}
+
+// "coretemp Core 0", "coretemp Core 0 (hwmon1)", "coretemp Core 0 (hwmon1 temp3)".
+static void name_sensor(struct mpx_system *s, const struct hwmon_state *state,
+                        const char *path, char *out, size_t size)
 {
     char file[192], chip[TEXT_MAX], label[TEXT_MAX];
     const char *directory = path + strlen("class/hwmon/");
     int length = (int)strcspn(directory, "/");
+    const char *own = directory + length + 1;
     snprintf(file, sizeof file, "class/hwmon/%.*s/name", length, directory);
     if (!mpx_system_read_line(s, mpx_system_sys(s), file, chip, sizeof chip))
         snprintf(chip, sizeof chip, "%.*s", length, directory);
     snprintf(file, sizeof file, "%.150s_label", path);
     if (!mpx_system_read_line(s, mpx_system_sys(s), file, label, sizeof label))
-        snprintf(label, sizeof label, "%.40s", directory + length + 1);
+        snprintf(label, sizeof label, "%.40s", own);
     snprintf(out, size, "%s %s", chip, label);
     if (is_taken(state, out))
         snprintf(out, size, "%s %s (%.*s)", chip, label, length, directory);
-    mpx_buf_add(&state->seen, out, strlen(out) + 1);
+    if (is_taken(state, out))
+        snprintf(out, size, "%s %s (%.*s %.40s)", chip, label, length, directory, own);
+}
+
+static void forget(struct sensor *t)
+{
+    free(t->component);
+    t->component = NULL;
+    t->resolved = false;
+    t->celsius = t->critical = t->is_critical = NULL;
 }
 
 static void resolve(struct mpx_system *s, struct hwmon_state *state, struct sensor *t)
@@ -64,6 +86,7 @@ static void resolve(struct mpx_system *s, struct hwmon_state *state, struct sens
         t->critical = mpx_system_metric(s, MPX_NODE_CRITICAL_TEMPERATURE, text);
         t->is_critical = mpx_system_metric(s, MPX_NODE_IS_CRITICAL, text);
     }
+    t->component = strdup(component);
     t->resolved = true;
     mpx_buf_free(&labels);
 }
@@ -92,6 +115,27 @@ static void scan(struct mpx_system *s, struct hwmon_state *state)
     mpx_system_list_free(chips);
 }
 
+// Whether a sensor's chip is another one than it was, or has gone.
+static bool look_at_chips(struct mpx_system *s, struct hwmon_state *state)
+{
+    char path[192], last[192] = "";
+    uint64_t chip = 0;
+    bool changed = false;
+    for (size_t i = 0; i < state->sensors.count; i++) {
+        struct sensor *t = (struct sensor *)state->sensors.items[i];
+        snprintf(path, sizeof path, "%.*s", chip_length(t->device.name), t->device.name);
+        if (strcmp(path, last) != 0)
+            chip = mpx_system_identity(s, path);
+        strcpy(last, path);
+        if (t->chip != chip || !t->device.present) {
+            changed |= t->resolved;
+            forget(t);
+        }
+        t->chip = chip;
+    }
+    return changed;
+}
+
 static void sample_sensor(struct mpx_system *s, struct sensor *t)
 {
     char path[192];
@@ -107,12 +151,17 @@ static void sample_sensor(struct mpx_system *s, struct sensor *t)
     mpx_system_put(s, t->is_critical, celsius >= critical);
 }
 
-// Chips are looked for once a minute; their sensors are read in every sample.
+// Chips are looked for once a minute, and when one has changed; their sensors are read in
+// every sample.
 static void sample(struct mpx_system *s, void *arg)
 {
     struct hwmon_state *state = arg;
     if (state->samples++ % RESCAN_SAMPLES == 0)
         scan(s, state);
+    if (look_at_chips(s, state)) {
+        scan(s, state);
+        look_at_chips(s, state);
+    }
     for (size_t i = 0; i < state->sensors.count; i++) {
         struct sensor *t = (struct sensor *)state->sensors.items[i];
         if (!t->device.present)
@@ -126,8 +175,9 @@ static void sample(struct mpx_system *s, void *arg)
 static void fini(void *arg)
 {
     struct hwmon_state *state = arg;
+    for (size_t i = 0; i < state->sensors.count; i++)
+        forget((struct sensor *)state->sensors.items[i]);
     mpx_system_devices_fini(&state->sensors);
-    mpx_buf_free(&state->seen);
 }
 
 const struct mpx_system_source mpx_system_hwmon = {sizeof(struct hwmon_state), sample,

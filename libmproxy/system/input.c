@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/utf8.h"
 #include "system/private.h"
 
 enum {
@@ -90,6 +92,14 @@ bool mpx_system_read_line(struct mpx_system *s, int root, const char *path, char
     return true;
 }
 
+uint64_t mpx_system_identity(struct mpx_system *s, const char *path)
+{
+    struct stat st;
+    if (s->sys_fd < 0 || fstatat(s->sys_fd, path, &st, 0) != 0)
+        return 0;
+    return st.st_ino ? st.st_ino : 1;
+}
+
 bool mpx_system_u64(const char **at, uint64_t *out)
 {
     const char *p = *at + strspn(*at, " \t");
@@ -115,14 +125,25 @@ char *mpx_system_line(char **at)
     return line;
 }
 
+static bool is_control(const char *character)
+{
+    unsigned char c = (unsigned char)*character;
+    return c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)character[1] < 0xa0);
+}
+
 void mpx_system_label(struct mpx_buf *labels, const char *key, const char *value)
 {
     mpx_buf_addf(labels, "%s%s=\"", labels->size ? "," : "", key);
-    for (const char *c = value; *c; c++) {
-        if (*c == '\\' || *c == '"')
-            mpx_buf_add(labels, "\\", 1);
-        bool control = (unsigned char)*c < 0x20 || *c == 0x7f;
-        mpx_buf_add(labels, control ? "?" : c, 1);
+    for (size_t left = strlen(value), step; left > 0; value += step, left -= step) {
+        step = mpx_utf8_char(value, left);
+        if (step > 0 && !is_control(value)) {
+            if (*value == '\\' || *value == '"')
+                mpx_buf_add(labels, "\\", 1);
+            mpx_buf_add(labels, value, step);
+        } else {
+            mpx_buf_add(labels, step ? "?" : "\xef\xbf\xbd", step ? 1 : 3);
+            step = step ? step : 1;
+        }
     }
     mpx_buf_add(labels, "\"", 1);
 }

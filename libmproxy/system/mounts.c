@@ -1,28 +1,38 @@
 // File systems on local block devices, from /proc/self/mountinfo and statvfs().
 //
 // statvfs() waits for ever on a dead file server, so only local devices are asked, and none
-// that is reached through a mount of a network or user-space file system.
+// that is reached through a mount of a network or user-space file system. Nor is one that
+// another mount covers: its mount point then leads to that one's sizes. A mount is covered by
+// one on top of it, whose parent it is, by one on a folder above it with the same parent, and
+// wherever its parent is.
 #include "system/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
-enum { MOUNTS_MAX = 256, TRAPS_MAX = 1024 };
+enum { MOUNTS_MAX = 256, TRAPS_MAX = 1024, PLACES_MAX = 8192, DEPTH_MAX = 64 };
 
 struct mount {
-    char *number, *root, *point, *type, *source;
+    char *id, *parent, *number, *root, *point, *type, *source;
+};
+
+struct place {
+    const char *id, *parent, *point;
 };
 
 struct mounts {
     size_t count, traps;
     struct mount list[MOUNTS_MAX]; // one per device
     const char *trap[TRAPS_MAX];   // mount points that may hang
+    size_t place_count;
+    struct place places[PLACES_MAX]; // all mounts
 };
 
 struct filesystem {
     struct mpx_system_device device;
     bool resolved;
+    uint64_t mount; // id: what is mounted anew may be another device
     const mproxy_metric *size, *available, *used, *usage;
 };
 
@@ -82,6 +92,8 @@ static bool parse(char *line, struct mount *m)
     word[0] = strtok_r(line, " ", &save);
     for (size_t i = 1; i < 5; i++)
         word[i] = word[i - 1] ? strtok_r(NULL, " ", &save) : NULL;
+    m->id = word[0];
+    m->parent = word[1];
     m->number = word[2];
     m->root = word[3];
     m->point = word[4];
@@ -121,6 +133,8 @@ static void read_mounts(char *text, struct mounts *all)
     while ((line = mpx_system_line(&text))) {
         if (!parse(line, &m))
             continue;
+        if (all->place_count < PLACES_MAX)
+            all->places[all->place_count++] = (struct place){m.id, m.parent, m.point};
         if (may_hang(&m) && strcmp(m.point, "/") != 0 && all->traps < TRAPS_MAX)
             all->trap[all->traps++] = m.point;
         else if (is_real_device(&m))
@@ -137,6 +151,43 @@ static bool is_behind_trap(const struct mounts *all, const char *point)
             return true;
     }
     return all->traps == TRAPS_MAX;
+}
+
+static bool is_above(const char *folder, const char *point)
+{
+    size_t length = strlen(folder);
+    return strcmp(folder, "/") != 0 && strncmp(folder, point, length) == 0 &&
+           point[length] == '/';
+}
+
+static bool covers(const struct place *other, const struct place *p)
+{
+    if (other == p)
+        return false;
+    if (strcmp(other->parent, p->id) == 0 && strcmp(other->point, p->point) == 0)
+        return true;
+    return strcmp(other->parent, p->parent) == 0 && is_above(other->point, p->point);
+}
+
+static const struct place *find_place(const struct mounts *all, const char *id)
+{
+    for (size_t i = 0; i < all->place_count; i++)
+        if (strcmp(all->places[i].id, id) == 0)
+            return &all->places[i];
+    return NULL;
+}
+
+static bool is_covered(const struct mounts *all, const struct mount *m)
+{
+    const struct place *p = find_place(all, m->id), *child = NULL;
+    for (int depth = 0; p && depth < DEPTH_MAX; depth++) {
+        for (size_t i = 0; i < all->place_count; i++)
+            if (&all->places[i] != child && covers(&all->places[i], p))
+                return true;
+        child = p;
+        p = strcmp(p->id, p->parent) == 0 ? NULL : find_place(all, p->parent);
+    }
+    return false;
 }
 
 static const char *kind_of(struct mpx_system *s, const struct mount *m)
@@ -205,8 +256,10 @@ static void sample_mount(struct mpx_system *s, struct mounts_state *state,
     mpx_buf_free(&key);
     if (!f)
         return;
-    if (!f->resolved)
+    uint64_t id = strtoull(m->id, NULL, 10);
+    if (!f->resolved || f->mount != id)
         resolve(s, f, m);
+    f->mount = id;
     put(s, f, m->point);
 }
 
@@ -220,7 +273,8 @@ static void sample(struct mpx_system *s, void *arg)
     if (copy && all) {
         read_mounts(copy, all);
         for (size_t i = 0; i < all->count; i++)
-            if (!is_behind_trap(all, all->list[i].point))
+            if (!is_behind_trap(all, all->list[i].point) &&
+                !is_covered(all, &all->list[i]))
                 sample_mount(s, state, &all->list[i]);
     }
     free(all);

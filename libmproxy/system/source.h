@@ -59,6 +59,10 @@ bool mpx_system_read_number(struct mpx_system *system, int root, const char *pat
 bool mpx_system_read_line(struct mpx_system *system, int root, const char *path,
                           char *out, size_t size);
 
+// Which directory of /sys a path leads to now: the kernel gives a number of its own to each
+// that it makes, so that a device which took another's name is told from it. 0: none.
+uint64_t mpx_system_identity(struct mpx_system *system, const char *path);
+
 // Parse a decimal at *at, blanks before it skipped; *at moves behind it. False if none.
 bool mpx_system_u64(const char **at, uint64_t *out);
 // Cut the next line off *at, NUL-terminated; NULL at the end.
@@ -66,7 +70,8 @@ char *mpx_system_line(char **at);
 
 // ---- output
 
-// A label's value as it stands between quotes: escaped, control characters replaced.
+// A label's value as it stands between quotes: escaped; control characters, and bytes that are
+// no UTF-8, replaced.
 void mpx_system_label(struct mpx_buf *labels, const char *key, const char *value);
 // The metric with these labels (`a="x",b="y"`, NULL: none); NULL if it can't be had.
 const mproxy_metric *mpx_system_metric(struct mpx_system *system, enum mpx_node_metric id,

@@ -129,3 +129,21 @@ mkdir -m 700 "$(rendezvous "$SOCKET")"
 PROXY_PATH=$SOCKET PROXY_JOB_ID=j LD_PRELOAD=$LIB/libproxyclient.so dash -c '/bin/true; :'
 want "has_started under the older library" "$(said has_started)" 2
 want "has_finished under the older library" "$(said has_finished)" 2
+
+# The peak of memory is the program's own, not what its parent had when it forked.
+start_proxy --linger 200
+"$python" -c 'import subprocess, sys
+held = bytearray(300 << 20)
+held[::4096] = bytes(len(held) // 4096)
+subprocess.run(sys.argv[1:], close_fds=False)
+import os
+pid = os.fork()
+if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
+os.waitpid(pid, 0)' "$BIN/proxy_run" -u "$SOCKET" -j peak -- /bin/true
+wait_for "the profile" get "/profiles/get?jobid=peak"
+get "/profiles/get?jobid=peak" | "$python" -c 'import json, sys
+c = {c["name"]: c["ctype"] for c in json.load(sys.stdin)["counters"]}
+gauge = c["job_process_max_resident_memory_bytes"]["Gauge"]
+print(int(gauge["max"]))' >"$TMP/peak"
+[ "$(cat "$TMP/peak")" -gt 100000 ] && [ "$(cat "$TMP/peak")" -lt 100000000 ] ||
+    fail "peak of /bin/true: $(cat "$TMP/peak") bytes"
