@@ -52,12 +52,10 @@ static mproxy_status put_sources(struct mproxy_daemon *d, uint64_t wall_us,
     const mproxy_source *const *sources;
     size_t count = mproxy_ledger_sources(d->ledger, &sources);
     mproxy_status status = MPROXY_OK;
-    for (size_t i = 0; i < count && status == MPROXY_OK; i++) {
-        const mproxy_source *source = sources[i];
-        if (source->kind == MPROXY_SOURCE_NODE)
-            source = mpx_self_extend(d->self, source, wall_us);
-        status = mproxy_reduction_put(d->reduction, source, err);
-    }
+    for (size_t i = 0; i < count && status == MPROXY_OK; i++)
+        status = mproxy_reduction_put(d->reduction, sources[i], err);
+    if (count > 0 && status == MPROXY_OK)
+        status = mproxy_reduction_put(d->reduction, mpx_self_source(d->self, wall_us), err);
     return status;
 }
 

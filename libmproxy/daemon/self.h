@@ -1,4 +1,4 @@
-// What the proxy tells of itself: metrics `mproxy_*`, beside the node's own.
+// What the proxy tells of itself: the metrics `mproxy_*` of tables/self.def, as a source.
 #ifndef MPX_DAEMON_SELF_H
 #define MPX_DAEMON_SELF_H
 
@@ -7,13 +7,13 @@
 struct mproxy_daemon;
 struct mpx_self;
 
+// After all whose numbers are told have been opened.
 mproxy_status mpx_self_open(struct mproxy_daemon *d, struct mpx_self **out,
                             mproxy_error *err);
 void mpx_self_close(struct mpx_self *self); // accepts NULL
 void mpx_self_observe_round(struct mpx_self *self, double seconds);
-// The node's source with our metrics behind its own; borrowed until the next call. They
-// are in no job, so the ledger does not see them.
-const mproxy_source *mpx_self_extend(struct mpx_self *self, const mproxy_source *node,
-                                     uint64_t wall_us);
+// The numbers of now, as a source of this directory; borrowed until the next call. It is not
+// in the ledger and in no job.
+const mproxy_source *mpx_self_source(struct mpx_self *self, uint64_t wall_us);
 
 #endif
