@@ -72,33 +72,24 @@ void mpx_route_allow_text(unsigned methods, char out[48])
     }
 }
 
+// Several lines of the table may share a path: all count in the first.
+static size_t first_of_path(const struct mpx_route_table *table,
+                            const struct mpx_route *route)
+{
+    size_t row = 0;
+    while (strcmp(table->routes[row].path, route->path) != 0)
+        row++;
+    return row;
+}
+
 void mpx_route_count(struct mpx_route_table *table, const struct mpx_route *route,
                      int code)
 {
-    size_t row = route ? (size_t)(route - table->routes) : table->count;
+    size_t row = route ? first_of_path(table, route) : table->count;
     size_t column = 0;
     while (column < MPX_HTTP_CODES - 1 && codes[column] != code)
         column++;
     atomic_fetch_add_explicit(&table->counts[row][column], 1, memory_order_relaxed);
-}
-
-// Several lines of the table may share a path: each path is told once.
-static bool told_before(const struct mpx_route_table *table, size_t row)
-{
-    for (size_t i = 0; i < row; i++)
-        if (strcmp(table->routes[i].path, table->routes[row].path) == 0)
-            return true;
-    return false;
-}
-
-static uint64_t count_of_path(struct mpx_route_table *table, size_t row, size_t column)
-{
-    uint64_t sum =
-        atomic_load_explicit(&table->counts[row][column], memory_order_relaxed);
-    for (size_t i = row + 1; row < table->count && i < table->count; i++)
-        if (strcmp(table->routes[i].path, table->routes[row].path) == 0)
-            sum += atomic_load_explicit(&table->counts[i][column], memory_order_relaxed);
-    return sum;
 }
 
 void mpx_route_each(struct mpx_route_table *table,
@@ -106,11 +97,10 @@ void mpx_route_each(struct mpx_route_table *table,
                     void *arg)
 {
     for (size_t row = 0; row <= table->count; row++) {
-        if (row < table->count && told_before(table, row))
-            continue;
         const char *path = row < table->count ? table->routes[row].path : "other";
         for (size_t column = 0; column < MPX_HTTP_CODES; column++) {
-            uint64_t count = count_of_path(table, row, column);
+            uint64_t count =
+                atomic_load_explicit(&table->counts[row][column], memory_order_relaxed);
             if (count > 0)
                 visit(arg, path, codes[column], count);
         }
