@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <mproxy/daemon.h>
@@ -132,16 +133,29 @@ static void handle_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-// Where a standard stream is closed, the next file takes its number, and what is meant for
-// people would be written into it: into one of the event loop's, say.
-static void keep_streams(void)
+static void close_from(int first)
 {
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
+    if (syscall(SYS_close_range, first, ~0U, 0) == 0)
+        return;
+    long limit = sysconf(_SC_OPEN_MAX); // an older kernel
+    for (int fd = first; fd < limit; fd++)
         close(fd);
+}
+
+// A proxy outlives what started it, which may wait until nobody holds the other end of a
+// pipe: $(...) of a shell does. So it keeps none of what it inherits but the stream of its
+// log. Where that is closed, no other file may take its number, and the log be written into
+// it.
+static void leave_streams(void)
+{
+    int null = open("/dev/null", O_RDWR);
+    if (null >= 0) {
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+        if (fcntl(STDERR_FILENO, F_GETFD) < 0)
+            dup2(null, STDERR_FILENO);
+    }
+    close_from(STDERR_FILENO + 1);
 }
 
 // What is taken is told with the option that chooses another.
@@ -165,9 +179,9 @@ int main(int argc, char **argv)
     struct settings s = {.daemon = {.struct_size = sizeof s.daemon, .log = log_line}};
     mproxy_error err;
     int status = TOOL_OK;
-    keep_streams();
     if (tool_parse(&this_tool, argc, argv, take, &s, &status) < 0)
         return status;
+    leave_streams();
     keep_small();
     say_what_is_without_effect(&s);
     if (mproxy_daemon_open(&s.daemon, &running, &err) != MPROXY_OK) {
