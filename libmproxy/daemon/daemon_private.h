@@ -68,6 +68,13 @@ struct mproxy_daemon {
     size_t releasable_count, releasable_room;
 };
 
+// options.c
+mproxy_status mpx_daemon_take_options(struct mproxy_daemon *d,
+                                      const mproxy_daemon_options *options,
+                                      mproxy_error *err);
+void mpx_daemon_name_it(struct mproxy_daemon *d); // once the port is known
+void mpx_daemon_free_options(struct mproxy_daemon *d);
+
 // inputs.c
 typedef void (*mpx_input_failed_fn)(struct mproxy_daemon *d, const char *input,
                                     const mproxy_error *why);
