@@ -97,13 +97,11 @@ mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error
 
 // round.c
 void mpx_daemon_round(struct mproxy_daemon *d);
-// Serve, if a whole round was done and the archive was looked at.
-void mpx_daemon_settle(struct mproxy_daemon *d);
 // profiles.c; what the keeper says is released is told to the ledger.
 mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *err);
 void mpx_daemon_close_profiles(struct mproxy_daemon *d);
-// Whether profiles can be listed, or can't be for now.
-bool mpx_daemon_has_looked(const struct mproxy_daemon *d);
+// Serve, if a whole round was done and the archive was looked at.
+void mpx_daemon_settle(struct mproxy_daemon *d);
 // NULL: none, or it is not open yet; any thread.
 mproxy_archive *mpx_daemon_archive_of(const struct mproxy_daemon *d);
 void mpx_daemon_archive(struct mproxy_daemon *d, int64_t boot_ms);

@@ -14,6 +14,23 @@ enum {
     FIRST_LOOK_MS = 2000, // readiness waits for the archive that long
 };
 
+// Whether profiles can be listed, or can't be for now.
+static bool has_looked(const struct mproxy_daemon *d)
+{
+    return !d->keeper || mpx_keeper_has_tried(d->keeper) ||
+           mpx_boot_ms() - d->start_boot_ms > FIRST_LOOK_MS;
+}
+
+void mpx_daemon_settle(struct mproxy_daemon *d)
+{
+    if (d->ready || !d->whole || !has_looked(d))
+        return;
+    d->ready = true;
+    if (d->server)
+        mpx_server_set_ready(d->server, true);
+    mpx_say(&d->logger, MPROXY_LOG_INFO, "the first sampling round is done: serving");
+}
+
 static void on_keeper(void *daemon, int fd, unsigned events)
 {
     struct mproxy_daemon *d = daemon;
@@ -45,12 +62,6 @@ void mpx_daemon_close_profiles(struct mproxy_daemon *d)
     mpx_keeper_close(d->keeper, CLOSE_MS);
     d->keeper_watch = NULL;
     d->keeper = NULL;
-}
-
-bool mpx_daemon_has_looked(const struct mproxy_daemon *d)
-{
-    return !d->keeper || mpx_keeper_has_tried(d->keeper) ||
-           mpx_boot_ms() - d->start_boot_ms > FIRST_LOOK_MS;
 }
 
 // Without profiles nothing is waited for: what is sealed is released.

@@ -55,7 +55,8 @@ static mproxy_status put_sources(struct mproxy_daemon *d, uint64_t wall_us,
     for (size_t i = 0; i < count && status == MPROXY_OK; i++)
         status = mproxy_reduction_put(d->reduction, sources[i], err);
     if (count > 0 && status == MPROXY_OK)
-        status = mproxy_reduction_put(d->reduction, mpx_self_source(d->self, wall_us), err);
+        status =
+            mproxy_reduction_put(d->reduction, mpx_self_source(d->self, wall_us), err);
     return status;
 }
 
@@ -108,16 +109,6 @@ static void tell_trouble(struct mproxy_daemon *d, const char *before)
         mpx_say(&d->logger, MPROXY_LOG_ERROR, "%s", d->trouble);
     else
         mpx_say(&d->logger, MPROXY_LOG_INFO, "all is well again");
-}
-
-void mpx_daemon_settle(struct mproxy_daemon *d)
-{
-    if (d->ready || !d->whole || !mpx_daemon_has_looked(d))
-        return;
-    d->ready = true;
-    if (d->server)
-        mpx_server_set_ready(d->server, true);
-    mpx_say(&d->logger, MPROXY_LOG_INFO, "the first sampling round is done: serving");
 }
 
 void mpx_daemon_round(struct mproxy_daemon *d)

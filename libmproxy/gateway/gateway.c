@@ -53,19 +53,6 @@ struct mpx_gateway {
     struct mpx_gateway_stats stats;
 };
 
-static const char *const refusal_names[] = {
-#define MPX_REFUSAL(id, reason, meaning)
-#define MPX_GATEWAY_REFUSAL(id, reason, meaning) [MPX_GATEWAY_##id] = reason,
-#include "tables/refusals.def"
-#undef MPX_GATEWAY_REFUSAL
-#undef MPX_REFUSAL
-};
-
-const char *mpx_gateway_refusal_name(enum mpx_gateway_refusal refusal)
-{
-    return refusal_names[refusal];
-}
-
 static void complain(struct mpx_gateway *gw, struct client *c, const char *what,
                      const char *consequence)
 {

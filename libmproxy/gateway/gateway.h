@@ -48,8 +48,6 @@ enum mpx_gateway_refusal {
 #undef MPX_REFUSAL
     MPX_GATEWAY_REFUSALS
 };
-// The reason in mproxy_refused_total.
-const char *mpx_gateway_refusal_name(enum mpx_gateway_refusal refusal);
 
 struct mpx_gateway_stats {
     uint64_t clients; // connected now

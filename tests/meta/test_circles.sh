@@ -4,7 +4,7 @@
 . "$(dirname "$0")/externs.sh"
 
 # Folders whose circles are known and wait to be cut.
-waiting='libmproxy/(daemon|profile)/'
+waiting='libmproxy/profile/'
 
 externs "$source_dir" "$build_dir" >"$scratch/externs"
 [ -s "$scratch/externs" ] || complain "no private function found in $build_dir"
