@@ -1,11 +1,16 @@
 /**
  * @file mproxy/reduction.h
- * The reduction: it holds sources, whoever they come from, and adds them up into `main`,
- * `Node: HOST` and one view per job.
+ * The reduction: it holds sources, whoever they come from, adds them up into `main`,
+ * `Node: HOST` and one view per job, and says what has changed since somebody last asked.
  *
- * See docs/architecture.md, "Sources and sums".
+ * Sources belong to a directory. A call about one directory costs what that directory holds
+ * and what is told of it, however many others there are; a publication costs what changed
+ * plus one pass over the sources of each sum that did. See docs/architecture.md, "Sources
+ * and sums".
  *
  * Threads: one thread at a time.
+ * Memory:  what is told is copied; what is shown is borrowed as each function says.
+ * Errors:  a call that fails for want of memory has changed nothing, unless it says so.
  */
 #ifndef MPROXY_REDUCTION_H
 #define MPROXY_REDUCTION_H
@@ -26,28 +31,109 @@ MPROXY_API void mproxy_reduction_free(mproxy_reduction *reduction); /**< accepts
 MPROXY_API void mproxy_reduction_set_continue(mproxy_reduction *reduction,
                                               int64_t continue_ms);
 /**
- * Hold a source's state in place of the one held for its identity, unless that is later.
- * A share that the base of its directory has absorbed is dropped.
+ * The time from which on ages are reckoned: of any clock that runs evenly, in milliseconds.
+ * Told before sources are put and before they are looked at; 0 until then.
+ */
+MPROXY_API void mproxy_reduction_set_time(mproxy_reduction *reduction, int64_t now_ms);
+
+/**
+ * Hold a source's whole state in place of the one held for its identity, unless that is
+ * later. A share that the base of its directory has absorbed is dropped.
+ *
+ * @return MPROXY_OK; MPROXY_E_INVALID: not a source, or of a job id that may not name a job;
+ *         MPROXY_E_GAP: the directory was absorbed as lost, see mproxy_reduction_absorb();
+ *         MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_reduction_put(mproxy_reduction *reduction,
                                               const mproxy_source *source,
                                               mproxy_error *err);
-/** Forget all shares of a directory that are not in `numbers` (a whole state arrived). */
-MPROXY_API void mproxy_reduction_keep(mproxy_reduction *reduction,
-                                      const uint8_t directory[16],
-                                      const uint64_t *numbers, size_t count);
 /**
- * Say that a profile holds all of a sealed share. When another share of its job has been
- * absorbed it leaves the list with the job; one that no profile holds is shown on.
+ * Take a change. One that leads to no later state than the one held has no effect.
+ *
+ * @return as mproxy_reduction_put(); MPROXY_E_GAP also when it stands on a state that is not
+ *         held: ask for the source whole; MPROXY_E_INVALID also for a slot past the last
+ */
+MPROXY_API mproxy_status mproxy_reduction_apply(mproxy_reduction *reduction,
+                                                const mproxy_change *change,
+                                                mproxy_error *err);
+/**
+ * A whole report of a directory was taken, of this age: what it did not mention is as held.
+ * No effect for a directory of which nothing is held.
+ */
+MPROXY_API void mproxy_reduction_heard(mproxy_reduction *reduction,
+                                       const uint8_t directory[16], int64_t age_ms);
+/** Forget all sources of one kind of a directory but those with these numbers. */
+MPROXY_API void mproxy_reduction_retain(mproxy_reduction *reduction,
+                                        const uint8_t directory[16],
+                                        mproxy_source_kind kind, const uint64_t *numbers,
+                                        size_t count);
+/**
+ * Say that a profile holds all of a share. When another share of its job has been absorbed
+ * it leaves the list with the job if it is sealed; one that no profile holds is shown on.
  */
 MPROXY_API void mproxy_reduction_stored(mproxy_reduction *reduction,
                                         const uint8_t directory[16], uint64_t number);
-/** Add up what changed and publish main, each `Node: HOST`, then the running jobs. */
+/**
+ * Absorb the stored shares of a lost directory into the base that is held for it: their
+ * counters are added to it and their numbers to those that it has absorbed, gauges leave.
+ *
+ * A directory that is heard of again comes back by mproxy_reduction_replace() only. Until
+ * then what is told of its base and shares one by one is refused with MPROXY_E_GAP, for the
+ * base of its own lacks what was absorbed here.
+ *
+ * @return MPROXY_OK, MPROXY_E_NOTFOUND (nothing is held of it) or MPROXY_E_NOMEM
+ */
+MPROXY_API mproxy_status mproxy_reduction_absorb(mproxy_reduction *reduction,
+                                                 const uint8_t directory[16],
+                                                 mproxy_error *err);
+/**
+ * Hold these sources, the whole state of a directory as of one report, in place of all that
+ * is held of it. No effect when the base held is later than theirs.
+ *
+ * @param sources  of the same directory, with its base
+ * @return as mproxy_reduction_put(); MPROXY_E_INVALID also without a base; nothing was
+ *         changed then
+ */
+MPROXY_API mproxy_status mproxy_reduction_replace(mproxy_reduction *reduction,
+                                                  const mproxy_source *const *sources,
+                                                  size_t count, mproxy_error *err);
+/**
+ * Add up what changed and publish main, each `Node: HOST`, then the running jobs. On
+ * failure what is shown stays as it was, and the next call makes up for it.
+ */
 MPROXY_API mproxy_status mproxy_reduction_publish(mproxy_reduction *reduction,
                                                   mproxy_error *err);
-/** All sources held; borrowed until the next put, keep or free. */
+
+/**
+ * All sources held, with their ages as of now; a lost directory's absorbed ones are not.
+ * Borrowed until the next call that changes the reduction. *out is NULL without memory.
+ */
 MPROXY_API size_t mproxy_reduction_sources(mproxy_reduction *reduction,
                                            const mproxy_source *const **out);
+/** Raised whenever something held changes: the cursor of one who asks for changes. */
+MPROXY_API uint64_t mproxy_reduction_sequence(const mproxy_reduction *reduction);
+/**
+ * Tell what has changed in the sources held since mproxy_reduction_sequence() was `since`,
+ * a source at a time, by directory. 0: all, whole. A change is whole for a source that is
+ * new since then, whose metrics are others, or that has changed too often.
+ *
+ * @param tell  gets changes that are borrowed for the call; must not change the reduction;
+ *              not MPROXY_OK ends the calls and is returned
+ * @return MPROXY_OK, what `tell` returned, or MPROXY_E_NOMEM
+ */
+MPROXY_API mproxy_status mproxy_reduction_changes(
+    mproxy_reduction *reduction, uint64_t since,
+    mproxy_status (*tell)(void *arg, const mproxy_change *change), void *arg);
+/**
+ * What has changed in one source since a state of it.
+ *
+ * @param out  set on success; borrowed until the next call; whole when the state is not of
+ *             the epoch held or its metrics are others
+ * @return MPROXY_OK, MPROXY_E_NOTFOUND or MPROXY_E_NOMEM
+ */
+MPROXY_API mproxy_status mproxy_reduction_change_of(
+    mproxy_reduction *reduction, const uint8_t directory[16], mproxy_source_kind kind,
+    uint64_t number, uint64_t since_epoch, uint64_t since_sequence, mproxy_change *out);
 
 typedef struct mproxy_reduction_stats {
     uint64_t sources;

@@ -5,9 +5,15 @@
  * The state of a source is replaced by a later one and never added to, so receiving it
  * twice, late or by two paths changes nothing. A share is one job on one node, the base a
  * node's nameless, never finished rest; the ledger (mproxy/ledger.h) makes them, the
- * reduction (mproxy/reduction.h) adds them up. See docs/architecture.md, "Sources and sums".
+ * reduction (mproxy/reduction.h) adds them up. A state comes whole, as a mproxy_source, or
+ * as a mproxy_change on one that the receiver holds.
+ * See docs/architecture.md, "Sources and sums".
  *
  * Threads: plain values.
+ * Memory:  all pointers are borrowed; a call that takes a source copies what it keeps.
+ * Times:   `_ms` are milliseconds. Ages (age_ms, silent_ms) are durations as of the call that
+ *          takes or gives them; one who receives a source from another process adds the time
+ *          since it asked for it to both.
  */
 #ifndef MPROXY_SOURCE_H
 #define MPROXY_SOURCE_H
@@ -37,14 +43,23 @@ typedef struct mproxy_span {
     uint64_t first, end;
 } mproxy_span;
 
-/** A source: identity, order and cumulative state. Plain; pointers are borrowed. */
+struct mpx_numbers;
+
+/**
+ * A source: identity, order, description and cumulative state.
+ *
+ * The state's values stand in slots: those of `metrics` from 0 on, those of `node_metrics`
+ * from `count` on. A source that a reduction shows has them in a form of its own, without
+ * `values`: read any source by mproxy_source_value().
+ */
 typedef struct mproxy_source {
     uint8_t directory[16];
     mproxy_source_kind kind;
     uint64_t number; /**< of the share or target; 0 for the kinds of which there is one */
-    uint64_t epoch;
-    uint64_t sequence; /**< changes whenever the state has */
-    const char *host;
+    uint64_t epoch;  /**< of the proxy that read it; raised at each of its starts */
+    uint64_t sequence; /**< within the epoch; changes whenever the state has */
+    int64_t age_ms;    /**< since the state was read on its node */
+    const char *host;  /**< of the directory: a source that says another moves it */
     /* shares only */
     const mproxy_job *job;
     uint32_t uid;
@@ -66,7 +81,28 @@ typedef struct mproxy_source {
     size_t node_count;
     const mproxy_metric *const *node_metrics;
     const mproxy_value *node_values;
+    /* private: the values of a source that is held */
+    const struct mpx_numbers *numbers, *node_numbers;
 } mproxy_source;
+
+/** The value of a slot below count + node_count. */
+MPROXY_API mproxy_value mproxy_source_value(const mproxy_source *source, size_t slot);
+
+/**
+ * A source's state as what differs from an earlier state of it.
+ *
+ * It stands on what a receiver holds of the same epoch at `from` or later. Metrics, ranks
+ * and, unless it is `described`, host, job, user and absorbed numbers are those held.
+ */
+typedef struct mproxy_change {
+    mproxy_source source; /**< without values, unless the change is whole */
+    int whole;            /**< not a change: all of `source` counts */
+    int described; /**< host, job, uid and absorbed of `source` are told, and count */
+    uint64_t from; /**< the sequence that must be held at least */
+    size_t count;  /**< of slots */
+    const uint32_t *slots; /**< rising */
+    const mproxy_value *values;
+} mproxy_change;
 
 #ifdef __cplusplus
 }

@@ -36,11 +36,11 @@ typedef struct mproxy_metric {
     uint32_t id;        /**< dense, from 0, in order of interning */
 } mproxy_metric;
 
-/** One metric of a job. */
+/** One metric of a job. A plain value; the view keeps it in a smaller form. */
 typedef struct mproxy_entry {
     const mproxy_metric *metric;
     mproxy_value value;
-    mproxy_ranks ranks; /**< n = 0 where unknown, and for gauges */
+    const mproxy_ranks *ranks; /**< borrowed from the view; NULL: not known, or a gauge */
 } mproxy_entry;
 
 typedef struct mproxy_store_options {
@@ -85,7 +85,8 @@ MPROXY_API const mproxy_metric *mproxy_store_metric_at(const mproxy_store *store
 MPROXY_API const mproxy_metric *const *mproxy_store_metric_order(mproxy_store *store);
 
 /**
- * Begin a view. Entries must be added in the order of mproxy_store_metric_order().
+ * Begin a view made by hand. Entries must be added in the order of
+ * mproxy_store_metric_order(), before anybody else sees the view.
  *
  * @param key   names the view in snapshots: a job id, "main", "Node: HOST"; copied
  * @param desc  copied
@@ -93,18 +94,23 @@ MPROXY_API const mproxy_metric *const *mproxy_store_metric_order(mproxy_store *s
 MPROXY_API mproxy_status mproxy_view_new(const char *key, const mproxy_job *desc,
                                          size_t capacity, mproxy_view **out,
                                          mproxy_error *err);
-/** Append an entry (copied). @return MPROXY_OK or MPROXY_E_NOMEM */
+/** Append an entry (copied, its ranks too). @return MPROXY_OK or MPROXY_E_NOMEM */
 MPROXY_API mproxy_status mproxy_view_add(mproxy_view *view, const mproxy_entry *entry);
 MPROXY_API mproxy_view *mproxy_view_ref(mproxy_view *view);
 MPROXY_API void mproxy_view_unref(mproxy_view *view); /**< accepts NULL */
 MPROXY_API const char *mproxy_view_key(const mproxy_view *view);
 MPROXY_API const mproxy_job *mproxy_view_job(const mproxy_view *view);
 MPROXY_API size_t mproxy_view_size(const mproxy_view *view);
-/** The entries, mproxy_view_size() of them, in order of display. */
-MPROXY_API const mproxy_entry *mproxy_view_entries(const mproxy_view *view);
-/** The entry of a metric by name; NULL if the view has none. Binary search. */
-MPROXY_API const mproxy_entry *mproxy_view_find(const mproxy_view *view,
-                                                const char *name);
+/** An entry by its place in the order of display; without metric past the last. */
+MPROXY_API mproxy_entry mproxy_view_at(const mproxy_view *view, size_t index);
+/**
+ * The entry of a metric by name. Binary search.
+ *
+ * @param out  may be NULL; set if there is one
+ * @return nonzero if the view has one
+ */
+MPROXY_API int mproxy_view_find(const mproxy_view *view, const char *name,
+                                mproxy_entry *out);
 
 /**
  * Make these views the newest snapshot. The store takes a reference to each view.

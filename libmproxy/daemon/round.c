@@ -71,8 +71,8 @@ static mproxy_status keep_sources(struct mproxy_daemon *d, mproxy_error *err)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %zu shares", count);
     for (size_t i = 0; i < count; i++)
         numbers[i] = sources[i]->number;
-    mproxy_reduction_keep(d->reduction, mproxy_ledger_directory(d->ledger), numbers,
-                          count);
+    mproxy_reduction_retain(d->reduction, mproxy_ledger_directory(d->ledger),
+                            MPROXY_SOURCE_SHARE, numbers, count);
     free(numbers);
     return MPROXY_OK;
 }
@@ -124,6 +124,7 @@ void mpx_daemon_round(struct mproxy_daemon *d)
     if (d->ousted)
         return;
     round.written = change_ledger(d, &round);
+    mproxy_reduction_set_time(d->reduction, round.boot_ms);
     round.shown = publish(d, round.wall_us);
     MPX_CRASH_POINT("round.published");
     mpx_inputs_after_round(d, &round);

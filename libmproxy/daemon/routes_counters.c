@@ -103,8 +103,8 @@ static double shown_value(struct mproxy_daemon *d, const char *jobid, const char
     mproxy_snapshot *snapshot = mproxy_store_snapshot(d->store);
     const mproxy_view *view =
         mproxy_snapshot_find(snapshot, is_this_node(d, jobid) ? "main" : jobid);
-    const mproxy_entry *entry = view ? mproxy_view_find(view, key) : NULL;
-    double value = entry ? entry->value.total : 0;
+    mproxy_entry entry;
+    double value = view && mproxy_view_find(view, key, &entry) ? entry.value.total : 0;
     mproxy_snapshot_unref(snapshot);
     return value;
 }

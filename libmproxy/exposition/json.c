@@ -128,5 +128,5 @@ void mpx_json_entry(struct mpx_sink *s, const mproxy_entry *entry, bool with_ran
     at = mpx_put(at, m->json, m->json_length);
     at = MPX_PUT_LITERAL(at, "\",\"doc\":\"");
     s->at = mpx_put(at, doc->json, doc->json_length);
-    finish_counter(s, m->public.type, &entry->value, with_ranks ? &entry->ranks : NULL);
+    finish_counter(s, m->public.type, &entry->value, with_ranks ? entry->ranks : NULL);
 }

@@ -11,17 +11,18 @@ static void put_counters(struct mpx_sink *s, struct mpx_range range,
 {
     bool first = true;
     mpx_sink_add(s, "[", 1);
-    for (const mproxy_entry *entry = range.at; entry < range.end && !s->status; entry++) {
-        if (range.end - entry > 8)
-            __builtin_prefetch(entry[8].metric);
-        if (o->received_only && !mpx_is_received(entry))
+    for (size_t i = range.at; i < range.end && !s->status; i++) {
+        mproxy_entry entry = mpx_view_entry(range.view, i);
+        if (range.end - i > 8)
+            __builtin_prefetch(mpx_view_metric(range.view, i + 8));
+        if (o->received_only && !mpx_is_received(&entry))
             continue;
-        if (!mpx_json_is_shown(entry->metric->type, &entry->value))
+        if (!mpx_json_is_shown(entry.metric->type, &entry.value))
             continue;
         if (!first)
             mpx_sink_add(s, ",", 1);
         first = false;
-        mpx_json_entry(s, entry, o->ranks);
+        mpx_json_entry(s, &entry, o->ranks);
     }
     mpx_sink_add(s, "]", 1);
 }
@@ -104,20 +105,20 @@ static void put_spreads(struct mpx_sink *s, struct mpx_range range,
 {
     bool first = true;
     mpx_sink_text(s, "],\"spread\":[");
-    for (const mproxy_entry *entry = range.at; entry < range.end && !s->status; entry++) {
+    for (size_t e = range.at; e < range.end && !s->status; e++) {
+        const char *name = mpx_view_metric(range.view, e)->name;
         struct spread spread = {0};
         for (size_t i = 0; i < count; i++) {
-            const mproxy_entry *of_node =
-                mproxy_view_find(parts[i].view, entry->metric->name);
-            if (of_node)
-                spread_add(&spread, i, shown_value(of_node));
+            mproxy_entry of_node;
+            if (mproxy_view_find(parts[i].view, name, &of_node))
+                spread_add(&spread, i, shown_value(&of_node));
         }
         if (spread.n == 0 || !isfinite(spread.sum))
             continue;
         if (!first)
             mpx_sink_add(s, ",", 1);
         first = false;
-        put_spread(s, entry->metric->name, &spread, parts);
+        put_spread(s, name, &spread, parts);
     }
     mpx_sink_add(s, "]", 1);
 }

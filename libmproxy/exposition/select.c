@@ -11,19 +11,6 @@ mproxy_status mpx_render_options_take(mproxy_render_options *out,
     return MPX_OPTIONS_TAKE(mproxy_render_options, ranks, out, options, NULL);
 }
 
-// The first entry that is not before `wanted` in order of display.
-static const mproxy_entry *lower_bound(struct mpx_range all, const mproxy_metric *wanted)
-{
-    while (all.at < all.end) {
-        const mproxy_entry *middle = all.at + (all.end - all.at) / 2;
-        if (mpx_metric_compare(middle->metric, wanted) < 0)
-            all.at = middle + 1;
-        else
-            all.end = middle;
-    }
-    return all.at;
-}
-
 static bool is_of(const mproxy_metric *metric, const char *name, size_t base_length)
 {
     if (name[base_length] != '\0')
@@ -34,15 +21,15 @@ static bool is_of(const mproxy_metric *metric, const char *name, size_t base_len
 
 struct mpx_range mpx_select(const mproxy_view *view, const char *metric)
 {
-    struct mpx_range all = {mproxy_view_entries(view), NULL};
-    all.end = all.at + mproxy_view_size(view);
-    if (!metric || !all.at)
-        return all;
+    struct mpx_range found = {view, 0, mproxy_view_size(view)};
+    size_t size = found.end;
+    if (!metric)
+        return found;
     const mproxy_metric wanted = {.name = metric,
                                   .base_length = mproxy_metric_base_length(metric)};
-    struct mpx_range found = {lower_bound(all, &wanted), NULL};
-    for (found.end = found.at; found.end < all.end; found.end++)
-        if (!is_of(found.end->metric, metric, wanted.base_length))
+    found.at = mpx_view_lower_bound(view, &wanted);
+    for (found.end = found.at; found.end < size; found.end++)
+        if (!is_of(mpx_view_metric(view, found.end), metric, wanted.base_length))
             break;
     return found;
 }

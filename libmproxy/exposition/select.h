@@ -6,8 +6,12 @@
 
 #include <mproxy/exposition.h>
 
+#include "store/view.h"
+
+// Entries of a view from `at` on and before `end`.
 struct mpx_range {
-    const mproxy_entry *at, *end;
+    const mproxy_view *view;
+    size_t at, end;
 };
 
 // The caller's options as this version knows them; `options` may be NULL.

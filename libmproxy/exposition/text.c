@@ -79,11 +79,16 @@ static const struct mpx_family *name_family(struct mpx_text *t,
     return text;
 }
 
+static const mproxy_metric *first_of(const struct mpx_range *range)
+{
+    return mpx_view_metric(range->view, range->at);
+}
+
 static mproxy_type first_type(const struct mpx_text *t)
 {
     for (size_t i = 0; i < t->count; i++)
         if (t->cursors[i].family.at < t->cursors[i].family.end)
-            return t->cursors[i].family.at->metric->type;
+            return first_of(&t->cursors[i].family)->type;
     return MPROXY_COUNTER;
 }
 
@@ -97,14 +102,16 @@ struct heading {
 static void put_entries(struct mpx_text *t, const struct mpx_text_cursor *c,
                         struct heading *h)
 {
-    for (const mproxy_entry *entry = c->family.at; entry < c->family.end; entry++) {
-        const struct mpx_metric *m = mpx_metric_of(entry->metric);
-        double value = sample_value(entry);
-        if (c->family.end - entry > AHEAD)
-            __builtin_prefetch(mpx_metric_of(entry[AHEAD].metric)->text);
+    for (size_t i = c->family.at; i < c->family.end; i++) {
+        mproxy_entry entry = {mpx_view_metric(c->view, i), mpx_view_value(c->view, i),
+                              NULL};
+        const struct mpx_metric *m = mpx_metric_of(entry.metric);
+        double value = sample_value(&entry);
+        if (c->family.end - i > AHEAD)
+            __builtin_prefetch(mpx_metric_of(mpx_view_metric(c->view, i + AHEAD))->text);
         if (m->public.type != h->type || !m->text || !isfinite(value))
             continue;
-        if (t->o.received_only && !mpx_is_received(entry))
+        if (t->o.received_only && !mpx_is_received(&entry))
             continue;
         if (!h->is_written)
             mpx_text_header(t, h->name, h->word);
@@ -149,18 +156,18 @@ static const struct mpx_family *next_family(struct mpx_text *t)
         struct mpx_range rest = t->cursors[i].rest;
         if (rest.at == rest.end)
             continue;
-        const struct mpx_family *family = mpx_metric_of(rest.at->metric)->family;
+        const struct mpx_family *family = mpx_metric_of(first_of(&rest))->family;
         if (!next || (family != next && compare_families(family, next) < 0))
             next = family;
     }
     for (size_t i = 0; next && i < t->count; i++) {
         struct mpx_text_cursor *c = &t->cursors[i];
-        c->family = (struct mpx_range){c->rest.at, c->rest.at};
+        c->family = (struct mpx_range){c->view, c->rest.at, c->rest.at};
         while (c->rest.at < c->rest.end &&
-               mpx_metric_of(c->rest.at->metric)->family == next) {
+               mpx_metric_of(first_of(&c->rest))->family == next) {
             // Metrics lie in memory in the order in which they were first seen.
             if (c->rest.end - c->rest.at > AHEAD)
-                __builtin_prefetch(c->rest.at[AHEAD].metric);
+                __builtin_prefetch(mpx_view_metric(c->view, c->rest.at + AHEAD));
             c->rest.at++;
         }
         c->family.end = c->rest.at;
@@ -189,7 +196,7 @@ static bool open_cursors(struct mpx_text *t, const mproxy_view *const *views,
         const char *label = label_views ? mproxy_view_key(views[i]) : t->o.job_label;
         c->view = views[i];
         c->rest = mpx_select(views[i], t->o.metric);
-        c->family = (struct mpx_range){c->rest.at, c->rest.at};
+        c->family = (struct mpx_range){c->view, c->rest.at, c->rest.at};
         if (label && !(c->label = make_label(label, &c->label_length)))
             return false;
     }

@@ -30,8 +30,8 @@ struct bucket {
     const char *set; // its labels without le
     double le;
     const char *le_text;
-    const mproxy_entry *entry;
-    const mproxy_entry *sum, *count; // of its set
+    mproxy_entry entry;
+    mproxy_entry sum, count; // of its set
 };
 
 struct collection {
@@ -51,7 +51,7 @@ static bool parse_le(const struct collection *all, struct bucket *bucket)
 // False: not a bucket of a histogram, or no memory.
 static bool read_bucket(struct mpx_text *t, struct collection *all, struct bucket *bucket)
 {
-    const mproxy_metric *metric = bucket->entry->metric;
+    const mproxy_metric *metric = bucket->entry.metric;
     const char *at = metric->name + metric->base_length;
     struct mpx_label label;
     mpx_buf_clear(&t->name);
@@ -71,14 +71,14 @@ static bool read_bucket(struct mpx_text *t, struct collection *all, struct bucke
         return false;
     bucket->set = mpx_arena_text(&all->texts, set, t->name.size);
     return bucket->set && parse_le(all, bucket) && metric->type == MPROXY_COUNTER &&
-           mpx_metric_of(metric)->text && isfinite(bucket->entry->value.total);
+           mpx_metric_of(metric)->text && isfinite(bucket->entry.value.total);
 }
 
 static bool collect(struct mpx_text *t, struct collection *all)
 {
     size_t count = 0;
     for (size_t i = 0; i < t->count; i++)
-        count += (size_t)(t->cursors[i].family.end - t->cursors[i].family.at);
+        count += t->cursors[i].family.end - t->cursors[i].family.at;
     all->buckets = calloc(count, sizeof *all->buckets);
     if (!all->buckets)
         return false;
@@ -87,7 +87,7 @@ static bool collect(struct mpx_text *t, struct collection *all)
         for (; r.at < r.end; r.at++) {
             struct bucket *bucket = &all->buckets[all->count++];
             bucket->cursor = i;
-            bucket->entry = r.at;
+            bucket->entry = mpx_view_entry(r.view, r.at);
             if (!read_bucket(t, all, bucket))
                 return false;
         }
@@ -109,21 +109,20 @@ static int compare_buckets(const void *a, const void *b)
     return order ? order : (x->le > y->le) - (x->le < y->le);
 }
 
-// The counter STEM SUFFIX SET that belongs to a set; NULL if there is none to show.
-static const mproxy_entry *find_part(struct mpx_text *t, const struct mpx_family *stem,
-                                     const char *suffix, const struct bucket *bucket)
+// The counter STEM SUFFIX SET that belongs to a set; without metric if there is none to show.
+static mproxy_entry find_part(struct mpx_text *t, const struct mpx_family *stem,
+                              const char *suffix, const struct bucket *bucket)
 {
+    mproxy_entry entry;
     mpx_buf_clear(&t->name);
     mpx_buf_add(&t->name, stem->base, stem->length);
     mpx_buf_add_text(&t->name, suffix);
     mpx_buf_add_text(&t->name, bucket->set);
     const char *name = mpx_buf_text(&t->name);
-    const mproxy_entry *entry =
-        name ? mproxy_view_find(t->cursors[bucket->cursor].view, name) : NULL;
-    if (!entry || entry->metric->type != MPROXY_COUNTER ||
-        !isfinite(entry->value.total) ||
-        mpx_ids_has(&t->claimed, mpx_metric_of(entry->metric)->family->id))
-        return NULL;
+    if (!name || !mproxy_view_find(t->cursors[bucket->cursor].view, name, &entry) ||
+        entry.metric->type != MPROXY_COUNTER || !isfinite(entry.value.total) ||
+        mpx_ids_has(&t->claimed, mpx_metric_of(entry.metric)->family->id))
+        return (mproxy_entry){0};
     return entry;
 }
 
@@ -155,7 +154,7 @@ static bool find_parts(struct mpx_text *t, struct collection *all,
         bucket->sum = is_first ? find_part(t, stem, "_sum", bucket) : bucket[-1].sum;
         bucket->count =
             is_first ? find_part(t, stem, "_count", bucket) : bucket[-1].count;
-        if (!bucket->sum || !bucket->count)
+        if (!bucket->sum.metric || !bucket->count.metric)
             return false;
         if (i == 0 || bucket[-1].cursor != bucket->cursor)
             sets = 0;
@@ -185,7 +184,7 @@ static const char *canonical_le(const struct bucket *bucket, char out[MPROXY_NUM
 static void put_bucket(struct mpx_text *t, const struct mpx_family *buckets,
                        const struct bucket *bucket, const char *le, double value)
 {
-    const mproxy_metric *metric = bucket->entry->metric;
+    const mproxy_metric *metric = bucket->entry.metric;
     mpx_sink_add(t->sink, buckets->base, buckets->length);
     mpx_text_labels(t, &t->cursors[bucket->cursor], metric->name + metric->base_length,
                     le);
@@ -209,17 +208,17 @@ static void put_histogram(struct mpx_text *t, const struct mpx_family *buckets,
     mpx_text_header(t, buckets->stem, "histogram");
     for (size_t i = 0; i < all->count && !t->sink->status; i++) {
         const struct bucket *bucket = &all->buckets[i];
-        if (t->o.received_only && !mpx_is_received(bucket->count))
+        if (t->o.received_only && !mpx_is_received(&bucket->count))
             continue;
         const char *le =
             t->is_openmetrics ? canonical_le(bucket, number) : bucket->le_text;
-        put_bucket(t, buckets, bucket, le, bucket->entry->value.total);
+        put_bucket(t, buckets, bucket, le, bucket->entry.value.total);
         if (i + 1 < all->count && compare_sets(bucket, bucket + 1) == 0)
             continue;
         if (bucket->le != INFINITY)
-            put_bucket(t, buckets, bucket, "+Inf", bucket->count->value.total);
-        put_part(t, bucket, bucket->sum);
-        put_part(t, bucket, bucket->count);
+            put_bucket(t, buckets, bucket, "+Inf", bucket->count.value.total);
+        put_part(t, bucket, &bucket->sum);
+        put_part(t, bucket, &bucket->count);
     }
 }
 

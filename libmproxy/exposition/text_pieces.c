@@ -26,7 +26,7 @@ static const struct mpx_doc *family_doc(const struct mpx_text *t)
     for (size_t i = 0; i < t->count; i++) {
         struct mpx_range r = t->cursors[i].family;
         for (; r.at < r.end; r.at++) {
-            doc = mpx_metric_doc_of(mpx_metric_of(r.at->metric));
+            doc = mpx_metric_doc_of(mpx_metric_of(mpx_view_metric(r.view, r.at)));
             if (doc->help_length > 0)
                 return doc;
         }
@@ -69,7 +69,7 @@ static bool family_has_label(const struct mpx_text *t, const char *name)
     for (size_t i = 0; i < t->count; i++) {
         struct mpx_range r = t->cursors[i].family;
         for (; r.at < r.end; r.at++) {
-            const mproxy_metric *metric = r.at->metric;
+            const mproxy_metric *metric = mpx_view_metric(r.view, r.at);
             const char *own = metric->name + metric->base_length;
             struct mpx_label label;
             while (strstr(own, name) && mpx_label_next(&own, &label))

@@ -69,15 +69,16 @@ static bool copy_metric(const mproxy_metric *metric, const mproxy_value *value,
     return mpx_profile_copy_entry(&e, out);
 }
 
-// A gauge without contributors was never set.
-static bool copy_values(mproxy_profile_share *share, const mproxy_metric *const *metrics,
-                        const mproxy_value *values, const mproxy_ranks *ranks,
-                        size_t count)
+// A gauge without contributors was never set. `first` is the slot of the first metric.
+static bool copy_values(mproxy_profile_share *share, const mproxy_source *source,
+                        const mproxy_metric *const *metrics, const mproxy_ranks *ranks,
+                        size_t first, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (metrics[i]->type == MPROXY_GAUGE && values[i].hits <= 0)
+        mproxy_value value = mproxy_source_value(source, first + i);
+        if (metrics[i]->type == MPROXY_GAUGE && value.hits <= 0)
             continue;
-        if (!copy_metric(metrics[i], &values[i], ranks ? &ranks[i] : NULL,
+        if (!copy_metric(metrics[i], &value, ranks ? &ranks[i] : NULL,
                          &share->entries[share->count]))
             return false;
         share->count++;
@@ -102,9 +103,8 @@ static bool copy_source(const mproxy_source *source, mproxy_profile_share *share
     share->entries =
         calloc(source->count + source->node_count + 1, sizeof *share->entries);
     return share->node && share->command && share->entries &&
-           copy_values(share, source->metrics, source->values, source->ranks,
-                       source->count) &&
-           copy_values(share, source->node_metrics, source->node_values, NULL,
+           copy_values(share, source, source->metrics, source->ranks, 0, source->count) &&
+           copy_values(share, source, source->node_metrics, NULL, source->count,
                        source->node_count);
 }
 

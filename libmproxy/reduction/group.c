@@ -1,4 +1,16 @@
 // Which source counts in which view.
+//
+// Sums are grouped anew only where something was told that may change who is in them: a
+// source came or went, a share's description is another, a host's node metrics changed their
+// source. Each host and each job has a mark for that; `main` has all sources and is made anew
+// whenever anything is.
+//
+// A job's view has the shares of its newest run. It leaves the list when one of them was
+// absorbed, for the rest of that run is in a profile; what no profile has is shown on as a
+// run of its own. A key is a job's as long as it is listed, whoever comes with the same id.
+//
+// Terms are made aside and taken whole, so memory that runs out leaves each sum as it was or
+// done, and what is marked is done next time.
 
 #include "reduction/reduction.h"
 
@@ -6,15 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "source/runs.h"
-
-void mpx_sums_fini(struct mpx_sums *sums)
-{
-    for (size_t i = 0; i < sums->count; i++)
-        mpx_sum_fini(&sums->items[i]);
-    free(sums->items);
-    *sums = (struct mpx_sums){0};
-}
 
 static char *text(const char *prefix, const char *rest)
 {
@@ -25,161 +30,149 @@ static char *text(const char *prefix, const char *rest)
     return out;
 }
 
-static struct mpx_sum *add_sum(struct mpx_sums *sums, enum mpx_sum_kind kind,
-                               const mproxy_job *desc)
+// Hosts.
+
+static int compare_ids(const void *a, const void *b)
 {
-    if (sums->count == sums->room) {
-        size_t room = sums->room ? sums->room * 2 : 16;
-        struct mpx_sum *items = realloc(sums->items, room * sizeof *items);
-        if (!items)
-            return NULL;
-        sums->items = items;
-        sums->room = room;
+    const struct mpx_directory *x = *(struct mpx_directory *const *)a;
+    const struct mpx_directory *y = *(struct mpx_directory *const *)b;
+    return memcmp(x->id, y->id, sizeof x->id);
+}
+
+static void sort_directories(struct mpx_host *host)
+{
+    if (host->count > 1)
+        qsort(host->directories, host->count, sizeof *host->directories, compare_ids);
+    for (size_t i = 0; i < host->count; i++)
+        host->directories[i]->host_place = i;
+}
+
+// Of several directories on one host the node's metrics are taken once: from the one that
+// they were taken from before, unless it has fallen silent while another speaks. Sources of
+// any other kind are no rivals, whatever their metrics are called.
+static void choose_node(struct mpx_host *host)
+{
+    struct mpx_held *past = host->sum.node, *now = NULL;
+    host->has_rivals = false;
+    for (size_t i = 0; i < host->count; i++) {
+        struct mpx_held *h =
+            mpx_directory_source(host->directories[i], MPROXY_SOURCE_NODE, 0);
+        if (!h || !now) {
+            now = h ? h : now;
+            continue;
+        }
+        host->has_rivals = true;
+        if (h->heard > now->heard + MPX_NODE_SILENT_MAX ||
+            (h == past && h->heard + MPX_NODE_SILENT_MAX >= now->heard))
+            now = h;
     }
-    struct mpx_sum *sum = &sums->items[sums->count];
-    *sum = (struct mpx_sum){.kind = kind};
-    if (mproxy_job_copy(desc, &sum->desc) != MPROXY_OK)
-        return NULL;
-    sums->count++;
-    return sum;
+    host->sum.other |= past && past != now;
+    host->sum.node = now;
 }
 
-static bool add_main(struct mpx_sums *sums)
+static size_t count_sources(const struct mpx_host *host)
 {
-    const mproxy_job desc = {.jobid = "main", .command = "Sum of all Jobs"};
-    struct mpx_sum *main_sum = add_sum(sums, MPX_SUM_MAIN, &desc);
-    if (main_sum)
-        main_sum->key = strdup("main");
-    return main_sum && main_sum->key;
+    size_t count = 0;
+    for (size_t i = 0; i < host->count; i++)
+        count += host->directories[i]->count;
+    return count;
 }
 
-static bool add_host(struct mpx_sums *sums, const char *host)
+// The sources of a directory that count on its node, in their order.
+static void add_terms(const struct mpx_directory *d, struct mpx_term *terms,
+                      uint32_t *count)
 {
-    char *command = text("Sum of all Jobs running on ", host);
-    char *key = text("Node: ", host);
-    const mproxy_job desc = {.jobid = key, .command = command, .nodelist = (char *)host};
-    struct mpx_sum *sum = key && command ? add_sum(sums, MPX_SUM_NODE, &desc) : NULL;
+    for (size_t i = 0; i < d->count; i++) {
+        struct mpx_held *h = d->items[i];
+        if (!h->dropped &&
+            (h->source.kind != MPROXY_SOURCE_NODE || h == d->host->sum.node))
+            terms[(*count)++] = (struct mpx_term){.held = h};
+    }
+}
+
+static bool name_host(struct mpx_host *host)
+{
+    if (host->sum.title)
+        return true;
+    char *command = text("Sum of all Jobs running on ", host->name);
+    char *key = text("Node: ", host->name);
+    const mproxy_job desc = {.jobid = key, .command = command, .nodelist = host->name};
+    bool ok = key && command && mpx_sum_describe(&host->sum, key, &desc);
     free(command);
-    if (!sum) {
-        free(key);
+    free(key);
+    return ok;
+}
+
+static bool group_host(struct mproxy_reduction *r, struct mpx_host *host)
+{
+    sort_directories(host);
+    struct mpx_term *terms = malloc((count_sources(host) + 1) * sizeof *terms);
+    uint32_t count = 0;
+    if (!terms || !name_host(host)) {
+        free(terms);
         return false;
     }
-    sum->key = key;
+    choose_node(host);
+    for (size_t i = 0; i < host->count; i++)
+        add_terms(host->directories[i], terms, &count);
+    mpx_sum_take_terms(&host->sum, &r->bench, terms, count, ++r->stamp);
+    host->regroup = false;
     return true;
-}
-
-static const char *host_of(const struct mpx_sum *sum)
-{
-    return sum->desc.nodelist;
-}
-
-static struct mpx_sum *find_host(const struct mpx_sums *sums,
-                                 const struct mpx_index *hosts, const char *host)
-{
-    uint32_t hash = mpx_hash_bytes(host, strlen(host));
-    for (uint32_t at = mpx_index_start(hosts, hash), i;
-         mpx_index_next(hosts, hash, &at, &i);)
-        if (strcmp(host_of(&sums->items[i]), host) == 0)
-            return &sums->items[i];
-    return NULL;
 }
 
 static int compare_hosts(const void *a, const void *b)
 {
-    const struct mpx_sum *x = a, *y = b;
-    return strcmp(host_of(x), host_of(y));
+    const struct mpx_host *x = *(struct mpx_host *const *)a;
+    const struct mpx_host *y = *(struct mpx_host *const *)b;
+    return strcmp(x->name, y->name);
 }
 
-static bool list_host(struct mpx_sums *sums, struct mpx_index *hosts, const char *host)
+static bool group_hosts(struct mproxy_reduction *r)
 {
-    if (find_host(sums, hosts, host))
-        return true;
-    if (!add_host(sums, host) || !mpx_index_reserve(hosts, (uint32_t)sums->count))
+    for (size_t i = 0; i < r->host_count; i++)
+        if (r->hosts[i]->regroup && !group_host(r, r->hosts[i]))
+            return false;
+    if (!MPX_RESERVE(r->host_order, r->host_order_room, r->host_count))
         return false;
-    mpx_index_put(hosts, mpx_hash_bytes(host, strlen(host)), (uint32_t)sums->count - 1);
+    r->host_order_count = 0;
+    for (size_t i = 0; i < r->host_count; i++)
+        if (r->hosts[i]->sum.term_count > 0)
+            r->host_order[r->host_order_count++] = r->hosts[i];
+    qsort(r->host_order, r->host_order_count, sizeof *r->host_order, compare_hosts);
     return true;
 }
 
-// A sum per host, ordered by name, behind main.
-static bool list_hosts(const struct mproxy_reduction *r, struct mpx_sums *sums,
-                       struct mpx_index *hosts)
+static bool group_main(struct mproxy_reduction *r)
 {
-    for (size_t i = 0; i < r->held_count; i++)
-        if (!r->held[i]->dropped && !list_host(sums, hosts, r->held[i]->host))
-            return false;
-    qsort(sums->items + 1, sums->count - 1, sizeof *sums->items, compare_hosts);
-    mpx_index_clear(hosts);
-    for (size_t i = 1; i < sums->count; i++)
-        mpx_index_put(
-            hosts,
-            mpx_hash_bytes(host_of(&sums->items[i]), strlen(host_of(&sums->items[i]))),
-            (uint32_t)i);
-    return true;
-}
-
-// Of several directories on one host the node's metrics are taken once: from the one that
-// they were taken from before, unless it has fallen silent while another speaks.
-static void choose_node(struct mproxy_reduction *r, struct mpx_sum *host,
-                        struct mpx_held *candidate, const struct mpx_sums *before)
-{
-    if (!host->node) {
-        host->node = candidate;
-        return;
+    const mproxy_job desc = {.jobid = "main", .command = "Sum of all Jobs"};
+    size_t room = 0;
+    for (size_t i = 0; i < r->directory_count; i++)
+        room += r->directories[i]->count;
+    struct mpx_term *terms = malloc((room + 1) * sizeof *terms);
+    if (!terms || !mpx_sum_describe(&r->main, "main", &desc)) {
+        free(terms);
+        return false;
     }
-    r->rivals = true;
-    struct mpx_held *past = NULL;
-    for (size_t i = 1; i < before->count && before->items[i].kind == MPX_SUM_NODE; i++)
-        if (strcmp(host_of(&before->items[i]), host_of(host)) == 0)
-            past = before->items[i].node;
-    struct mpx_held *now = host->node;
-    if (candidate->heard > now->heard + MPX_NODE_SILENT_MAX ||
-        (candidate == past && candidate->heard + MPX_NODE_SILENT_MAX >= now->heard))
-        host->node = candidate;
-}
-
-static bool fill_main_and_hosts(struct mproxy_reduction *r, struct mpx_sums *sums,
-                                const struct mpx_index *hosts)
-{
-    r->rivals = false;
-    for (size_t i = 0; i < r->held_count; i++)
-        if (!r->held[i]->dropped && r->held[i]->source.kind == MPROXY_SOURCE_NODE)
-            choose_node(r, find_host(sums, hosts, r->held[i]->host), r->held[i],
-                        &r->sums);
-    for (size_t i = 0; i < r->held_count; i++) {
-        struct mpx_held *h = r->held[i];
-        if (h->dropped)
-            continue;
-        struct mpx_sum *host = find_host(sums, hosts, h->host);
-        if (h->source.kind == MPROXY_SOURCE_NODE && host->node != h)
-            continue;
-        if (!mpx_sum_add_term(&sums->items[0], h, false) ||
-            !mpx_sum_add_term(host, h, false))
-            return false;
-    }
+    uint32_t count = 0;
+    for (size_t i = 0; i < r->directory_count; i++)
+        add_terms(r->directories[i], terms, &count);
+    mpx_sum_take_terms(&r->main, &r->bench, terms, count, ++r->stamp);
     return true;
 }
 
-// By job, then by start, then by identity (the order in which they are held).
+// Jobs.
+
+// By start, then by identity.
 static int compare_shares(const void *a, const void *b)
 {
-    const struct mpx_held *x = *(struct mpx_held *const *)a;
-    const struct mpx_held *y = *(struct mpx_held *const *)b;
-    int order = strcmp(x->job.jobid, y->job.jobid);
+    const mproxy_source *x = &(*(struct mpx_held *const *)a)->source;
+    const mproxy_source *y = &(*(struct mpx_held *const *)b)->source;
+    if (x->start_ms != y->start_ms)
+        return x->start_ms < y->start_ms ? -1 : 1;
+    int order = memcmp(x->directory, y->directory, sizeof x->directory);
     if (order)
         return order;
-    if (x->source.uid != y->source.uid)
-        return x->source.uid < y->source.uid ? -1 : 1;
-    if (x->source.start_ms != y->source.start_ms)
-        return x->source.start_ms < y->source.start_ms ? -1 : 1;
-    order = memcmp(x->source.directory, y->source.directory, sizeof x->source.directory);
-    if (order)
-        return order;
-    return x->source.number < y->source.number ? -1 : x->source.number > y->source.number;
-}
-
-static bool same_job(const struct mpx_held *a, const struct mpx_held *b)
-{
-    return a->source.uid == b->source.uid && strcmp(a->job.jobid, b->job.jobid) == 0;
+    return x->number < y->number ? -1 : x->number > y->number;
 }
 
 // Of `count` shares of one job, brings those of its newest run to the end, in their order;
@@ -204,213 +197,6 @@ static bool find_newest_run(const struct mproxy_reduction *r, struct mpx_held **
     return ok;
 }
 
-static void describe(struct mpx_sum *sum, struct mpx_held *const *shares, size_t count)
-{
-    bool running = false;
-    int64_t end_ms = 0, start = 0;
-    for (size_t i = 0; i < count; i++) {
-        const mproxy_source *s = &shares[i]->source;
-        int64_t started = s->job->start_time ? s->job->start_time : s->start_ms / 1000;
-        if (s->job->size > sum->desc.size)
-            sum->desc.size = s->job->size;
-        if (started > 0 && (start == 0 || started < start))
-            start = started;
-        if (s->end_ms > end_ms)
-            end_ms = s->end_ms;
-        running |= !s->sealed;
-    }
-    sum->desc.start_time = start;
-    sum->desc.end_time = running ? 0 : end_ms / 1000;
-    sum->start_ms = shares[0]->source.start_ms;
-    sum->uid = shares[0]->source.uid;
-}
-
-static bool fill_job(struct mpx_sum *sum, struct mpx_held *const *shares, size_t count)
-{
-    describe(sum, shares, count);
-    sum->jobid = strdup(shares[0]->job.jobid);
-    if (!sum->jobid)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (!mpx_sum_add_term(sum, shares[i], false) ||
-            !mpx_sum_add_term(sum, shares[i], true))
-            return false;
-    return true;
-}
-
-static bool is_listed(const struct mpx_held *h)
-{
-    return !h->dropped && !h->retired && mpx_held_is_share(h);
-}
-
-static bool fill_jobs(struct mproxy_reduction *r, struct mpx_sums *sums)
-{
-    struct mpx_held **shares = malloc((r->held_count + 1) * sizeof *shares);
-    size_t count = 0;
-    if (!shares)
-        return false;
-    for (size_t i = 0; i < r->held_count; i++)
-        if (is_listed(r->held[i]))
-            shares[count++] = r->held[i];
-    qsort(shares, count, sizeof *shares, compare_shares);
-    bool ok = true;
-    for (size_t from = 0, to; ok && from < count; from = to) {
-        for (to = from + 1; to < count && same_job(shares[from], shares[to]);)
-            to++;
-        size_t first;
-        ok = find_newest_run(r, shares + from, to - from, &first);
-        first += from;
-        struct mpx_sum *sum = ok ? add_sum(sums, MPX_SUM_JOB, &shares[first]->job) : NULL;
-        ok = sum && fill_job(sum, shares + first, to - first);
-    }
-    free(shares);
-    return ok;
-}
-
-static int compare_jobs(const void *a, const void *b)
-{
-    const struct mpx_sum *x = a, *y = b;
-    if (x->start_ms != y->start_ms)
-        return x->start_ms < y->start_ms ? -1 : 1;
-    int order = strcmp(x->jobid, y->jobid);
-    return order ? order : x->uid < y->uid ? -1 : x->uid > y->uid;
-}
-
-static bool is_same_view(const struct mpx_sum *a, const struct mpx_sum *b)
-{
-    if (a->kind != b->kind)
-        return false;
-    if (a->kind == MPX_SUM_JOB)
-        return a->uid == b->uid && strcmp(a->jobid, b->jobid) == 0;
-    return strcmp(a->key, b->key) == 0;
-}
-
-static uint32_t hash_of(const struct mpx_sum *sum)
-{
-    const char *name = sum->kind == MPX_SUM_JOB ? sum->jobid : sum->key;
-    return mpx_hash_bytes(name, strlen(name)) ^ mpx_hash_u64(sum->uid + UINT64_C(1));
-}
-
-static struct mpx_sum *find_sum(struct mpx_sums *sums, const struct mpx_index *index,
-                                const struct mpx_sum *like)
-{
-    uint32_t hash = hash_of(like);
-    for (uint32_t at = mpx_index_start(index, hash), i;
-         mpx_index_next(index, hash, &at, &i);)
-        if (is_same_view(&sums->items[i], like))
-            return &sums->items[i];
-    return NULL;
-}
-
-struct naming {
-    struct mpx_sums *sums;
-    size_t jobs; // position of the first job
-    struct mpx_index keys;
-};
-
-static bool is_taken(const struct naming *n, const char *key)
-{
-    uint32_t hash = mpx_hash_bytes(key, strlen(key));
-    for (uint32_t at = mpx_index_start(&n->keys, hash), i;
-         mpx_index_next(&n->keys, hash, &at, &i);)
-        if (strcmp(n->sums->items[i].key, key) == 0)
-            return true;
-    return false;
-}
-
-// Takes `key`; replies show the job under the name that finds it.
-static bool give_key(struct naming *n, size_t job, char *key)
-{
-    struct mpx_sum *sum = &n->sums->items[job];
-    char *shown = key ? strdup(key) : NULL;
-    if (!shown) {
-        free(key);
-        return false;
-    }
-    free(sum->desc.jobid);
-    sum->desc.jobid = shown;
-    sum->key = key;
-    mpx_index_put(&n->keys, mpx_hash_bytes(key, strlen(key)), (uint32_t)job);
-    return true;
-}
-
-// The job id, or with the user behind it if another user's job goes by it already.
-static bool name_job(struct naming *n, size_t job)
-{
-    const struct mpx_sum *sum = &n->sums->items[job];
-    char suffix[32] = "";
-    for (unsigned i = 1;; i++) {
-        char *key = text(sum->jobid, suffix);
-        if (!key || !is_taken(n, key))
-            return give_key(n, job, key);
-        free(key);
-        snprintf(suffix, sizeof suffix, i == 1 ? "@%u" : "@%u-%u", sum->uid, i);
-    }
-}
-
-// Keys of jobs that are shown already stay theirs.
-static bool name_jobs(struct naming *n, struct mpx_sums *before,
-                      const struct mpx_index *index)
-{
-    size_t count = n->sums->count;
-    if (!mpx_index_reserve(&n->keys, (uint32_t)count))
-        return false;
-    for (size_t i = n->jobs; i < count; i++) {
-        const struct mpx_sum *past = find_sum(before, index, &n->sums->items[i]);
-        if (past && !give_key(n, i, strdup(past->key)))
-            return false;
-    }
-    for (size_t i = n->jobs; i < count; i++)
-        if (!n->sums->items[i].key && !name_job(n, i))
-            return false;
-    return true;
-}
-
-static bool has_part(const struct mpx_sum *sum, const struct mpx_term *part)
-{
-    for (uint32_t i = 0; i < sum->part_count; i++)
-        if (sum->parts[i].held == part->held && sum->parts[i].node == part->node)
-            return true;
-    return false;
-}
-
-// Whether counters may be lower than what was shown: a job's sum that lost a share is that
-// of another run, a host's of another directory.
-static bool lost_a_part(const struct mpx_sum *sum, const struct mpx_sum *past)
-{
-    if (sum->kind == MPX_SUM_MAIN)
-        return false;
-    if (sum->kind == MPX_SUM_NODE)
-        return past->node != sum->node;
-    for (uint32_t i = 0; i < past->part_count; i++)
-        if (!has_part(sum, &past->parts[i]))
-            return true;
-    return false;
-}
-
-static void inherit(struct mpx_sum *sum, struct mpx_sum *past)
-{
-    sum->stale = past->stale || !mpx_same_job(&sum->desc, &past->desc);
-    sum->other = past->other;
-    sum->view = past->view;
-    past->view = NULL;
-    if (!mpx_sum_same_terms(sum, past)) {
-        sum->stale = true;
-        sum->other |= lost_a_part(sum, past);
-        return;
-    }
-    struct mpx_term *parts = sum->parts;
-    sum->parts = past->parts;
-    past->parts = parts;
-    for (uint32_t i = 0; i < past->part_count; i++)
-        parts[i].slots = NULL;
-    sum->metrics = past->metrics;
-    sum->count = past->count;
-    sum->planned = past->planned;
-    past->metrics = NULL;
-    past->planned = false;
-}
-
 static bool is_in_profile(const struct mpx_held *h)
 {
     return h->source.sealed && h->stored;
@@ -418,61 +204,161 @@ static bool is_in_profile(const struct mpx_held *h)
 
 // A job one of whose shares is absorbed leaves the list: the rest of that run is in a profile.
 // What is not, because it is not sealed or not stored yet, goes on as a run of its own.
-static void retire(struct mpx_sums *sums)
+static void retire(struct mpx_sum *sum)
 {
-    for (size_t i = 0; i < sums->count; i++) {
-        struct mpx_sum *sum = &sums->items[i];
-        bool left = false;
-        for (uint32_t p = 0; sum->kind == MPX_SUM_JOB && p < sum->part_count; p++)
-            left |= sum->parts[p].held->dropped;
-        for (uint32_t p = 0; left && p < sum->part_count; p++)
-            sum->parts[p].held->retired |= is_in_profile(sum->parts[p].held);
-    }
+    bool left = false;
+    for (uint32_t i = 0; i < sum->term_count; i++)
+        left |= sum->terms[i].held->dropped;
+    for (uint32_t i = 0; left && i < sum->term_count; i++)
+        sum->terms[i].held->retired |= is_in_profile(sum->terms[i].held);
 }
 
-static bool make_sums(struct mproxy_reduction *r, struct mpx_sums *sums,
-                      const struct mpx_index *past)
+static bool run_terms(struct mpx_held *const *shares, size_t count, struct mpx_term **out)
 {
-    struct mpx_index hosts = {0};
-    bool ok = add_main(sums) && list_hosts(r, sums, &hosts) &&
-              fill_main_and_hosts(r, sums, &hosts);
-    mpx_index_fini(&hosts);
-    size_t jobs = sums->count;
-    if (!ok || !fill_jobs(r, sums))
+    struct mpx_term *terms = malloc((2 * count + 1) * sizeof *terms);
+    for (size_t i = 0; terms && i < count; i++) {
+        terms[2 * i] = (struct mpx_term){.held = shares[i]};
+        terms[2 * i + 1] = (struct mpx_term){.held = shares[i], .node = true};
+    }
+    *out = terms;
+    return terms != NULL;
+}
+
+static void unlist(struct mproxy_reduction *r, struct mpx_job *job, size_t place)
+{
+    mpx_sum_fini(&job->sum, &r->bench);
+    if (job->key)
+        mpx_index_remove(&r->key_index, mpx_hash_text(job->key), (uint32_t)place);
+    free(job->key);
+    job->key = NULL;
+    job->regroup = false;
+}
+
+// The terms of its newest run; its title waits until it has a key.
+static bool choose_run(struct mproxy_reduction *r, struct mpx_job *job, size_t place)
+{
+    struct mpx_held **shares = malloc((job->count + 1) * sizeof *shares);
+    struct mpx_term *terms = NULL;
+    size_t count = 0, first = 0;
+    if (!shares)
         return false;
-    qsort(sums->items + jobs, sums->count - jobs, sizeof *sums->items, compare_jobs);
-    struct naming naming = {.sums = sums, .jobs = jobs};
-    ok = name_jobs(&naming, &r->sums, past);
-    mpx_index_fini(&naming.keys);
+    retire(&job->sum);
+    for (size_t i = 0; i < job->count; i++)
+        if (!job->shares[i]->retired)
+            shares[count++] = job->shares[i];
+    qsort(shares, count, sizeof *shares, compare_shares);
+    bool ok = count == 0 || (find_newest_run(r, shares, count, &first) &&
+                             run_terms(shares + first, count - first, &terms));
+    if (ok && count > 0) {
+        job->start_ms = shares[first]->source.start_ms;
+        mpx_sum_take_terms(&job->sum, &r->bench, terms, (uint32_t)(2 * (count - first)),
+                           ++r->stamp);
+    } else if (ok)
+        unlist(r, job, place);
+    free(shares);
     return ok;
 }
 
-static bool index_sums(const struct mpx_sums *sums, struct mpx_index *index)
+static int compare_jobs(const void *a, const void *b)
 {
-    if (!mpx_index_reserve(index, (uint32_t)sums->count + 1))
+    const struct mpx_job *x = *(struct mpx_job *const *)a;
+    const struct mpx_job *y = *(struct mpx_job *const *)b;
+    if (x->start_ms != y->start_ms)
+        return x->start_ms < y->start_ms ? -1 : 1;
+    int order = strcmp(x->jobid, y->jobid);
+    return order ? order : x->uid < y->uid ? -1 : x->uid > y->uid;
+}
+
+static bool is_taken(const struct mproxy_reduction *r, const char *key)
+{
+    uint32_t hash = mpx_hash_text(key);
+    for (uint32_t at = mpx_index_start(&r->key_index, hash), i;
+         mpx_index_next(&r->key_index, hash, &at, &i);)
+        if (strcmp(r->jobs[i]->key, key) == 0)
+            return true;
+    return false;
+}
+
+// The job id, or with the user behind it if another user's job goes by it already.
+static char *find_key(const struct mproxy_reduction *r, const struct mpx_job *job)
+{
+    char suffix[32] = "";
+    for (unsigned i = 1;; i++) {
+        char *key = text(job->jobid, suffix);
+        if (!key || !is_taken(r, key))
+            return key;
+        free(key);
+        snprintf(suffix, sizeof suffix, i == 1 ? "@%u" : "@%u-%u", job->uid, i);
+    }
+}
+
+// Replies show the job under the name that finds it.
+static bool describe(struct mpx_job *job)
+{
+    const struct mpx_sum *sum = &job->sum;
+    mproxy_job desc = sum->terms[0].held->job;
+    bool running = false;
+    int64_t end_ms = 0;
+    desc.start_time = 0;
+    for (uint32_t i = 0; i < sum->term_count; i += 2) {
+        const mproxy_source *s = &sum->terms[i].held->source;
+        int64_t started = s->job->start_time ? s->job->start_time : s->start_ms / 1000;
+        if (s->job->size > desc.size)
+            desc.size = s->job->size;
+        if (started > 0 && (desc.start_time == 0 || started < desc.start_time))
+            desc.start_time = started;
+        if (s->end_ms > end_ms)
+            end_ms = s->end_ms;
+        running |= !s->sealed;
+    }
+    desc.jobid = job->key;
+    desc.end_time = running ? 0 : end_ms / 1000;
+    return mpx_sum_describe(&job->sum, job->key, &desc);
+}
+
+static bool name_job(struct mproxy_reduction *r, struct mpx_job *job)
+{
+    if (!job->key) {
+        if (!mpx_index_reserve(&r->key_index, (uint32_t)r->job_count + 1) ||
+            !(job->key = find_key(r, job)))
+            return false;
+        mpx_index_put(&r->key_index, mpx_hash_text(job->key), (uint32_t)job->place);
+    }
+    if (!describe(job))
         return false;
-    for (size_t i = 0; i < sums->count; i++)
-        mpx_index_put(index, hash_of(&sums->items[i]), (uint32_t)i);
+    job->regroup = false;
+    return true;
+}
+
+static bool order_jobs(struct mproxy_reduction *r)
+{
+    if (!MPX_RESERVE(r->job_order, r->job_order_room, r->job_count))
+        return false;
+    r->job_order_count = 0;
+    for (size_t i = 0; i < r->job_count; i++) {
+        r->jobs[i]->place = i;
+        if (r->jobs[i]->sum.term_count > 0)
+            r->job_order[r->job_order_count++] = r->jobs[i];
+    }
+    qsort(r->job_order, r->job_order_count, sizeof *r->job_order, compare_jobs);
+    return true;
+}
+
+static bool group_jobs(struct mproxy_reduction *r)
+{
+    for (size_t i = 0; i < r->job_count; i++)
+        if (r->jobs[i]->regroup && !choose_run(r, r->jobs[i], i))
+            return false;
+    if (!order_jobs(r))
+        return false;
+    for (size_t i = 0; i < r->job_order_count; i++)
+        if (r->job_order[i]->regroup && !name_job(r, r->job_order[i]))
+            return false;
     return true;
 }
 
 bool mpx_regroup(struct mproxy_reduction *r)
 {
-    struct mpx_sums sums = {0};
-    struct mpx_index index = {0};
-    retire(&r->sums);
-    bool ok = index_sums(&r->sums, &index) && make_sums(r, &sums, &index);
-    for (size_t i = 0; ok && i < sums.count; i++) {
-        struct mpx_sum *past = find_sum(&r->sums, &index, &sums.items[i]);
-        if (past)
-            inherit(&sums.items[i], past);
-    }
-    mpx_index_fini(&index);
-    if (!ok) {
-        mpx_sums_fini(&sums);
-        return false;
-    }
-    mpx_sums_fini(&r->sums);
-    r->sums = sums;
-    return true;
+    mpx_directories_sort(r);
+    return group_hosts(r) && group_main(r) && group_jobs(r);
 }

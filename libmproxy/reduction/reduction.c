@@ -1,8 +1,16 @@
+// The reduction's front: what is told of sources, and the publication of their sums.
+//
+// Telling marks what it touches and adds nothing up; a publication groups what must be
+// grouped anew (group.c), builds the views of the sums that are dirty (sum.c), hands all
+// views to the store and only then takes note that they are shown. So one that fails leaves
+// all marks, and the next one makes up for it.
+
 #include "reduction/reduction.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/err.h"
 #include "source/spans.h"
 
@@ -14,7 +22,7 @@ mproxy_status mproxy_reduction_new(mproxy_store *store, mproxy_reduction **out,
     struct mproxy_reduction *r = calloc(1, sizeof *r);
     if (!r)
         return mpx_fail(err, MPROXY_E_NOMEM, "reduction: no memory");
-    r->order.store = store;
+    r->bench.order.store = store;
     r->continue_ms = DEFAULT_CONTINUE_MS;
     r->regroup = true;
     *out = r;
@@ -25,14 +33,17 @@ void mproxy_reduction_free(mproxy_reduction *r)
 {
     if (!r)
         return;
-    mpx_sums_fini(&r->sums);
-    for (size_t i = 0; i < r->held_count; i++)
-        mpx_held_free(r->held[i]);
-    mpx_index_fini(&r->index);
-    mpx_order_fini(&r->order);
-    free(r->held);
+    mpx_sum_fini(&r->main, &r->bench);
+    mpx_directories_fini(r);
+    mpx_maps_fini(&r->bench.maps);
+    mpx_shapes_fini(&r->bench.shapes);
+    mpx_order_fini(&r->bench.order);
+    free(r->host_order);
+    free(r->job_order);
     free(r->views);
     free(r->list);
+    free(r->values);
+    free(r->slots);
     free(r);
 }
 
@@ -40,75 +51,13 @@ void mproxy_reduction_set_continue(mproxy_reduction *r, int64_t continue_ms)
 {
     r->continue_ms = continue_ms;
     r->regroup = true;
+    for (size_t i = 0; i < r->job_count; i++)
+        r->jobs[i]->regroup = true;
 }
 
-static uint32_t hash_identity(const uint8_t directory[16], mproxy_source_kind kind,
-                              uint64_t number)
+void mproxy_reduction_set_time(mproxy_reduction *r, int64_t now_ms)
 {
-    return mpx_hash_bytes(directory, 16) ^ mpx_hash_u64(number * 4 + kind);
-}
-
-static struct mpx_held *find(const struct mproxy_reduction *r,
-                             const uint8_t directory[16], mproxy_source_kind kind,
-                             uint64_t number)
-{
-    uint32_t hash = hash_identity(directory, kind, number);
-    for (uint32_t at = mpx_index_start(&r->index, hash), i;
-         mpx_index_next(&r->index, hash, &at, &i);) {
-        struct mpx_held *h = r->held[i];
-        if (!h->dropped && h->source.kind == kind && h->source.number == number &&
-            memcmp(h->source.directory, directory, sizeof h->source.directory) == 0)
-            return h;
-    }
-    return NULL;
-}
-
-static bool is_absorbed(const struct mproxy_reduction *r, const mproxy_source *s)
-{
-    if (s->kind != MPROXY_SOURCE_SHARE)
-        return false;
-    const struct mpx_held *base = find(r, s->directory, MPROXY_SOURCE_BASE, 0);
-    return base &&
-           mpx_spans_have(base->source.absorbed, base->source.absorbed_count, s->number);
-}
-
-static void drop(struct mproxy_reduction *r, struct mpx_held *h)
-{
-    h->dropped = true;
-    r->regroup = true;
-}
-
-static void drop_absorbed(struct mproxy_reduction *r, const struct mpx_held *base)
-{
-    const mproxy_source *s = &base->source;
-    for (size_t i = 0; i < r->held_count; i++) {
-        struct mpx_held *h = r->held[i];
-        if (!h->dropped && mpx_held_is_share(h) &&
-            memcmp(h->source.directory, s->directory, sizeof s->directory) == 0 &&
-            mpx_spans_have(s->absorbed, s->absorbed_count, h->source.number))
-            drop(r, h);
-    }
-}
-
-static bool same_absorbed(const mproxy_source *a, const mproxy_source *b)
-{
-    return a->absorbed_count == b->absorbed_count &&
-           (a->absorbed_count == 0 ||
-            memcmp(a->absorbed, b->absorbed, a->absorbed_count * sizeof *a->absorbed) ==
-                0);
-}
-
-static bool reserve_held(struct mproxy_reduction *r)
-{
-    if (r->held_count == r->held_room) {
-        size_t room = r->held_room ? r->held_room * 2 : 16;
-        struct mpx_held **held = realloc(r->held, room * sizeof *held);
-        if (!held)
-            return false;
-        r->held = held;
-        r->held_room = room;
-    }
-    return mpx_index_reserve(&r->index, (uint32_t)r->held_count + 1);
+    r->now_ms = now_ms;
 }
 
 static mproxy_status no_memory(mproxy_error *err)
@@ -116,67 +65,209 @@ static mproxy_status no_memory(mproxy_error *err)
     return mpx_fail(err, MPROXY_E_NOMEM, "reduction: no memory for a source");
 }
 
-static mproxy_status put_new(struct mproxy_reduction *r, const mproxy_source *source,
-                             mproxy_error *err)
+mproxy_status mpx_reduction_check(struct mproxy_reduction *r, const mproxy_source *s,
+                                  mproxy_error *err)
 {
-    struct mpx_held *h = reserve_held(r) ? mpx_held_new(source) : NULL;
+    if (s->kind < MPROXY_SOURCE_BASE || s->kind > MPROXY_SOURCE_TARGET) {
+        r->stats.refused_sources++;
+        return mpx_fail(err, MPROXY_E_INVALID, "a source of kind %d", (int)s->kind);
+    }
+    if (s->kind != MPROXY_SOURCE_SHARE)
+        return MPROXY_OK;
+    if (s->job && mproxy_job_check_id(s->job->jobid, err) == MPROXY_OK)
+        return MPROXY_OK;
+    r->stats.refused_sources++;
+    return s->job ? MPROXY_E_INVALID
+                  : mpx_fail(err, MPROXY_E_INVALID, "a share without a job");
+}
+
+static mproxy_status refuse_lost(mproxy_error *err)
+{
+    return mpx_fail(err, MPROXY_E_GAP,
+                    "the directory was absorbed as lost: its state is needed whole");
+}
+
+static bool is_part_of_node(const mproxy_source *s)
+{
+    return s->kind == MPROXY_SOURCE_BASE || s->kind == MPROXY_SOURCE_SHARE;
+}
+
+int mpx_compare_order(const mproxy_source *told, const struct mpx_held *h)
+{
+    if (told->epoch != h->source.epoch)
+        return told->epoch < h->source.epoch ? -1 : 1;
+    return told->sequence < h->source.sequence ? -1 : told->sequence > h->source.sequence;
+}
+
+// It was told once more: only ages may be younger.
+static void hear_again(struct mproxy_reduction *r, const mproxy_source *s,
+                       struct mpx_held *h)
+{
+    int64_t read_ms = r->now_ms - s->age_ms;
+    h->heard = r->round;
+    if (read_ms < h->read_ms)
+        return;
+    h->read_ms = read_ms;
+    h->source.idle = s->idle;
+    h->alive_ms = r->now_ms - s->silent_ms;
+}
+
+static void took(struct mproxy_reduction *r, const mproxy_source *s, struct mpx_held *h,
+                 const struct mpx_taken *taken)
+{
+    h->heard = r->round;
+    h->read_ms = r->now_ms - s->age_ms;
+    h->alive_ms = r->now_ms - s->silent_ms;
+    mpx_held_step(h, ++r->sequence);
+    r->stats.dropped_values += taken->dropped_values;
+    mpx_directory_touch(r, h, taken);
+    if (s->kind == MPROXY_SOURCE_BASE)
+        mpx_directory_drop_absorbed(r, h->directory);
+}
+
+void mpx_reduction_commit(struct mproxy_reduction *r, const mproxy_source *s,
+                          struct mpx_held *h, struct mpx_taking *taking)
+{
+    struct mpx_taken taken = mpx_held_commit(h, s, taking);
+    took(r, s, h, &taken);
+}
+
+mproxy_status mpx_reduction_take(struct mproxy_reduction *r, const mproxy_source *s,
+                                 mproxy_error *err)
+{
+    struct mpx_taking taking;
+    bool is_new;
+    struct mpx_held *h = mpx_directory_join(r, s, &is_new);
     if (!h)
         return no_memory(err);
-    h->heard = r->round;
-    r->stats.dropped_values += mpx_held_clean(h);
-    mpx_index_put(&r->index,
-                  hash_identity(source->directory, source->kind, source->number),
-                  (uint32_t)r->held_count);
-    r->held[r->held_count++] = h;
-    r->unsorted = r->regroup = true;
-    if (source->kind == MPROXY_SOURCE_BASE)
-        drop_absorbed(r, h);
+    if (!mpx_held_prepare(h, s, &r->bench.shapes, &taking)) {
+        if (is_new)
+            mpx_directory_drop(r, h);
+        return no_memory(err);
+    }
+    mpx_reduction_commit(r, s, h, &taking);
     return MPROXY_OK;
 }
 
-static mproxy_status put_later(struct mproxy_reduction *r, struct mpx_held *h,
-                               const mproxy_source *source, mproxy_error *err)
+// Whether a source is to be taken at all; MPROXY_OK with *h: it is one that is held.
+static mproxy_status look_up(struct mproxy_reduction *r, const mproxy_source *s,
+                             struct mpx_held **h, bool *is_absorbed, mproxy_error *err)
 {
-    bool grew = !same_absorbed(&h->source, source);
-    if (!mpx_held_take(h, source, &r->regroup))
-        return no_memory(err);
-    r->stats.dropped_values += mpx_held_clean(h);
-    if (grew)
-        drop_absorbed(r, h);
-    return MPROXY_OK;
+    struct mpx_directory *d = mpx_directory_find(r, s->directory);
+    *h = d ? mpx_directory_source(d, s->kind, s->number) : NULL;
+    *is_absorbed =
+        d && s->kind == MPROXY_SOURCE_SHARE && mpx_directory_has_absorbed(d, s->number);
+    mproxy_status status = mpx_reduction_check(r, s, err);
+    if (status != MPROXY_OK || !d || !d->absorbed_here || !is_part_of_node(s))
+        return status;
+    if (*h && mpx_compare_order(s, *h) <= 0)
+        return MPROXY_OK;
+    return refuse_lost(err);
 }
 
 mproxy_status mproxy_reduction_put(mproxy_reduction *r, const mproxy_source *source,
                                    mproxy_error *err)
 {
-    bool is_share = source->kind == MPROXY_SOURCE_SHARE;
-    if (is_share &&
-        (!source->job || mproxy_job_check_id(source->job->jobid, err) != MPROXY_OK)) {
-        r->stats.refused_sources++;
-        return source->job ? MPROXY_E_INVALID
-                           : mpx_fail(err, MPROXY_E_INVALID, "a share without a job");
-    }
-    if (is_absorbed(r, source))
-        return MPROXY_OK;
-    struct mpx_held *h = find(r, source->directory, source->kind, source->number);
-    if (!h)
-        return put_new(r, source, err);
+    struct mpx_held *h;
+    bool is_absorbed;
+    mproxy_source s;
+    mproxy_status status = look_up(r, source, &h, &is_absorbed, err);
+    if (status != MPROXY_OK || is_absorbed)
+        return status;
+    int order = h ? mpx_compare_order(source, h) : 1;
+    if (order > 0)
+        return mpx_lay_out(r, source, &s) ? mpx_reduction_take(r, &s, err)
+                                          : no_memory(err);
+    if (order == 0)
+        hear_again(r, source, h);
     h->heard = r->round;
-    if (source->epoch < h->source.epoch ||
-        (source->epoch == h->source.epoch && source->sequence < h->source.sequence))
+    return MPROXY_OK;
+}
+
+static mproxy_status check_change(const struct mpx_held *h, const mproxy_change *c,
+                                  mproxy_error *err)
+{
+    const mproxy_source *s = &c->source;
+    if (!h || s->epoch != h->source.epoch || h->source.sequence < c->from)
+        return mpx_fail(
+            err, MPROXY_E_GAP,
+            "a change from %llu of epoch %llu: what is held is at %llu of %llu",
+            (unsigned long long)c->from, (unsigned long long)s->epoch,
+            (unsigned long long)(h ? h->source.sequence : 0),
+            (unsigned long long)(h ? h->source.epoch : 0));
+    uint64_t slots = h->source.count + h->source.node_count;
+    for (size_t i = 0; i < c->count; i++)
+        if (c->slots[i] >= slots || (i > 0 && c->slots[i] <= c->slots[i - 1]))
+            return mpx_fail(err, MPROXY_E_INVALID, "a change of slot %u of %llu",
+                            c->slots[i], (unsigned long long)slots);
+    return MPROXY_OK;
+}
+
+// What a change does not tell is as held.
+static mproxy_change fill(const mproxy_change *change, const struct mpx_held *h)
+{
+    mproxy_change c = *change;
+    if (c.described)
+        return c;
+    c.source.job = h->source.job;
+    c.source.uid = h->source.uid;
+    c.source.host = h->source.host;
+    c.source.absorbed = h->source.absorbed;
+    c.source.absorbed_count = h->source.absorbed_count;
+    return c;
+}
+
+mproxy_status mproxy_reduction_apply(mproxy_reduction *r, const mproxy_change *change,
+                                     mproxy_error *err)
+{
+    const mproxy_source *s = &change->source;
+    if (change->whole)
+        return mproxy_reduction_put(r, s, err);
+    struct mpx_directory *d = mpx_directory_find(r, s->directory);
+    struct mpx_held *h = d ? mpx_directory_source(d, s->kind, s->number) : NULL;
+    if (d && s->kind == MPROXY_SOURCE_SHARE && mpx_directory_has_absorbed(d, s->number) &&
+        !d->absorbed_here)
         return MPROXY_OK;
-    if (source->epoch == h->source.epoch && source->sequence == h->source.sequence) {
-        h->source.silent_ms = source->silent_ms; // an age: it grows without a change
-        h->source.idle = source->idle;
+    if (h && mpx_compare_order(s, h) <= 0) {
+        if (mpx_compare_order(s, h) == 0)
+            hear_again(r, s, h);
         return MPROXY_OK;
     }
-    return put_later(r, h, source, err);
+    if (d && d->absorbed_here && is_part_of_node(s))
+        return refuse_lost(err);
+    mproxy_status status = check_change(h, change, err);
+    if (status != MPROXY_OK)
+        return status;
+    mproxy_change c = fill(change, h);
+    status = mpx_reduction_check(r, &c.source, err);
+    if (status != MPROXY_OK)
+        return status;
+    bool is_new;
+    struct mpx_taken taken;
+    if (!mpx_directory_join(r, &c.source, &is_new) || !mpx_held_apply(h, &c, &taken))
+        return no_memory(err);
+    took(r, s, h, &taken);
+    return MPROXY_OK;
+}
+
+void mproxy_reduction_heard(mproxy_reduction *r, const uint8_t directory[16],
+                            int64_t age_ms)
+{
+    struct mpx_directory *d = mpx_directory_find(r, directory);
+    int64_t heard_ms = r->now_ms - age_ms;
+    if (!d || (d->is_heard && heard_ms <= d->heard_ms))
+        return;
+    d->heard_ms = heard_ms;
+    d->is_heard = true;
+    for (size_t i = 0; i < d->count; i++)
+        d->items[i]->heard = r->round;
 }
 
 void mproxy_reduction_stored(mproxy_reduction *r, const uint8_t directory[16],
                              uint64_t number)
 {
-    struct mpx_held *h = find(r, directory, MPROXY_SOURCE_SHARE, number);
+    struct mpx_directory *d = mpx_directory_find(r, directory);
+    struct mpx_held *h = d ? mpx_directory_source(d, MPROXY_SOURCE_SHARE, number) : NULL;
     if (h)
         h->stored = true;
 }
@@ -195,179 +286,116 @@ static bool is_in(const uint64_t *numbers, size_t count, uint64_t number)
     return false;
 }
 
-void mproxy_reduction_keep(mproxy_reduction *r, const uint8_t directory[16],
-                           const uint64_t *numbers, size_t count)
+void mproxy_reduction_retain(mproxy_reduction *r, const uint8_t directory[16],
+                             mproxy_source_kind kind, const uint64_t *numbers,
+                             size_t count)
 {
+    struct mpx_directory *d = mpx_directory_find(r, directory);
+    if (!d)
+        return;
     uint64_t *sorted = count ? malloc(count * sizeof *sorted) : NULL;
     if (sorted) {
         memcpy(sorted, numbers, count * sizeof *sorted);
         qsort(sorted, count, sizeof *sorted, compare_numbers);
     }
-    for (size_t i = 0; i < r->held_count; i++) {
-        struct mpx_held *h = r->held[i];
-        if (h->dropped || !mpx_held_is_share(h) ||
-            memcmp(h->source.directory, directory, sizeof h->source.directory) != 0)
+    for (size_t i = 0; i < d->count; i++) {
+        struct mpx_held *h = d->items[i];
+        if (h->dropped || h->source.kind != kind)
             continue;
+        // Slow, but needs no memory.
         if (!(sorted ? mpx_numbers_have(sorted, count, h->source.number)
                      : is_in(numbers, count, h->source.number)))
-            drop(r, h);
+            mpx_directory_drop(r, h);
     }
     free(sorted);
 }
 
-static int compare_held(const void *a, const void *b)
+static void look_at_rivals(struct mproxy_reduction *r)
 {
-    const mproxy_source *x = &(*(struct mpx_held *const *)a)->source;
-    const mproxy_source *y = &(*(struct mpx_held *const *)b)->source;
-    int order = memcmp(x->directory, y->directory, sizeof x->directory);
-    if (order)
-        return order;
-    if (x->kind != y->kind)
-        return x->kind < y->kind ? -1 : 1;
-    return x->number < y->number ? -1 : x->number > y->number;
-}
-
-static void index_held(struct mproxy_reduction *r)
-{
-    mpx_index_clear(&r->index);
-    for (size_t i = 0; i < r->held_count; i++)
-        mpx_index_put(&r->index,
-                      hash_identity(r->held[i]->source.directory, r->held[i]->source.kind,
-                                    r->held[i]->source.number),
-                      (uint32_t)i);
-}
-
-static void sort_held(struct mproxy_reduction *r)
-{
-    if (!r->unsorted)
+    if (r->round % (MPX_NODE_SILENT_MAX + 1) != 0)
         return;
-    qsort(r->held, r->held_count, sizeof *r->held, compare_held);
-    index_held(r);
-    r->unsorted = false;
-}
-
-// No view adds up what is dropped any more.
-static void free_dropped(struct mproxy_reduction *r)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < r->held_count; i++) {
-        if (r->held[i]->dropped)
-            mpx_held_free(r->held[i]);
-        else
-            r->held[kept++] = r->held[i];
-    }
-    if (kept == r->held_count)
-        return;
-    r->held_count = kept;
-    index_held(r);
+    for (size_t i = 0; i < r->host_count; i++)
+        if (r->hosts[i]->has_rivals)
+            r->hosts[i]->regroup = r->regroup = true;
 }
 
 static bool group(struct mproxy_reduction *r)
 {
-    if (r->rivals && r->round % (MPX_NODE_SILENT_MAX + 1) == 0)
-        r->regroup = true;
+    look_at_rivals(r);
     if (!r->regroup)
         return true;
-    sort_held(r);
     if (!mpx_regroup(r))
         return false;
-    free_dropped(r);
+    mpx_directories_sweep(r);
     r->regroup = false;
     return true;
 }
 
-static bool reserve_views(struct mproxy_reduction *r)
+static size_t count_views(const struct mproxy_reduction *r)
 {
-    if (r->sums.count <= r->view_room)
-        return true;
-    mproxy_view **views = realloc(r->views, r->sums.count * 2 * sizeof(mproxy_view *));
-    if (!views)
-        return false;
-    r->views = views;
-    r->view_room = r->sums.count * 2;
-    return true;
+    return 1 + r->host_order_count + r->job_order_count;
+}
+
+static struct mpx_sum *sum_at(struct mproxy_reduction *r, size_t i)
+{
+    if (i == 0)
+        return &r->main;
+    if (i <= r->host_order_count)
+        return &r->host_order[i - 1]->sum;
+    return &r->job_order[i - 1 - r->host_order_count]->sum;
 }
 
 // The views that are to be published, each with a reference of its own.
 static mproxy_status build(struct mproxy_reduction *r, bool *any, mproxy_error *err)
 {
-    for (size_t i = 0; i < r->sums.count; i++) {
-        struct mpx_sum *sum = &r->sums.items[i];
+    uint64_t steps_back = 0;
+    for (size_t i = 0; i < count_views(r); i++) {
+        struct mpx_sum *sum = sum_at(r, i);
         if (!mpx_sum_is_dirty(sum)) {
             r->views[i] = mproxy_view_ref(sum->view);
             continue;
         }
         *any = true;
         mproxy_status status =
-            mpx_sum_build(sum, &r->order, &r->views[i], &r->stats.steps_back, err);
+            mpx_sum_build(sum, &r->bench, &r->views[i], &steps_back, err);
         if (status != MPROXY_OK) {
             while (i-- > 0)
                 mproxy_view_unref(r->views[i]);
             return status;
         }
     }
+    r->stats.steps_back += steps_back;
     return MPROXY_OK;
-}
-
-static void settle(struct mproxy_reduction *r)
-{
-    for (size_t i = 0; i < r->sums.count; i++) {
-        struct mpx_sum *sum = &r->sums.items[i];
-        mproxy_view_unref(sum->view);
-        sum->view = r->views[i];
-        sum->stale = sum->other = false;
-    }
-    for (size_t i = 0; i < r->held_count; i++)
-        r->held[i]->changed = r->held[i]->reshaped = false;
-    r->published = true;
 }
 
 mproxy_status mproxy_reduction_publish(mproxy_reduction *r, mproxy_error *err)
 {
     r->round++;
-    size_t before = r->sums.count;
+    size_t before = count_views(r);
     bool any = !r->published || r->regroup;
-    if (!group(r) || !mpx_order_refresh(&r->order) || !reserve_views(r))
+    if (!mpx_order_refresh(&r->bench.order) || !group(r) ||
+        !MPX_RESERVE(r->views, r->view_room, count_views(r)))
         return mpx_fail(err, MPROXY_E_NOMEM, "reduction: no memory for %zu views",
                         before);
     mproxy_status status = build(r, &any, err);
     if (status != MPROXY_OK)
         return status;
     if (any)
-        status = mproxy_store_publish(r->order.store, r->views, r->sums.count, err);
-    if (status == MPROXY_OK) {
-        settle(r);
-        return MPROXY_OK;
+        status =
+            mproxy_store_publish(r->bench.order.store, r->views, count_views(r), err);
+    for (size_t i = 0; i < count_views(r); i++) {
+        if (status == MPROXY_OK)
+            mpx_sum_settle(sum_at(r, i), r->views[i]);
+        else
+            mproxy_view_unref(r->views[i]);
     }
-    for (size_t i = 0; i < r->sums.count; i++)
-        mproxy_view_unref(r->views[i]);
+    r->published |= status == MPROXY_OK;
     return status;
-}
-
-size_t mproxy_reduction_sources(mproxy_reduction *r, const mproxy_source *const **out)
-{
-    if (r->held_count > r->list_room) {
-        const mproxy_source **list = realloc(r->list, r->held_count * 2 * sizeof *list);
-        if (!list) {
-            *out = NULL;
-            return 0;
-        }
-        r->list = list;
-        r->list_room = r->held_count * 2;
-    }
-    size_t count = 0;
-    for (size_t i = 0; i < r->held_count; i++)
-        if (!r->held[i]->dropped)
-            r->list[count++] = &r->held[i]->source;
-    *out = r->list;
-    return count;
 }
 
 void mproxy_reduction_get_stats(const mproxy_reduction *r, mproxy_reduction_stats *out)
 {
     *out = r->stats;
-    out->views = r->sums.count;
-    out->sources = 0;
-    for (size_t i = 0; i < r->held_count; i++)
-        out->sources += !r->held[i]->dropped;
+    out->views = count_views(r);
+    out->sources = r->source_count;
 }

@@ -1,323 +1,449 @@
+// Sums: what a view shows of the sources that it is of.
+//
+// A sum has terms, each the own metrics of a source or the node's metrics that count in a
+// share. Its plan says how a view comes of them. Terms whose metrics no other term has need
+// no adding: the view shows their very arrays, beside what is added up. So `Node: HOST` of an
+// ordinary node is the array of its node metrics and that of its one share, and costs a few
+// pointers each round however many metrics there are. All others are added up into one array
+// of numbers that becomes the view's, in a straight loop over each term by a map that all
+// terms of one shape share.
+//
+// Nothing is kept by difference: a sum that is dirty is added up anew from all its terms, in
+// their order, so the same sources give the same bits. A plan holds until terms or their
+// shapes change.
+//
+// A counter shown is never lower than it was. What a sum in another order differs by in the
+// last bits is levelled out here; an array shown as it is can't be changed, so a sum one of
+// whose sources went back adds up all of its terms from then on (`plain`).
+//
+// All is built beside what is published; when memory runs out what is shown stays.
+
 #include "reduction/sum.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "store/names.h"
 
-#define GAUGE_BIT UINT32_C(0x80000000)
-
-static bool grow_order(struct mpx_order *o, size_t count)
+static struct mpx_numbers *numbers_of(const struct mpx_term *t)
 {
-    size_t room = count + count / 4 + 64, words = room / 64 + 1;
-    uint32_t *rank = malloc(room * sizeof *rank);
-    uint32_t *slots = malloc(room * sizeof *slots);
-    uint64_t *marks = calloc(words, sizeof *marks);
-    if (!rank || !slots || !marks) {
-        free(rank);
-        free(slots);
-        free(marks);
-        return false;
+    return t->node ? t->held->node : t->held->own;
+}
+
+static void unplan(struct mpx_sum *sum, struct mpx_bench *bench)
+{
+    for (uint32_t i = 0; i < sum->term_count; i++) {
+        mpx_maps_leave(&bench->maps, sum->terms[i].map);
+        sum->terms[i].map = NULL;
     }
-    free(o->rank);
-    free(o->slots);
-    free(o->marks);
-    o->rank = rank;
-    o->slots = slots;
-    o->marks = marks;
+    mpx_shape_unref(sum->shape);
+    mpx_display_unref(sum->display);
+    sum->shape = NULL;
+    sum->display = NULL;
+    sum->single_count = 0;
+    sum->planned = sum->reshaped = false;
+}
+
+// Whether counters may be lower than what was shown: a job's sum that lost a share is that
+// of another run.
+static bool lost_a_term(const struct mpx_sum *sum, const struct mpx_term *terms,
+                        uint32_t count, uint64_t stamp)
+{
+    if (sum->kind != MPX_SUM_JOB)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        terms[i].held->stamp = stamp;
+    for (uint32_t i = 0; i < sum->term_count; i++)
+        if (sum->terms[i].held->stamp != stamp)
+            return true;
+    return false;
+}
+
+static bool same_terms(const struct mpx_sum *sum, const struct mpx_term *terms,
+                       uint32_t count)
+{
+    if (sum->term_count != count)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (sum->terms[i].held != terms[i].held || sum->terms[i].node != terms[i].node)
+            return false;
     return true;
 }
 
-bool mpx_order_refresh(struct mpx_order *o)
+void mpx_sum_take_terms(struct mpx_sum *sum, struct mpx_bench *bench,
+                        struct mpx_term *terms, uint32_t count, uint64_t stamp)
 {
-    size_t count = mproxy_store_metric_count(o->store);
-    const mproxy_metric *const *metrics = mproxy_store_metric_order(o->store);
-    if (!metrics && count > 0)
-        return false;
-    o->metrics = metrics;
-    if (o->filled && count == o->count)
+    if (sum->terms && same_terms(sum, terms, count)) {
+        free(terms);
+        return;
+    }
+    sum->other |= lost_a_term(sum, terms, count, stamp);
+    sum->plain &= !sum->other;
+    sum->stale = true;
+    unplan(sum, bench);
+    free(sum->terms);
+    sum->terms = terms;
+    sum->term_count = count;
+}
+
+bool mpx_sum_describe(struct mpx_sum *sum, const char *key, const mproxy_job *desc)
+{
+    if (sum->title && strcmp(sum->title->key, key) == 0 &&
+        mpx_same_job(&sum->title->job, desc))
         return true;
-    if (!grow_order(o, count))
+    struct mpx_title *title = mpx_title_new(key, desc);
+    if (!title)
         return false;
-    for (size_t i = 0; i < count; i++)
-        o->rank[metrics[i]->id] = (uint32_t)i;
-    o->count = count;
-    o->filled = true;
-    return true;
-}
-
-void mpx_order_fini(struct mpx_order *o)
-{
-    free(o->rank);
-    free(o->slots);
-    free(o->marks);
-    free(o->values);
-    free(o->ranks);
-    *o = (struct mpx_order){.store = o->store};
-}
-
-bool mpx_sum_add_term(struct mpx_sum *sum, struct mpx_held *held, bool node)
-{
-    if (sum->part_count == sum->part_room) {
-        uint32_t room = sum->part_room ? sum->part_room * 2 : 4;
-        struct mpx_term *parts = realloc(sum->parts, room * sizeof *parts);
-        if (!parts)
-            return false;
-        sum->parts = parts;
-        sum->part_room = room;
-    }
-    sum->parts[sum->part_count++] = (struct mpx_term){.held = held, .node = node};
-    return true;
-}
-
-bool mpx_sum_same_terms(const struct mpx_sum *a, const struct mpx_sum *b)
-{
-    if (a->part_count != b->part_count)
-        return false;
-    for (uint32_t i = 0; i < a->part_count; i++)
-        if (a->parts[i].held != b->parts[i].held || a->parts[i].node != b->parts[i].node)
-            return false;
+    mpx_title_unref(sum->title);
+    sum->title = title;
+    sum->stale = true;
     return true;
 }
 
 bool mpx_sum_is_dirty(const struct mpx_sum *sum)
 {
-    if (sum->stale || !sum->view)
-        return true;
-    for (uint32_t i = 0; i < sum->part_count; i++)
-        if (sum->parts[i].held->changed)
-            return true;
-    return false;
+    return sum->dirty || sum->stale || !sum->view;
 }
 
-static size_t part_size(const struct mpx_term *part)
-{
-    return part->node ? part->held->source.node_count : part->held->source.count;
-}
-
-static const mproxy_metric *const *part_metrics(const struct mpx_term *part)
-{
-    return part->node ? part->held->source.node_metrics : part->held->source.metrics;
-}
-
-static const mproxy_value *part_values(const struct mpx_term *part)
-{
-    return part->node ? part->held->source.node_values : part->held->source.values;
-}
-
-static void mark_metrics(const struct mpx_sum *sum, struct mpx_order *o)
-{
-    for (uint32_t p = 0; p < sum->part_count; p++) {
-        const mproxy_metric *const *metrics = part_metrics(&sum->parts[p]);
-        size_t count = part_size(&sum->parts[p]);
-        for (size_t i = 0; i < count; i++) {
-            uint32_t rank = o->rank[metrics[i]->id];
-            o->marks[rank / 64] |= UINT64_C(1) << rank % 64;
-        }
-    }
-}
-
-static uint32_t count_marks(const struct mpx_order *o)
+static uint32_t filled_terms(const struct mpx_sum *sum)
 {
     uint32_t count = 0;
-    for (size_t w = 0; w <= o->count / 64; w++)
-        count += (uint32_t)__builtin_popcountll(o->marks[w]);
+    for (uint32_t i = 0; i < sum->term_count; i++)
+        count += numbers_of(&sum->terms[i]) != NULL;
     return count;
 }
 
-// Slots in order of display for all marked metrics, and clear marks.
-static void take_marks(struct mpx_sum *sum, struct mpx_order *o)
+// Terms that could stand for themselves: a node's own metrics and its targets; of a job both
+// parts of its share if it has but one.
+static bool may_be_single(const struct mpx_sum *sum, const struct mpx_term *t)
 {
-    uint32_t slot = 0;
-    for (size_t w = 0; w <= o->count / 64; w++) {
-        for (uint64_t bits = o->marks[w]; bits; bits &= bits - 1) {
-            size_t rank = w * 64 + (size_t)__builtin_ctzll(bits);
-            o->slots[rank] = slot;
-            if (sum->metrics)
-                sum->metrics[slot] = o->metrics[rank];
-            slot++;
-        }
-        o->marks[w] = 0;
-    }
-}
-
-static bool plan_part(struct mpx_term *part, const struct mpx_order *o)
-{
-    size_t count = part_size(part);
-    const mproxy_metric *const *metrics = part_metrics(part);
-    part->slots = malloc((count + 1) * sizeof *part->slots);
-    for (size_t i = 0; part->slots && i < count; i++)
-        part->slots[i] = o->slots[o->rank[metrics[i]->id]] |
-                         (metrics[i]->type == MPROXY_GAUGE ? GAUGE_BIT : 0);
-    return part->slots != NULL;
-}
-
-static void unplan(struct mpx_sum *sum)
-{
-    for (uint32_t i = 0; i < sum->part_count; i++) {
-        free(sum->parts[i].slots);
-        sum->parts[i].slots = NULL;
-    }
-    free(sum->metrics);
-    sum->metrics = NULL;
-    sum->count = 0;
-    sum->planned = false;
-}
-
-static bool plan(struct mpx_sum *sum, struct mpx_order *o)
-{
-    unplan(sum);
-    mark_metrics(sum, o);
-    uint32_t count = count_marks(o);
-    sum->metrics = calloc(count + 1u, sizeof *sum->metrics);
-    take_marks(sum, o);
-    bool ok = sum->metrics != NULL;
-    for (uint32_t i = 0; ok && i < sum->part_count; i++)
-        ok = plan_part(&sum->parts[i], o);
-    if (!ok) {
-        unplan(sum);
+    if (sum->plain || sum->kind == MPX_SUM_MAIN || !numbers_of(t))
         return false;
-    }
-    sum->count = count;
-    sum->planned = true;
-    return true;
+    if (sum->kind == MPX_SUM_JOB)
+        return sum->term_count == 2;
+    return t->held->source.kind == MPROXY_SOURCE_NODE ||
+           t->held->source.kind == MPROXY_SOURCE_TARGET;
 }
 
-// Metrics that came in between move no slots: a plan holds as long as its sources' metrics.
-static bool needs_plan(const struct mpx_sum *sum)
+// Mark what is added up, then see which of the others have metrics of their own only. How
+// many are left to add.
+static uint32_t choose_singles(struct mpx_sum *sum, struct mpx_order *o, bool *is_single)
 {
-    if (!sum->planned)
-        return true;
-    for (uint32_t i = 0; i < sum->part_count; i++)
-        if (sum->parts[i].held->reshaped)
-            return true;
+    uint32_t added = 0;
+    for (uint32_t i = 0; i < sum->term_count; i++)
+        if (numbers_of(&sum->terms[i]) && !may_be_single(sum, &sum->terms[i])) {
+            mpx_order_mark(o, numbers_of(&sum->terms[i])->shape);
+            added++;
+        }
+    for (uint32_t i = 0; i < sum->term_count; i++) {
+        if (!may_be_single(sum, &sum->terms[i]))
+            continue;
+        bool fits = sum->single_count < MPX_PARTS_MAX - 1;
+        if (mpx_order_mark(o, numbers_of(&sum->terms[i])->shape) == 0 && fits) {
+            is_single[i] = true;
+            sum->singles[sum->single_count++] = i;
+        } else
+            added++;
+    }
+    mpx_order_clear(o);
+    return added;
+}
+
+// Whether a term that was added later has metrics of a single one before it. Then all are
+// added up, which is right whatever they share.
+static bool overlaps(const struct mpx_sum *sum, struct mpx_order *o,
+                     const bool *is_single)
+{
+    bool overlap = false;
+    for (uint32_t i = 0; i < sum->term_count; i++)
+        if (numbers_of(&sum->terms[i]) && !is_single[i])
+            mpx_order_mark(o, numbers_of(&sum->terms[i])->shape);
+    for (uint32_t s = 0; s < sum->single_count; s++)
+        overlap |= mpx_order_mark(o, numbers_of(&sum->terms[sum->singles[s]])->shape) > 0;
+    mpx_order_clear(o);
+    return overlap;
+}
+
+// The one term that is left to add may as well stand for itself.
+static void choose_last(struct mpx_sum *sum, bool *is_single)
+{
+    for (uint32_t i = 0; i < sum->term_count; i++) {
+        if (!numbers_of(&sum->terms[i]) || is_single[i])
+            continue;
+        is_single[i] = true;
+        memmove(sum->singles + 1, sum->singles, sum->single_count * sizeof *sum->singles);
+        sum->singles[0] = i;
+        sum->single_count++;
+    }
+}
+
+// Whether anything is to be added up.
+static bool choose(struct mpx_sum *sum, struct mpx_order *o, bool *is_single)
+{
+    uint32_t added = choose_singles(sum, o, is_single);
+    if (sum->single_count > 0 && overlaps(sum, o, is_single)) {
+        memset(is_single, 0, sum->term_count * sizeof *is_single);
+        sum->single_count = 0;
+        added = filled_terms(sum);
+    }
+    if (added > 1 || sum->plain || sum->kind == MPX_SUM_MAIN)
+        return added > 0;
+    choose_last(sum, is_single);
     return false;
 }
 
-static void add_part(const struct mpx_term *part, mproxy_value *sums)
+// Terms of a few shapes follow each other: one that was just seen is not marked again.
+static void mark_added(const struct mpx_sum *sum, struct mpx_order *o,
+                       const bool *is_single)
 {
-    const mproxy_value *values = part_values(part);
-    size_t count = part_size(part);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t slot = part->slots[i];
-        if (slot & GAUGE_BIT) {
-            mproxy_value_merge(MPROXY_GAUGE, &sums[slot & ~GAUGE_BIT], &values[i]);
+    const struct mpx_shape *seen[4] = {NULL};
+    for (uint32_t i = 0, at = 0; i < sum->term_count; i++) {
+        const struct mpx_numbers *n = numbers_of(&sum->terms[i]);
+        if (!n || is_single[i] || n->shape == seen[0] || n->shape == seen[1] ||
+            n->shape == seen[2] || n->shape == seen[3])
             continue;
-        }
-        mproxy_value *into = &sums[slot];
-        into->total += values[i].total;
-        if (into->ts_us < values[i].ts_us)
-            into->ts_us = values[i].ts_us;
+        mpx_order_mark(o, n->shape);
+        seen[at++ % 4] = n->shape;
+    }
+}
+
+static bool plan_maps(struct mpx_sum *sum, struct mpx_bench *bench, const bool *is_single)
+{
+    for (uint32_t i = 0; i < sum->term_count; i++) {
+        struct mpx_term *t = &sum->terms[i];
+        const struct mpx_numbers *n = numbers_of(t);
+        if (!n || is_single[i])
+            continue;
+        t->map = mpx_maps_use(&bench->maps, &bench->order, n->shape, sum->shape);
+        if (!t->map)
+            return false;
+    }
+    return true;
+}
+
+static bool plan_display(struct mpx_sum *sum, struct mpx_bench *bench)
+{
+    struct mpx_shape *shapes[MPX_PARTS_MAX];
+    uint32_t count = 0;
+    if (sum->shape)
+        shapes[count++] = sum->shape;
+    for (uint32_t i = 0; i < sum->single_count; i++)
+        shapes[count++] = numbers_of(&sum->terms[sum->singles[i]])->shape;
+    sum->display = mpx_shapes_display(&bench->shapes, shapes, count);
+    return sum->display != NULL;
+}
+
+static bool plan(struct mpx_sum *sum, struct mpx_bench *bench)
+{
+    unplan(sum, bench);
+    bool *is_single = calloc(sum->term_count + 1, sizeof *is_single);
+    if (!is_single)
+        return false;
+    bool ok = true;
+    if (choose(sum, &bench->order, is_single)) {
+        mark_added(sum, &bench->order, is_single);
+        sum->shape = mpx_order_take(&bench->order, &bench->shapes);
+        ok = sum->shape && plan_maps(sum, bench, is_single);
+    }
+    ok = ok && plan_display(sum, bench);
+    free(is_single);
+    if (!ok)
+        unplan(sum, bench);
+    sum->planned = ok;
+    return ok;
+}
+
+static void add_counters(struct mpx_numbers *into, const struct mpx_numbers *n,
+                         const struct mpx_map *map)
+{
+    const uint32_t *from = n->shape->by_type, *to = map->slots;
+    for (uint32_t i = 0; i < n->shape->counter_count; i++) {
+        into->totals[to[i]] += n->totals[from[i]];
+        if (into->times[to[i]] < n->times[from[i]])
+            into->times[to[i]] = n->times[from[i]];
+    }
+}
+
+static void add_gauge(struct mpx_numbers *into, uint32_t to, const mproxy_value *v)
+{
+    struct mpx_many *m = &into->many[into->shape->gauge_at[to]];
+    if (v->hits <= 0)
+        return;
+    if (m->hits <= 0)
+        *m = (struct mpx_many){v->min, v->max, 0};
+    if (v->min < m->min)
+        m->min = v->min;
+    if (v->max > m->max)
+        m->max = v->max;
+    m->hits += v->hits;
+    into->totals[to] += v->total;
+    if (into->times[to] < v->ts_us)
+        into->times[to] = v->ts_us;
+}
+
+static void add_gauges(struct mpx_numbers *into, const struct mpx_numbers *n,
+                       const struct mpx_map *map)
+{
+    const uint32_t *from = n->shape->by_type;
+    for (uint32_t i = n->shape->counter_count; i < n->shape->count; i++) {
+        mproxy_value v = mpx_numbers_at(n, from[i]);
+        add_gauge(into, map->slots[i], &v);
     }
 }
 
 // The spread over ranks is that of the whole job, or it is not shown.
 static bool knows_ranks(const struct mpx_sum *sum)
 {
+    bool known = false;
     if (sum->kind != MPX_SUM_JOB)
         return false;
-    for (uint32_t i = 0; i < sum->part_count; i++)
-        if (!sum->parts[i].node && !sum->parts[i].held->source.ranks)
+    for (uint32_t i = 0; i < sum->term_count; i++) {
+        const struct mpx_numbers *n = numbers_of(&sum->terms[i]);
+        if (sum->terms[i].node || !n)
+            continue;
+        if (!n->ranks)
             return false;
+        known = true;
+    }
+    return known;
+}
+
+static void add_ranks(struct mpx_numbers *into, const struct mpx_numbers *n,
+                      const struct mpx_map *map)
+{
+    for (uint32_t i = 0; i < n->shape->counter_count; i++)
+        mproxy_ranks_merge(&into->ranks[map->slots[i]], &n->ranks[n->shape->by_type[i]]);
+}
+
+static struct mpx_numbers *add_up(const struct mpx_sum *sum)
+{
+    struct mpx_numbers *into =
+        mpx_numbers_new(sum->shape, mpx_shape_gauges(sum->shape) > 0, knows_ranks(sum));
+    for (uint32_t i = 0; into && i < sum->term_count; i++) {
+        const struct mpx_term *t = &sum->terms[i];
+        if (!t->map)
+            continue;
+        const struct mpx_numbers *n = numbers_of(t);
+        add_counters(into, n, t->map);
+        if (into->many)
+            add_gauges(into, n, t->map);
+        if (into->ranks && !t->node)
+            add_ranks(into, n, t->map);
+    }
+    return into;
+}
+
+static bool is_rounding(double now, double before)
+{
+    return before - now <= before * 1e-12;
+}
+
+// The same metrics as before, all of them added up.
+static void level(struct mpx_numbers *now, const struct mpx_numbers *before,
+                  uint64_t *steps_back)
+{
+    for (uint32_t i = 0; i < now->shape->counter_count; i++) {
+        uint32_t slot = now->shape->by_type[i];
+        if (now->totals[slot] >= before->totals[slot])
+            continue;
+        if (is_rounding(now->totals[slot], before->totals[slot]))
+            now->totals[slot] = before->totals[slot];
+        else
+            ++*steps_back;
+    }
+}
+
+// Whatever the two show. False: a counter that is shown as its source has it went back.
+static bool level_views(const mproxy_view *now, const mproxy_view *before, bool has_sum,
+                        uint64_t *steps_back)
+{
+    const struct mpx_display *a = now->display, *b = before->display;
+    for (uint32_t i = 0, k = 0; i < a->count; i++) {
+        while (k < b->count && b->metrics[k] != a->metrics[i] &&
+               mpx_metric_compare(b->metrics[k], a->metrics[i]) < 0)
+            k++;
+        if (k == b->count || b->metrics[k] != a->metrics[i] ||
+            a->metrics[i]->type != MPROXY_COUNTER)
+            continue;
+        double is = mpx_view_value(now, i).total, was = mpx_view_value(before, k).total;
+        if (is >= was)
+            continue;
+        if (!has_sum || a->places[i] >> MPX_SLOT_BITS != 0)
+            return false;
+        if (is_rounding(is, was))
+            now->parts[0]->totals[a->places[i] & MPX_SLOT_MASK] = was;
+        else
+            ++*steps_back;
+    }
     return true;
 }
 
-static void add_ranks(const struct mpx_sum *sum, mproxy_ranks *ranks)
+static mproxy_view *make_view(const struct mpx_sum *sum)
 {
-    memset(ranks, 0, sum->count * sizeof *ranks);
-    if (!knows_ranks(sum))
-        return;
-    for (uint32_t p = 0; p < sum->part_count; p++) {
-        const struct mpx_term *part = &sum->parts[p];
-        for (size_t i = 0; !part->node && i < part->held->source.count; i++)
-            if (!(part->slots[i] & GAUGE_BIT))
-                mproxy_ranks_merge(&ranks[part->slots[i]], &part->held->source.ranks[i]);
-    }
+    struct mpx_numbers *parts[MPX_PARTS_MAX], *added = NULL;
+    uint32_t count = 0;
+    if (sum->shape && !(parts[count++] = added = add_up(sum)))
+        return NULL;
+    for (uint32_t i = 0; i < sum->single_count; i++)
+        parts[count++] = numbers_of(&sum->terms[sum->singles[i]]);
+    bool ranks = count > 0 && parts[0]->ranks && knows_ranks(sum);
+    mproxy_view *view = mpx_view_of(sum->title, sum->display, parts, ranks);
+    mpx_numbers_unref(added);
+    return view;
 }
 
-static void compare(mproxy_value *now, const mproxy_value *before, uint64_t *steps_back)
-{
-    if (now->total >= before->total)
-        return;
-    if (before->total - now->total > before->total * 1e-12) {
-        ++*steps_back;
-        return;
-    }
-    now->total = before->total;
-}
-
-static void compare_with_shown(const struct mpx_sum *sum, const struct mpx_order *o,
-                               uint64_t *steps_back)
+// False: it must be made again, with all terms added up.
+static bool compare(struct mpx_sum *sum, const mproxy_view *view, uint64_t *steps_back)
 {
     if (!sum->view || sum->other)
-        return;
-    const mproxy_entry *shown = mproxy_view_entries(sum->view);
-    size_t size = mproxy_view_size(sum->view), at = 0;
-    for (uint32_t i = 0; i < sum->count; i++) {
-        uint32_t rank = o->rank[sum->metrics[i]->id];
-        while (at < size && o->rank[shown[at].metric->id] < rank)
-            at++;
-        if (at < size && shown[at].metric == sum->metrics[i] &&
-            sum->metrics[i]->type == MPROXY_COUNTER)
-            compare(&o->values[i], &shown[at].value, steps_back);
-    }
-}
-
-static mproxy_status build_view(const struct mpx_sum *sum, const struct mpx_order *o,
-                                mproxy_view **out, mproxy_error *err)
-{
-    mproxy_view *view;
-    mproxy_status status = mproxy_view_new(sum->key, &sum->desc, sum->count, &view, err);
-    for (uint32_t i = 0; status == MPROXY_OK && i < sum->count; i++) {
-        mproxy_entry entry = {sum->metrics[i], o->values[i], o->ranks[i]};
-        status = mproxy_view_add(view, &entry);
-        if (status != MPROXY_OK) {
-            mproxy_view_unref(view);
-            return mpx_fail(err, status, "view '%.100s': no memory", sum->key);
-        }
-    }
-    if (status == MPROXY_OK)
-        *out = view;
-    return status;
-}
-
-static bool reserve_values(struct mpx_order *o, size_t count)
-{
-    if (count <= o->value_room && o->values)
         return true;
-    size_t room = count + count / 4 + 64;
-    mproxy_value *values = realloc(o->values, room * sizeof *values);
-    if (!values)
+    bool is_as_before = view->display == sum->view->display &&
+                        (sum->single_count == 0 || (!sum->lowered && !sum->stale));
+    if (is_as_before) {
+        if (sum->shape)
+            level(view->parts[0], sum->view->parts[0], steps_back);
+        return true;
+    }
+    uint64_t steps = 0;
+    if (!level_views(view, sum->view, sum->shape != NULL, &steps))
         return false;
-    o->values = values;
-    mproxy_ranks *ranks = realloc(o->ranks, room * sizeof *ranks);
-    if (!ranks)
-        return false;
-    o->ranks = ranks;
-    o->value_room = room;
+    *steps_back += steps;
     return true;
 }
 
-mproxy_status mpx_sum_build(struct mpx_sum *sum, struct mpx_order *o, mproxy_view **out,
-                            uint64_t *steps_back, mproxy_error *err)
+mproxy_status mpx_sum_build(struct mpx_sum *sum, struct mpx_bench *bench,
+                            mproxy_view **out, uint64_t *steps_back, mproxy_error *err)
 {
-    if ((needs_plan(sum) && !plan(sum, o)) || !reserve_values(o, sum->count))
-        return mpx_fail(err, MPROXY_E_NOMEM, "view '%.100s': no memory", sum->key);
-    memset(o->values, 0, sum->count * sizeof *o->values);
-    for (uint32_t i = 0; i < sum->part_count; i++)
-        add_part(&sum->parts[i], o->values);
-    add_ranks(sum, o->ranks);
-    compare_with_shown(sum, o, steps_back);
-    return build_view(sum, o, out, err);
+    for (;;) {
+        mproxy_view *view =
+            (sum->planned && !sum->reshaped) || plan(sum, bench) ? make_view(sum) : NULL;
+        if (!view)
+            return mpx_fail(err, MPROXY_E_NOMEM, "view '%.100s': no memory",
+                            sum->title->key);
+        if (compare(sum, view, steps_back)) {
+            *out = view;
+            return MPROXY_OK;
+        }
+        mproxy_view_unref(view);
+        sum->plain = true;
+        unplan(sum, bench);
+    }
 }
 
-void mpx_sum_fini(struct mpx_sum *sum)
+void mpx_sum_settle(struct mpx_sum *sum, mproxy_view *view)
 {
-    unplan(sum);
-    mproxy_job_clear(&sum->desc);
     mproxy_view_unref(sum->view);
-    free(sum->parts);
-    free(sum->key);
-    free(sum->jobid);
-    *sum = (struct mpx_sum){0};
+    sum->view = view;
+    sum->dirty = sum->stale = sum->lowered = sum->other = false;
+}
+
+void mpx_sum_fini(struct mpx_sum *sum, struct mpx_bench *bench)
+{
+    unplan(sum, bench);
+    mproxy_view_unref(sum->view);
+    mpx_title_unref(sum->title);
+    free(sum->terms);
+    *sum = (struct mpx_sum){.kind = sum->kind};
 }

@@ -7,6 +7,7 @@
 #include <mproxy/store.h>
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +16,15 @@
 #include "store/cache.h"
 #include "store/exempt.h"
 #include "store/names.h"
+#include "store/view.h"
 
 #define MAX_METRICS_DEFAULT 4000000
+
+// Of a view; the text is its title's.
+struct key {
+    const char *text;
+    uint32_t view; // position
+};
 
 struct mproxy_snapshot {
     unsigned references; // atomic
@@ -24,8 +32,8 @@ struct mproxy_snapshot {
     struct mpx_names *names; // keeps what the entries point to
     struct mpx_cache *cache;
     size_t size;
-    mproxy_view **views;  // in order of display
-    mproxy_view **by_key; // sorted by key
+    mproxy_view **views; // in order of display
+    struct key *by_key;  // sorted
 };
 
 struct mproxy_store {
@@ -37,12 +45,34 @@ struct mproxy_store {
 
 static int compare_keys(const void *a, const void *b)
 {
-    return strcmp(mproxy_view_key(*(mproxy_view *const *)a),
-                  mproxy_view_key(*(mproxy_view *const *)b));
+    return strcmp(((const struct key *)a)->text, ((const struct key *)b)->text);
+}
+
+// Whether the same titles stand in the same places: their order by key is the same then.
+static bool has_titles_of(const mproxy_snapshot *s, const mproxy_snapshot *before)
+{
+    if (!before || s->size != before->size)
+        return false;
+    for (size_t i = 0; i < s->size; i++)
+        if (s->views[i]->title != before->views[i]->title)
+            return false;
+    return true;
+}
+
+static void sort_keys(mproxy_snapshot *s, const mproxy_snapshot *before)
+{
+    if (has_titles_of(s, before)) {
+        memcpy(s->by_key, before->by_key, s->size * sizeof *s->by_key);
+        return;
+    }
+    for (size_t i = 0; i < s->size; i++)
+        s->by_key[i] = (struct key){mproxy_view_key(s->views[i]), (uint32_t)i};
+    qsort(s->by_key, s->size, sizeof *s->by_key, compare_keys);
 }
 
 static mproxy_snapshot *snapshot_new(struct mpx_names *names, uint64_t sequence,
-                                     mproxy_view *const *views, size_t count)
+                                     mproxy_view *const *views, size_t count,
+                                     const mproxy_snapshot *before)
 {
     mproxy_snapshot *s = calloc(1, sizeof *s);
     if (!s)
@@ -51,16 +81,16 @@ static mproxy_snapshot *snapshot_new(struct mpx_names *names, uint64_t sequence,
     s->sequence = sequence;
     s->names = mpx_names_ref(names);
     s->cache = mpx_cache_new();
-    s->views = malloc((2 * count + 1) * sizeof *s->views);
-    if (!s->cache || !s->views) {
+    s->views = malloc((count + 1) * sizeof *s->views);
+    s->by_key = malloc((count + 1) * sizeof *s->by_key);
+    if (!s->cache || !s->views || !s->by_key) {
         mproxy_snapshot_unref(s);
         return NULL;
     }
-    s->by_key = s->views + count;
     s->size = count;
     for (size_t i = 0; i < count; i++)
-        s->views[i] = s->by_key[i] = mproxy_view_ref(views[i]);
-    qsort(s->by_key, count, sizeof *s->by_key, compare_keys);
+        s->views[i] = mproxy_view_ref(views[i]);
+    sort_keys(s, before);
     return s;
 }
 
@@ -69,7 +99,7 @@ static const char *find_twin(const mproxy_snapshot *s)
 {
     for (size_t i = 1; i < s->size; i++)
         if (compare_keys(&s->by_key[i - 1], &s->by_key[i]) == 0)
-            return mproxy_view_key(s->by_key[i]);
+            return s->by_key[i].text;
     return NULL;
 }
 
@@ -88,7 +118,7 @@ mproxy_status mproxy_store_open(const mproxy_store_options *options, mproxy_stor
     pthread_mutex_init(&store->lock, NULL);
     store->names = mpx_names_new(max_metrics);
     if (store->names)
-        store->newest = snapshot_new(store->names, 0, NULL, 0);
+        store->newest = snapshot_new(store->names, 0, NULL, 0, NULL);
     if (!store->newest) {
         mproxy_store_close(store);
         return mpx_fail(err, MPROXY_E_NOMEM, "store: no memory");
@@ -150,7 +180,7 @@ mproxy_status mproxy_store_publish(mproxy_store *store, mproxy_view *const *view
                                    size_t count, mproxy_error *err)
 {
     mproxy_snapshot *fresh =
-        snapshot_new(store->names, store->sequence + 1, views, count);
+        snapshot_new(store->names, store->sequence + 1, views, count, store->newest);
     if (!fresh)
         return mpx_fail(err, MPROXY_E_NOMEM, "snapshot of %zu views: no memory", count);
     const char *twin = find_twin(fresh);
@@ -189,6 +219,7 @@ void mproxy_snapshot_unref(mproxy_snapshot *snapshot)
     for (size_t i = 0; i < snapshot->size; i++)
         mproxy_view_unref(snapshot->views[i]);
     free(snapshot->views);
+    free(snapshot->by_key);
     mpx_cache_free(snapshot->cache);
     mpx_names_unref(snapshot->names);
     free(snapshot);
@@ -214,9 +245,9 @@ const mproxy_view *mproxy_snapshot_find(const mproxy_snapshot *snapshot, const c
     size_t low = 0, high = snapshot->size;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = strcmp(mproxy_view_key(snapshot->by_key[middle]), key);
+        int order = strcmp(snapshot->by_key[middle].text, key);
         if (order == 0)
-            return snapshot->by_key[middle];
+            return snapshot->views[snapshot->by_key[middle].view];
         if (order < 0)
             low = middle + 1;
         else

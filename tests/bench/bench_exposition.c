@@ -95,7 +95,8 @@ static void text_reference(const mproxy_view *view)
     static char buffer[65536];
     size_t used = 0;
     for (size_t i = 0; i < mproxy_view_size(view); i++) {
-        const mproxy_entry *entry = mproxy_view_entries(view) + i;
+        mproxy_entry at = mproxy_view_at(view, i);
+        const mproxy_entry *entry = &at;
         if (used > sizeof buffer - 256) {
             count_bytes(NULL, buffer, used);
             used = 0;
@@ -120,7 +121,8 @@ static void json_reference(const mproxy_view *view)
 {
     json_t *counters = json_array();
     for (size_t i = 0; i < mproxy_view_size(view); i++) {
-        const mproxy_entry *entry = mproxy_view_entries(view) + i;
+        mproxy_entry at = mproxy_view_at(view, i);
+        const mproxy_entry *entry = &at;
         json_t *object = json_object();
         json_object_set_new(object, "name", json_string(entry->metric->name));
         json_object_set_new(object, "doc", json_string(entry->metric->doc));

@@ -106,8 +106,8 @@ static inline double shown(const char *view, const char *metric)
 {
     mproxy_snapshot *s = mproxy_store_snapshot(store);
     const mproxy_view *v = mproxy_snapshot_find(s, view);
-    const mproxy_entry *e = v ? mproxy_view_find(v, metric) : NULL;
-    double total = e ? e->value.total : -1;
+    mproxy_entry e;
+    double total = v && mproxy_view_find(v, metric, &e) ? e.value.total : -1;
     mproxy_snapshot_unref(s);
     return total;
 }

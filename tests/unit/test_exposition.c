@@ -390,8 +390,10 @@ START_TEST(json_shows_ranks_when_asked_and_known)
     mproxy_view *view = make_view("j", (struct series[]){{0}});
     mproxy_entry entry = {.metric = intern(&(struct series){"c_total", COUNTER, "", 0}),
                           .value = mproxy_value_counter(4, TS)};
-    mproxy_ranks_add(&entry.ranks, 2, 1);
-    mproxy_ranks_add(&entry.ranks, 0, 3);
+    mproxy_ranks ranks = {0};
+    mproxy_ranks_add(&ranks, 2, 1);
+    mproxy_ranks_add(&ranks, 0, 3);
+    entry.ranks = &ranks;
     mproxy_view_add(view, &entry);
     mproxy_render_options options = {.struct_size = sizeof options, .ranks = 1};
 

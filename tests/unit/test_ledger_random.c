@@ -289,8 +289,8 @@ static void check_shown(void)
     mproxy_snapshot *s = mproxy_store_snapshot(f.store);
     for (size_t i = 0; i < mproxy_snapshot_size(s); i++) {
         const mproxy_view *view = mproxy_snapshot_at(s, i);
-        const mproxy_entry *e = mproxy_view_find(view, "hits_total");
-        double now = e ? e->value.total : 0;
+        mproxy_entry e;
+        double now = mproxy_view_find(view, "hits_total", &e) ? e.value.total : 0;
         if (i == 0) {
             REQUIRE(now >= w->shown[HITS], "main steps back from %g to %g",
                     w->shown[HITS], now);

@@ -61,8 +61,8 @@ static double in_main(void)
 {
     mproxy_snapshot *s = mproxy_store_snapshot(store);
     const mproxy_view *view = mproxy_snapshot_find(s, "main");
-    const mproxy_entry *e = view ? mproxy_view_find(view, "hits_total") : NULL;
-    double total = e ? e->value.total : -1;
+    mproxy_entry e;
+    double total = view && mproxy_view_find(view, "hits_total", &e) ? e.value.total : -1;
     mproxy_snapshot_unref(s);
     return total;
 }

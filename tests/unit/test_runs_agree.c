@@ -22,9 +22,9 @@ static double live(size_t count)
     mproxy_snapshot *snapshot = mproxy_store_snapshot(store);
     const mproxy_view *view = mproxy_snapshot_find(snapshot, "j");
     ck_assert_ptr_nonnull(view);
-    const mproxy_entry *entry = mproxy_view_find(view, "hits");
-    ck_assert_ptr_nonnull(entry);
-    double total = entry->value.total;
+    mproxy_entry entry;
+    ck_assert(mproxy_view_find(view, "hits", &entry));
+    double total = entry.value.total;
     mproxy_snapshot_unref(snapshot);
     mproxy_reduction_free(reduction);
     return total;

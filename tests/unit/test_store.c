@@ -206,13 +206,16 @@ START_TEST(view_finds_every_entry_and_no_other)
         mproxy_view_add(view, &(mproxy_entry){.metric = order[i]});
 
     for (int i = 0; i < 100; i++) {
-        const mproxy_entry *entry = mproxy_view_find(view, order[i]->name);
-        ck_assert_ptr_eq(entry ? entry->metric : NULL, i % 2 ? NULL : order[i]);
+        mproxy_entry entry = {0};
+        int found = mproxy_view_find(view, order[i]->name, &entry);
+        ck_assert_int_eq(found, i % 2 == 0);
+        ck_assert_ptr_eq(entry.metric, i % 2 ? NULL : order[i]);
     }
 
     ck_assert_int_eq(mproxy_view_size(view), 50);
-    ck_assert_ptr_null(mproxy_view_find(view, "m00"));
-    ck_assert_ptr_null(mproxy_view_find(view, ""));
+    ck_assert(!mproxy_view_find(view, "m00", NULL));
+    ck_assert(!mproxy_view_find(view, "", NULL));
+    ck_assert_ptr_null(mproxy_view_at(view, 50).metric);
     mproxy_view_unref(view);
     mproxy_store_close(store);
 }
@@ -284,8 +287,8 @@ START_TEST(snapshot_outlives_later_publications_and_the_store)
     mproxy_store_close(store);
 
     const mproxy_view *main_view = mproxy_snapshot_find(held, "main");
-    ck_assert_str_eq(mproxy_view_entries(main_view)->metric->doc, "Doc");
-    ck_assert(mproxy_view_find(main_view, "a")->value.total == 3);
+    ck_assert_str_eq(mproxy_view_at(main_view, 0).metric->doc, "Doc");
+    ck_assert_double_eq(mproxy_view_at(main_view, 0).value.total, 3);
     mproxy_snapshot_unref(held);
 }
 END_TEST
@@ -306,9 +309,9 @@ static void *read_snapshots(void *arg)
         last = sequence;
         const mproxy_view *view = mproxy_snapshot_find(s, "main");
         for (size_t i = 0; view && i < mproxy_view_size(view); i++) {
-            const mproxy_entry *entry = mproxy_view_entries(view) + i;
-            const char *doc = mproxy_metric_doc(entry->metric);
-            if (entry->value.total != (double)sequence || (*doc && *doc != 'D'))
+            const mproxy_entry entry = mproxy_view_at(view, i);
+            const char *doc = mproxy_metric_doc(entry.metric);
+            if (entry.value.total != (double)sequence || (*doc && *doc != 'D'))
                 return "a snapshot changed";
         }
         mproxy_snapshot_unref(s);

@@ -1,0 +1,248 @@
+// Directories that are lost: their stored shares go into the base that is held for them, and
+// when one is heard of again its whole state comes in place of that, at once or not at all.
+
+#include "reduction/reduction.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "source/spans.h"
+
+static mproxy_status no_memory(mproxy_error *err)
+{
+    return mpx_fail(err, MPROXY_E_NOMEM, "reduction: no memory for a directory");
+}
+
+// A base in the making.
+struct sum_base {
+    mproxy_source source;
+    const mproxy_metric **metrics;
+    mproxy_value *values;
+    mproxy_span *spans;
+};
+
+static bool is_absorbable(const struct mpx_held *h)
+{
+    return !h->dropped && mpx_held_is_share(h) && h->stored;
+}
+
+static bool make_room(struct sum_base *b, const struct mpx_directory *d)
+{
+    size_t metrics = b->source.count, spans = b->source.absorbed_count;
+    for (size_t i = 0; i < d->count; i++)
+        if (is_absorbable(d->items[i])) {
+            metrics += d->items[i]->source.count;
+            spans++;
+        }
+    b->metrics = malloc((metrics + 1) * sizeof(const mproxy_metric *));
+    b->values = malloc((metrics + 1) * sizeof *b->values);
+    b->spans = malloc((spans + 1) * sizeof *b->spans);
+    return b->metrics && b->values && b->spans;
+}
+
+// The slot of a metric; one that is not among them yet gets one with the value 0.
+static mproxy_value *value_of(struct sum_base *b, struct mpx_order *o,
+                              const mproxy_metric *metric)
+{
+    uint32_t place = o->places[metric->id];
+    uint64_t bit = UINT64_C(1) << place % 64;
+    if (!(o->marks[place / 64] & bit)) {
+        o->marks[place / 64] |= bit;
+        o->slots[metric->id] = (uint32_t)b->source.count;
+        b->metrics[b->source.count] = metric;
+        b->values[b->source.count++] = (mproxy_value){0};
+    }
+    return &b->values[o->slots[metric->id]];
+}
+
+// All of a base, a share's counters.
+static void add(struct sum_base *b, struct mpx_order *o, const mproxy_source *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        mproxy_type type = s->metrics[i]->type;
+        if (s->kind == MPROXY_SOURCE_SHARE && type != MPROXY_COUNTER)
+            continue;
+        mproxy_value value = mproxy_source_value(s, i);
+        mproxy_value_merge(type, value_of(b, o, s->metrics[i]), &value);
+    }
+}
+
+static void sum_up(struct sum_base *b, struct mpx_order *o, const struct mpx_directory *d)
+{
+    mproxy_source *s = &b->source;
+    const struct mpx_held *base = mpx_directory_source(d, MPROXY_SOURCE_BASE, 0);
+    if (s->absorbed_count)
+        memcpy(b->spans, s->absorbed, s->absorbed_count * sizeof *b->spans);
+    s->count = 0;
+    if (base)
+        add(b, o, &base->source);
+    for (size_t i = 0; i < d->count; i++) {
+        const struct mpx_held *h = d->items[i];
+        if (!is_absorbable(h))
+            continue;
+        add(b, o, &h->source);
+        mpx_spans_add(b->spans, &s->absorbed_count, h->source.number);
+        if (!base && h->source.epoch > s->epoch)
+            s->epoch = h->source.epoch;
+    }
+    mpx_order_clear(o);
+    s->metrics = b->metrics;
+    s->values = b->values;
+    s->absorbed = b->spans;
+    s->numbers = NULL;
+}
+
+static bool has_absorbable(const struct mpx_directory *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (is_absorbable(d->items[i]))
+            return true;
+    return false;
+}
+
+mproxy_status mproxy_reduction_absorb(mproxy_reduction *r, const uint8_t directory[16],
+                                      mproxy_error *err)
+{
+    struct mpx_directory *d = mpx_directory_find(r, directory);
+    if (!d)
+        return mpx_fail(err, MPROXY_E_NOTFOUND, "nothing is held of the directory");
+    if (!has_absorbable(d))
+        return MPROXY_OK;
+    struct mpx_held *base = mpx_directory_source(d, MPROXY_SOURCE_BASE, 0);
+    struct sum_base b = {{.kind = MPROXY_SOURCE_BASE, .host = d->host->name}, 0, 0, 0};
+    memcpy(b.source.directory, d->id, sizeof d->id);
+    if (base)
+        b.source = *mpx_held_show(r, base);
+    mproxy_status status = MPROXY_E_NOMEM;
+    if (mpx_order_refresh(&r->bench.order) && make_room(&b, d)) {
+        sum_up(&b, &r->bench.order, d);
+        status = mpx_reduction_take(r, &b.source, err);
+        d->absorbed_here |= status == MPROXY_OK;
+    }
+    free(b.metrics);
+    free(b.values);
+    free(b.spans);
+    return status == MPROXY_OK ? status : no_memory(err);
+}
+
+// A source of a whole directory, until all of them can be taken.
+struct coming {
+    mproxy_source source;
+    mproxy_value *values; // ours, if it came in the form in which sources are held
+    struct mpx_held *held;
+    bool is_new, is_prepared;
+    struct mpx_taking taking;
+};
+
+static mproxy_status check_all(struct mproxy_reduction *r,
+                               const mproxy_source *const *sources, size_t count,
+                               const mproxy_source **base, mproxy_error *err)
+{
+    *base = NULL;
+    for (size_t i = 0; i < count; i++) {
+        mproxy_status status = mpx_reduction_check(r, sources[i], err);
+        if (status != MPROXY_OK)
+            return status;
+        if (memcmp(sources[i]->directory, sources[0]->directory, 16) != 0)
+            return mpx_fail(err, MPROXY_E_INVALID, "sources of two directories");
+        if (sources[i]->kind == MPROXY_SOURCE_BASE)
+            *base = sources[i];
+    }
+    return *base ? MPROXY_OK
+                 : mpx_fail(err, MPROXY_E_INVALID, "a whole directory without its base");
+}
+
+static bool lay_out(struct coming *c, const mproxy_source *source)
+{
+    size_t count = source->count + source->node_count;
+    c->source = *source;
+    if (!source->numbers && !source->node_numbers)
+        return true;
+    c->values = malloc((count + 1) * sizeof *c->values);
+    for (size_t i = 0; c->values && i < count; i++)
+        c->values[i] = mproxy_source_value(source, i);
+    c->source.values = c->values;
+    c->source.node_values = c->values ? c->values + source->count : NULL;
+    return c->values != NULL;
+}
+
+static bool prepare(struct mproxy_reduction *r, struct coming *c,
+                    const mproxy_source *source)
+{
+    if (!lay_out(c, source))
+        return false;
+    c->held = mpx_directory_join(r, &c->source, &c->is_new);
+    if (!c->held)
+        return false;
+    c->is_prepared = mpx_held_prepare(c->held, &c->source, &r->bench.shapes, &c->taking);
+    return c->is_prepared;
+}
+
+// False: no memory. Shares that the base has absorbed don't come.
+static bool prepare_all(struct mproxy_reduction *r, struct coming *coming,
+                        const mproxy_source *const *sources, size_t count,
+                        const mproxy_source *base)
+{
+    for (size_t i = 0; i < count; i++) {
+        const mproxy_source *s = sources[i];
+        bool is_absorbed =
+            s->kind == MPROXY_SOURCE_SHARE &&
+            mpx_spans_have(base->absorbed, base->absorbed_count, s->number);
+        if (!is_absorbed && !prepare(r, &coming[i], s))
+            return false;
+    }
+    return true;
+}
+
+static void commit_all(struct mproxy_reduction *r, struct mpx_directory *d,
+                       struct coming *coming, size_t count)
+{
+    uint64_t stamp = ++r->stamp;
+    d->absorbed_here = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!coming[i].held)
+            continue;
+        coming[i].held->stamp = stamp;
+        mpx_reduction_commit(r, &coming[i].source, coming[i].held, &coming[i].taking);
+    }
+    for (size_t i = 0; i < d->count; i++)
+        if (!d->items[i]->dropped && d->items[i]->stamp != stamp)
+            mpx_directory_drop(r, d->items[i]);
+}
+
+static void discard_all(struct mproxy_reduction *r, struct coming *coming, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (coming[i].is_prepared)
+            mpx_held_discard(coming[i].held, &coming[i].taking);
+        if (coming[i].held && coming[i].is_new)
+            mpx_directory_drop(r, coming[i].held);
+    }
+}
+
+mproxy_status mproxy_reduction_replace(mproxy_reduction *r,
+                                       const mproxy_source *const *sources, size_t count,
+                                       mproxy_error *err)
+{
+    const mproxy_source *base;
+    mproxy_status status = check_all(r, sources, count, &base, err);
+    if (status != MPROXY_OK)
+        return status;
+    struct mpx_directory *d = mpx_directory_find(r, base->directory);
+    struct mpx_held *held = d ? mpx_directory_source(d, MPROXY_SOURCE_BASE, 0) : NULL;
+    if (held && mpx_compare_order(base, held) < 0)
+        return MPROXY_OK;
+    struct coming *coming = calloc(count, sizeof *coming);
+    if (!coming)
+        return no_memory(err);
+    bool ok = prepare_all(r, coming, sources, count, base);
+    if (ok)
+        commit_all(r, mpx_directory_find(r, base->directory), coming, count);
+    else
+        discard_all(r, coming, count);
+    for (size_t i = 0; i < count; i++)
+        free(coming[i].values);
+    free(coming);
+    return ok ? MPROXY_OK : no_memory(err);
+}
