@@ -168,7 +168,7 @@ bool mpx_unit_adopt(struct mpx_segments *s, struct mpx_segment *seg)
     const struct mpx_seg_header *h = mpx_segment_header(seg);
     struct mpx_unit like = {
         .solo = h->kind == MPX_SEG_GATEWAY || h->kind == MPX_SEG_PASSIVE,
-        .uid = h->uid,
+        .uid = mpx_reader_user(seg->reader),
         .pid = h->pid,
         .pid_ns = h->pid_ns,
         .start_ticks = h->start_ticks,

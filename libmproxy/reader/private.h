@@ -32,8 +32,9 @@ struct mpx_reader {
     int fd; // -1: not kept
     dev_t device;
     ino_t inode;
-    uint32_t owner;
-    uint64_t size; // of the file when last looked at
+    uint32_t owner; // of the file
+    uint32_t user;  // see mpx_reader_user()
+    uint64_t size;  // of the file when last looked at
     unsigned char *map;
     uint64_t map_size; // 0: given back
     bool final;        // the lock was seen free

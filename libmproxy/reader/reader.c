@@ -92,8 +92,18 @@ static mproxy_status check_file(const struct mpx_reader *r, const struct stat *s
     return MPROXY_OK;
 }
 
-static mproxy_status check_header(const struct mpx_reader *r, int dir_fd,
-                                  mproxy_error *err)
+// The user whose process it is: the file's owner, whatever the process says, which in a user
+// namespace sees numbers of that namespace. Only what root wrote for a client of the socket,
+// in root's own directory, says whose it is.
+static uint32_t user_of(const struct mpx_reader *r, int dir_fd)
+{
+    struct stat dir;
+    bool is_told = r->header.kind == MPX_SEG_GATEWAY && r->owner == 0 &&
+                   fstat(dir_fd, &dir) == 0 && dir.st_uid == 0;
+    return is_told ? r->header.uid : r->owner;
+}
+
+static mproxy_status check_header(const struct mpx_reader *r, mproxy_error *err)
 {
     const struct mpx_seg_header *h = &r->header;
     if (h->magic != MPX_SEG_MAGIC)
@@ -105,11 +115,6 @@ static mproxy_status check_header(const struct mpx_reader *r, int dir_fd,
         h->kind > MPX_SEG_PASSIVE)
         return mpx_fail(err, MPROXY_E_CORRUPT, "segment '%s': page size %u, kind %u",
                         r->name, h->page_size, h->kind);
-    struct stat dir;
-    if (h->uid != r->owner && (fstat(dir_fd, &dir) != 0 || dir.st_uid != r->owner))
-        return mpx_fail(err, MPROXY_E_CORRUPT,
-                        "segment '%s': belongs to user %u and says it is of user %u",
-                        r->name, r->owner, h->uid);
     return MPROXY_OK;
 }
 
@@ -147,7 +152,8 @@ static mproxy_status read_first(struct mpx_reader *r, int dir_fd, mproxy_error *
     const struct mpx_seg_header *live = (const void *)r->map;
     uint32_t count = __atomic_load_n(&live->log_count, __ATOMIC_ACQUIRE);
     bool gone = mpx_guard_hit();
-    mproxy_status status = gone ? MPROXY_OK : check_header(r, dir_fd, err);
+    mproxy_status status = gone ? MPROXY_OK : check_header(r, err);
+    r->user = user_of(r, dir_fd);
     r->log.page_size = r->header.page_size;
     // The file may have grown since it was mapped, and its log speak of that.
     if (!gone && status == MPROXY_OK)
@@ -240,6 +246,11 @@ const char *mpx_reader_name(const struct mpx_reader *r)
 uint32_t mpx_reader_owner(const struct mpx_reader *r)
 {
     return r->owner;
+}
+
+uint32_t mpx_reader_user(const struct mpx_reader *r)
+{
+    return r->user;
 }
 
 uint64_t mpx_reader_inode(const struct mpx_reader *r)

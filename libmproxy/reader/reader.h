@@ -48,8 +48,7 @@ uint64_t mpx_readers_bytes(const struct mpx_readers *rs);
 // Where segments whose descriptor is not kept are looked for; mpx_reader_open() sets it too.
 void mpx_readers_set_directory(struct mpx_readers *rs, int dir_fd);
 
-// Open a segment of the directory: a regular file, not a link, one link, owner = header's
-// uid (or the directory's owner). Keeps a mapping and, while there are some, a descriptor.
+// Open a segment of the directory: a regular file, not a link, one link. Keeps a mapping and, while there are some, a descriptor.
 // @return MPROXY_OK, MPROXY_E_NOTFOUND, _CORRUPT, _VERSION, _LIMIT (bytes of the owner), or
 //         for want of descriptors or memory _SYSTEM, _NOMEM; the text names the file
 mproxy_status mpx_reader_open(struct mpx_readers *rs, int dir_fd, const char *name,
@@ -62,6 +61,8 @@ const struct mpx_seg_header *mpx_reader_header(const struct mpx_reader *r);
 const mproxy_job *mpx_reader_job(const struct mpx_reader *r);
 const char *mpx_reader_name(const struct mpx_reader *r);
 uint32_t mpx_reader_owner(const struct mpx_reader *r); // of the file
+// Whose process it is: the owner, or whom root's proxy wrote it for.
+uint32_t mpx_reader_user(const struct mpx_reader *r);
 uint64_t mpx_reader_inode(const struct mpx_reader *r);
 
 // Whether the lock is free. Ask before mpx_reader_sample(): what is read after a free lock

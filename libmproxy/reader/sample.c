@@ -92,7 +92,7 @@ static mproxy_status take_table(struct mpx_reader *r, const struct mpx_buf *metr
 {
     struct mpx_def_table *table;
     mproxy_status status =
-        mpx_table_extend(r->rs->tables, r->header.uid, r->table, metrics, &table, err);
+        mpx_table_extend(r->rs->tables, r->user, r->table, metrics, &table, err);
     if (status != MPROXY_OK)
         return status;
     status = take_columns(r, table->slot_end, err);

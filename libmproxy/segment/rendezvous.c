@@ -190,11 +190,19 @@ static bool is_system_path(const char *path)
     return starts_with(path, "/run/") && !starts_with(path, "/run/user/");
 }
 
+// In a user namespace root has another number, which all have that the namespace does not
+// know: the one that /run is seen to belong to, below which only root makes directories.
+static bool is_roots(const struct stat *st)
+{
+    struct stat run;
+    return st->st_uid == 0 || (mpx_lstat("/run", &run) == 0 && st->st_uid == run.st_uid);
+}
+
 bool mpx_rendezvous_is_trusted(const char *path, const struct stat *st)
 {
     if (!S_ISDIR(st->st_mode))
         return false;
-    if (is_system_path(path) && st->st_uid == 0 && (st->st_mode & S_ISVTX))
+    if (is_system_path(path) && is_roots(st) && (st->st_mode & S_ISVTX))
         return true;
     return st->st_uid == mpx_geteuid() && !(st->st_mode & 022);
 }

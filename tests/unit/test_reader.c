@@ -65,6 +65,15 @@ static mproxy_status try_open(const char *name, mproxy_error *err)
     return status;
 }
 
+static uint32_t user_of(const char *name)
+{
+    struct mpx_reader *r = NULL;
+    ck_assert_int_eq(mpx_reader_open(readers, dir, name, &r, NULL), MPROXY_OK);
+    uint32_t user = mpx_reader_user(r);
+    mpx_reader_close(r);
+    return user;
+}
+
 static void put_double(uint64_t *slot, double value)
 {
     memcpy(slot, &value, sizeof value);
@@ -336,7 +345,7 @@ START_TEST(reader_refuses_what_is_not_a_file_of_its_own)
 }
 END_TEST
 
-START_TEST(reader_refuses_a_foreign_owner)
+START_TEST(reader_takes_the_owner_for_the_user)
 {
     if (getuid() != 0)
         return; // only root can make files of others
@@ -349,12 +358,17 @@ START_TEST(reader_refuses_a_foreign_owner)
     fd = image_write(&m, dir, "foreign.seg", m.size);
     ck_assert_int_eq(fchown(fd, 4243, 4243), 0);
     close(fd);
-    mproxy_error err;
+    image_header(&m)->kind = MPX_SEG_GATEWAY;
+    close(image_write(&m, dir, "told.seg", m.size));
+    fd = image_write(&m, dir, "untold.seg", m.size);
+    ck_assert_int_eq(fchown(fd, 4243, 4243), 0);
+    close(fd);
 
-    ck_assert_int_eq(try_open("own.seg", &err), MPROXY_OK);
-    ck_assert_int_eq(try_open("roots.seg", &err), MPROXY_OK); // owner of the directory
-    ck_assert_int_eq(try_open("foreign.seg", &err), MPROXY_E_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(err.text, "4243"));
+    ck_assert_uint_eq(user_of("own.seg"), 4242);
+    ck_assert_uint_eq(user_of("roots.seg"), 0);
+    ck_assert_uint_eq(user_of("foreign.seg"), 4243);
+    ck_assert_uint_eq(user_of("told.seg"), 4242); // by a proxy of root's, for its client
+    ck_assert_uint_eq(user_of("untold.seg"), 4243);
     image_free(&m);
 }
 END_TEST
@@ -491,7 +505,7 @@ int main(void)
     tcase_add_test(tc, reader_reports_state_and_change_of_it);
     tcase_add_test(tc, reader_is_final_exactly_when_the_lock_is_free);
     tcase_add_test(tc, reader_refuses_what_is_not_a_file_of_its_own);
-    tcase_add_test(tc, reader_refuses_a_foreign_owner);
+    tcase_add_test(tc, reader_takes_the_owner_for_the_user);
     tcase_add_test(tc, reader_tells_another_version_from_damage);
     tcase_add_test(tc, reader_keeps_a_budget_of_bytes_per_user);
     tcase_add_test(tc, reader_needs_no_kept_descriptor);
