@@ -90,7 +90,7 @@ static inline void mproxy_lane_leave(struct mproxy_lane *lane)
 static inline void mproxy_counter_add_inline(mproxy_counter *counter, uint64_t value)
 {
     uint32_t slot = mproxy_counter_slot(counter);
-    struct mproxy_lane *lane = mproxy_lane_enter(slot);
+    struct mproxy_lane *lane = value <= INT64_MAX ? mproxy_lane_enter(slot) : NULL;
     if (__builtin_expect(!lane, 0)) {
         mproxy_counter_add(counter, value);
         return;

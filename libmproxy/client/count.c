@@ -122,10 +122,22 @@ static COLD void count_double_slowly(uint32_t slot, double value)
         raise_shared_double(slot, value);
 }
 
+// -60 as a uint64_t would let the counter step back. The segment says that it was refused.
+static COLD void refuse_negative(uint32_t slot)
+{
+    if (find_place(slot, 0) != NOWHERE)
+        __atomic_fetch_or(&mpx_writer_header(mpx_client.writer)->flags, MPX_OFF_VALUE,
+                          __ATOMIC_RELAXED);
+}
+
 void mproxy_counter_add(mproxy_counter *counter, uint64_t value)
 {
     struct mproxy_lane *lane = &mproxy_lane;
     uint32_t slot = counter->handle.slot;
+    if (!likely(value <= INT64_MAX)) {
+        refuse_negative(slot);
+        return;
+    }
     if (likely(enter(lane))) {
         if (likely(slot < lane->extent)) {
             raise_own(&lane->slots[slot], value);

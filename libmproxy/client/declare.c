@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "client/names.h"
 #include "client/state.h"
+#include "metric/reserved.h"
 
 #define POWERS 63
 
@@ -27,11 +28,19 @@ static bool is_same(const struct mpx_handle *a, const struct mpx_handle *b)
             memcmp(a->bounds, b->bounds, a->bound_count * sizeof *a->bounds) == 0);
 }
 
+// The program may not ask for the reason; the job's `partial` tells.
+static void mark_refused(void)
+{
+    __atomic_fetch_or(&mpx_writer_header(mpx_client.writer)->flags, MPX_OFF_REFUSED,
+                      __ATOMIC_RELAXED);
+}
+
 static struct mpx_handle *check_same(struct mpx_handle *known,
                                      const struct mpx_handle *wish, mproxy_error *err)
 {
     if (is_same(known, wish))
         return known;
+    mark_refused();
     mpx_fail(err, MPROXY_E_TYPE, "metric '%.120s' is declared with another type, %s",
              wish->name, known->kind == wish->kind ? "scale or bounds" : "not this one");
     return NULL;
@@ -45,6 +54,11 @@ static mproxy_status check_wish(const struct mpx_handle *wish, const char *doc,
     mproxy_status status = mproxy_metric_check_name(wish->name, length, err);
     if (status)
         return status;
+    if (mpx_name_is_reserved(wish->name))
+        return mpx_fail(err, MPROXY_E_INVALID,
+                        "metric '%.120s' is counted by the proxy: another name was "
+                        "expected",
+                        wish->name);
     if (doc && strnlen(doc, MPROXY_DOC_MAX + 1) > MPROXY_DOC_MAX)
         return mpx_fail(err, MPROXY_E_INVALID,
                         "metric '%.120s': doc of more than %d bytes", wish->name,
@@ -106,8 +120,10 @@ static struct mpx_handle *declare(struct mpx_handle *wish, const char *doc,
     struct mpx_handle *known = mpx_names_find(wish->name, wish->hash);
     if (known)
         return check_same(known, wish, err);
-    if (check_wish(wish, doc, err) != MPROXY_OK)
+    if (check_wish(wish, doc, err) != MPROXY_OK) {
+        mark_refused();
         return NULL;
+    }
     if (mpx_thread.inside) {
         mpx_fail(err, MPROXY_E_BUSY,
                  "metric '%.120s': asked for while another is declared", wish->name);

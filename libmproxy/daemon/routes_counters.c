@@ -12,6 +12,7 @@
 #include "daemon/counters_json.h"
 #include "daemon/daemon_private.h"
 #include "daemon/routes.h"
+#include "metric/reserved.h"
 #include "store/exempt.h"
 
 enum verb { PUSH, ACCUMULATE, SET };
@@ -200,22 +201,6 @@ static bool parse_value(struct mpx_request *rq, enum verb verb, const char *text
     return false;
 }
 
-// What the proxy tells of processes, nodes and itself: nobody may add to that. Back-ends'
-// names are free: whoever counts MPI calls in another way may do so here.
-static bool is_own_name(const char *name)
-{
-    static const char *const whole[] = {"has_started", "has_finished", "walltime"};
-    static const char *const prefixes[] = {"proxy_", "mproxy_", "job_process_"};
-    size_t length = mproxy_metric_base_length(name);
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (strlen(whole[i]) == length && memcmp(name, whole[i], length) == 0)
-            return true;
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-            return true;
-    return false;
-}
-
 static bool check_fields(struct mpx_request *rq, const struct fields *f)
 {
     mproxy_error err;
@@ -223,7 +208,7 @@ static bool check_fields(struct mpx_request *rq, const struct fields *f)
         mpx_reply_refuse(rq, 400, "parameter 'key': the name of a counter was expected");
     else if (mproxy_metric_check_name(f->key, strlen(f->key), &err) != MPROXY_OK)
         mpx_reply_refuse(rq, 400, "parameter 'key': %s", err.text);
-    else if (is_own_name(f->key))
+    else if (mpx_name_is_reserved(f->key))
         mpx_reply_refuse(
             rq, 400,
             "parameter 'key': '%.200s' is counted by the proxy: another name "

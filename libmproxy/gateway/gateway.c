@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "gateway/message_json.h"
+#include "metric/reserved.h"
 #include "own/scribe.h"
 #include "gateway/socket.h"
 
@@ -133,12 +134,21 @@ static bool take_job(struct mpx_gateway *gw, struct client *c, const mproxy_job 
     return after_write(gw, c, status, &err);
 }
 
+static bool pass_over_reserved(struct mpx_gateway *gw, struct client *c, const char *name)
+{
+    char what[160];
+    snprintf(what, sizeof what, "metric '%.100s' is counted by the proxy", name);
+    return pass_over(gw, c, MPX_GATEWAY_NAME, what);
+}
+
 static bool take_value(struct mpx_gateway *gw, struct client *c,
                        const struct mpx_message *m)
 {
     mproxy_error err;
     if (!m->has_value)
         return true;
+    if (mpx_name_is_reserved(m->name))
+        return pass_over_reserved(gw, c, m->name);
     if (m->type == MPROXY_COUNTER && m->value < 0)
         return pass_over(gw, c, MPX_GATEWAY_VALUE, "a counter's increment is below zero");
     mproxy_status status = MPROXY_OK;
@@ -163,6 +173,8 @@ static bool take_message(struct mpx_gateway *gw, struct client *c, const char *t
     bool go_on;
     if (m.kind == MPX_MESSAGE_JOB) {
         go_on = take_job(gw, c, &m.job);
+    } else if (m.kind == MPX_MESSAGE_DESC && mpx_name_is_reserved(m.name)) {
+        go_on = pass_over_reserved(gw, c, m.name);
     } else if (m.kind == MPX_MESSAGE_DESC) {
         status = mpx_scribe_declare(c->scribe, m.name, m.type, m.doc, &err);
         go_on = after_write(gw, c, status, &err);

@@ -80,7 +80,18 @@ START_TEST(wrong_names_and_types_count_nothing)
     static char longest[MPROXY_NAME_MAX + 2];
     mproxy_error err = {0};
     memset(longest, 'x', sizeof longest - 1);
-    const char *wrong[] = {"", "a\nb", "a{", "a}", "a{b}", "1a", "\xff", longest};
+    const char *wrong[] = {"",
+                           "a\nb",
+                           "a{",
+                           "a}",
+                           "a{b}",
+                           "1a",
+                           "\xff",
+                           longest,
+                           "has_started",
+                           "has_left{x=\"1\"}",
+                           "mproxy_jobs",
+                           "job_process_threads"};
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         mproxy_counter *c = mproxy_counter_get(wrong[i], "Doc.", &err);
@@ -102,6 +113,24 @@ START_TEST(wrong_names_and_types_count_nothing)
     struct probe p = own_segment();
     ck_assert_uint_eq(probe_find(&p, NULL).metrics, 1);
     ck_assert_int_eq(probe_counter(&p, "taken_total"), 3);
+    probe_close(&p);
+}
+END_TEST
+
+START_TEST(refusals_are_said_and_lower_no_counter)
+{
+    mproxy_counter *c = mproxy_counter_get("items_total", NULL, NULL);
+    mproxy_counter_add(c, 100);
+    mproxy_counter_add(c, (uint64_t)-60);
+    mproxy_counter_add(c, 1);
+
+    struct probe p = own_segment();
+    ck_assert_int_eq(probe_counter(&p, "items_total"), 101);
+    ck_assert_uint_eq(probe_header(&p)->flags, MPX_OFF_VALUE);
+    probe_close(&p);
+    mproxy_gauge_get("items_total", NULL, NULL);
+    p = own_segment();
+    ck_assert_uint_eq(probe_header(&p)->flags, MPX_OFF_VALUE | MPX_OFF_REFUSED);
     probe_close(&p);
 }
 END_TEST
@@ -485,6 +514,7 @@ int main(void)
     tcase_add_test(t, a_counter_counts_in_a_locked_segment);
     tcase_add_test(t, a_name_has_one_handle_in_all_threads);
     tcase_add_test(t, wrong_names_and_types_count_nothing);
+    tcase_add_test(t, refusals_are_said_and_lower_no_counter);
     tcase_add_test(t, a_longest_name_and_doc_are_kept);
     tcase_add_test(t, doubles_scales_and_gauges_are_kept);
     tcase_add_test(t, observations_fall_into_the_buckets_of_their_bounds);

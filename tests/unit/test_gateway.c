@@ -306,11 +306,12 @@ START_TEST(a_bad_name_or_value_is_dropped_alone)
 {
     int fd = dial();
     tell_counter(fd, "has{unbalanced", "1");
+    tell_counter(fd, "has_started", "1");
     tell_counter(fd, "c", "-1");
     tell_counter(fd, "c", "5");
 
     ck_assert(!is_closed(fd));
-    ck_assert_uint_eq(refused(MPX_GATEWAY_NAME), 1);
+    ck_assert_uint_eq(refused(MPX_GATEWAY_NAME), 2);
     ck_assert_uint_eq(refused(MPX_GATEWAY_VALUE), 1);
     ck_assert_double_eq(look("", "c").value, 5);
     ck_assert_int_eq(lines, 1);
