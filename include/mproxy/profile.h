@@ -161,6 +161,35 @@ MPROXY_API void
 mproxy_archive_each(mproxy_archive *archive,
                     void (*visit)(void *arg, const mproxy_archive_item *item), void *arg);
 
+/** As mproxy_archive_each(), ordered by command (trimmed), then by key. Any thread.
+ *  @return MPROXY_OK or MPROXY_E_NOMEM */
+MPROXY_API mproxy_status mproxy_archive_each_by_command(
+    mproxy_archive *archive, void (*visit)(void *arg, const mproxy_archive_item *item),
+    void *arg, mproxy_error *err);
+/** A command without the white space around it: where it begins, and its length. */
+MPROXY_API const char *mproxy_command_trim(const char *command, size_t *length);
+
+/**
+ * Write a profile's metrics as JSON lines for Extra-P, with the number of ranks as the
+ * parameter: `{"params":{"size":4},"callpath":"mpi->hits->mpi_send","metric":"hits",
+ * "value":1}`. The call path and the metric's short name are those of a name of three parts,
+ * `A___B___C`; others have no call path. A gauge's value is its mean.
+ *
+ * @return MPROXY_OK, MPROXY_E_NOMEM or what `write` returned
+ */
+MPROXY_API mproxy_status mproxy_profile_render_extrap(const mproxy_profile *profile,
+                                                      mproxy_write_fn write, void *arg);
+/**
+ * The same for all runs of the command of profile `key`. One that is damaged, or gone since
+ * it was listed, is left out. Reads files. Any thread.
+ *
+ * @return MPROXY_OK, MPROXY_E_NOTFOUND (no such key), MPROXY_E_NOMEM or what `write` returned
+ */
+MPROXY_API mproxy_status mproxy_archive_render_extrap(mproxy_archive *archive,
+                                                      const char *key,
+                                                      mproxy_write_fn write, void *arg,
+                                                      mproxy_error *err);
+
 #ifdef __cplusplus
 }
 #endif

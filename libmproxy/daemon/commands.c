@@ -39,9 +39,10 @@ static struct mpx_command *take_all(struct mpx_commands *c, bool close_it)
     return first;
 }
 
-static void finish(struct mpx_command *command)
+static void finish(struct mpx_command *command, bool is_kept)
 {
-    mpx_request_resume(command->rq);
+    if (!is_kept)
+        mpx_request_resume(command->rq);
     free(command->arg);
     free(command);
 }
@@ -63,7 +64,7 @@ void mpx_command_send(struct mproxy_daemon *d, struct mpx_request *rq, mpx_comma
         return;
     }
     mpx_reply_refuse(rq, 503, "%d requests wait for the event loop already", QUEUE_MAX);
-    finish(command);
+    finish(command, false);
 }
 
 // Do all commands there are.
@@ -73,9 +74,15 @@ static void run_all(void *arg)
     struct mpx_command *next;
     for (struct mpx_command *at = take_all(&d->commands, false); at; at = next) {
         next = at->next;
+        d->commands.kept = false;
         at->run(d, at->rq, at->arg);
-        finish(at);
+        finish(at, d->commands.kept);
     }
+}
+
+void mpx_command_keep(struct mproxy_daemon *d)
+{
+    d->commands.kept = true;
 }
 
 mproxy_status mpx_commands_open(struct mpx_commands *c, struct mproxy_daemon *d,
@@ -101,6 +108,6 @@ void mpx_commands_close(struct mproxy_daemon *d)
     for (struct mpx_command *at = take_all(&d->commands, true); at; at = next) {
         next = at->next;
         mpx_reply_refuse(at->rq, 503, "the proxy is about to stop");
-        finish(at);
+        finish(at, false);
     }
 }

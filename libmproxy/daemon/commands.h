@@ -15,6 +15,7 @@ typedef void (*mpx_command_fn)(struct mproxy_daemon *d, struct mpx_request *rq,
 
 struct mpx_command;
 struct mpx_commands {
+    bool kept;            // of the loop's thread: the request of the command that runs
     pthread_mutex_t lock; // a lock, because HTTP threads put and the loop takes
     struct mpx_command *first, **last; // guarded by lock, like all below
     size_t count;
@@ -31,6 +32,8 @@ void mpx_commands_fini(struct mpx_commands *c); // none may be left; accepts a z
 // closed. Any thread. `arg` (may be NULL) is given to free() afterwards in any case.
 void mpx_command_send(struct mproxy_daemon *d, struct mpx_request *rq, mpx_command_fn run,
                       void *arg);
+// From a command: its request stays deferred, and is answered and resumed by somebody else.
+void mpx_command_keep(struct mproxy_daemon *d);
 // Refuse those that are left and all that come.
 void mpx_commands_close(struct mproxy_daemon *d);
 

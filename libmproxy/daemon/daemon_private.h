@@ -51,20 +51,22 @@ struct mproxy_daemon {
     struct mpx_syscalls *syscalls; // NULL: not asked for, or not possible
     struct mpx_keeper *keeper;     // NULL: no profiles; its archive by any thread
     struct mpx_watch *keeper_watch;
+    struct mpx_readings *readings; // NULL only when it could not be opened
     struct mpx_server *server;
     struct mpx_self *self;
 
-    uint64_t rounds;      // begun
-    bool whole;           // a whole round was done
-    bool ready;           // and we serve
-    bool ousted;          // another proxy has taken the rendezvous
-    uint64_t round_us;    // UNIX time of the last round
-    int64_t round_ns;     // how long it took
-    size_t series;        // shown, over all jobs
-    size_t jobs;          // shown
-    size_t trim_above;    // bytes of the process from which giving back is worth a try
-    char trouble[512];    // why /-/ready says no; empty: nothing is wrong
-    uint64_t *releasable; // without profiles: shares that the last round saw sealed
+    uint64_t rounds;        // begun
+    bool whole;             // a whole round was done
+    bool ready;             // and we serve
+    bool ousted;            // another proxy has taken the rendezvous
+    uint64_t round_us;      // UNIX time of the last round
+    int64_t round_began_ns; // CLOCK_MONOTONIC
+    int64_t round_ns;       // how long it took
+    size_t series;          // shown, over all jobs
+    size_t jobs;            // shown
+    size_t trim_above;      // bytes of the process from which giving back is worth a try
+    char trouble[512];      // why /-/ready says no; empty: nothing is wrong
+    uint64_t *releasable;   // without profiles: shares that the last round saw sealed
     size_t releasable_count, releasable_room;
 };
 

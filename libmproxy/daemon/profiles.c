@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "daemon/daemon_private.h"
+#include "daemon/reading.h"
 
 enum {
     CLOSE_MS = 1000,      // a write that is under way when all else is closed
@@ -47,9 +48,10 @@ mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *er
                                         .log = d->options.log,
                                         .log_arg = d->options.log_arg,
                                         .dir = d->profiles_path};
-    if (d->options.no_profiles)
-        return MPROXY_OK;
-    mproxy_status status = mpx_keeper_open(NULL, &keeper, &d->keeper, err);
+    mproxy_status status = mpx_readings_open(d, &d->readings, err);
+    if (status != MPROXY_OK || d->options.no_profiles)
+        return status;
+    status = mpx_keeper_open(NULL, &keeper, &d->keeper, err);
     if (status == MPROXY_OK)
         status = mpx_watch_add(d->loop, mpx_keeper_fd(d->keeper), MPX_READABLE, on_keeper,
                                d, &d->keeper_watch, err);
@@ -58,10 +60,15 @@ mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *er
 
 void mpx_daemon_close_profiles(struct mproxy_daemon *d)
 {
+    bool is_read = mpx_readings_close(d->readings);
     mpx_watch_remove(d->keeper_watch);
-    mpx_keeper_close(d->keeper, CLOSE_MS);
+    // What hangs goes on using the archive, which is the keeper's then.
+    if (!mpx_keeper_close(d->keeper, CLOSE_MS, !is_read))
+        mpx_say(&d->logger, MPROXY_LOG_WARNING,
+                "%s: the file system does not answer: left behind", d->profiles_path);
     d->keeper_watch = NULL;
     d->keeper = NULL;
+    d->readings = NULL;
 }
 
 // Without profiles nothing is waited for: what is sealed is released.

@@ -120,6 +120,7 @@ void mpx_daemon_round(struct mproxy_daemon *d)
     memcpy(before, d->trouble, sizeof before);
     d->trouble[0] = '\0';
     d->rounds++;
+    d->round_began_ns = start_ns;
     keep_rendezvous(d);
     if (d->ousted)
         return;

@@ -1,169 +1,201 @@
-// Finished jobs, from the archive; on the server's threads.
+// Finished jobs: those in the archive, and those that are over and not stored yet.
+//
+// Every request goes by the event loop, for two reasons. What has ended since the last round
+// shall be there at once, so the loop may make a round first. And files are read by a worker
+// (reading.h), because a request thread must not wait for a file server.
 
-#include <ctype.h>
-#include <math.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "daemon/daemon_private.h"
+#include "daemon/reading.h"
 #include "daemon/routes.h"
 #include "exposition/json.h"
 #include "exposition/sink.h"
 
-// One profile of a list: its description, rendered, and what it is ordered by.
-struct row {
-    char *command;
-    char *desc;
-    size_t number; // as the archive orders them
-};
+enum { ROUNDS_SHARE = 4 }; // rounds for requests take at most a quarter of the time
+
+// A round, unless one was begun so lately that it has seen whatever the client has.
+static void look(struct mproxy_daemon *d)
+{
+    int64_t now_ns = mpx_clock_ns(CLOCK_MONOTONIC);
+    if (!d->keeper || now_ns - d->round_began_ns < ROUNDS_SHARE * d->round_ns)
+        return;
+    mpx_daemon_round(d);
+    if (d->ousted)
+        mpx_loop_stop(d->loop);
+}
+
+static size_t list_provisional(const struct mproxy_daemon *d,
+                               const struct mpx_provisional **out)
+{
+    return d->keeper ? mpx_keeper_provisional(d->keeper, out) : 0;
+}
+
+// ---- lists
 
 struct list {
-    struct row *rows;
-    size_t count, room;
+    struct mpx_buf *body;
+    const struct mpx_provisional *provisional;
+    size_t provisional_count, count;
+    bool by_command;
+    char *command; // of the last row; by_command only
     bool failed;
 };
 
-static void free_list(struct list *list)
+static void put_desc(struct list *list, const mproxy_job *job, const char *key,
+                     bool is_provisional)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        free(list->rows[i].command);
-        free(list->rows[i].desc);
-    }
-    free(list->rows);
-}
-
-static char *render_desc(const mproxy_archive_item *item)
-{
-    struct mpx_buf text = MPX_BUF_INIT;
     struct mpx_sink s;
-    if (mpx_sink_init(&s, mpx_write_to_buf, &text) != MPROXY_OK)
-        return NULL;
-    mproxy_job desc = *item->desc;
     union {
         const char *from;
         char *to;
-    } key = {.from = item->key};
-    desc.jobid = key.to; // under which it can be asked for
-    mpx_json_desc(&s, &desc);
-    char *whole = mpx_sink_fini(&s) == MPROXY_OK ? mpx_buf_take(&text) : NULL;
-    mpx_buf_free(&text);
-    return whole;
-}
-
-static char *trimmed(const char *text)
-{
-    while (isspace((unsigned char)*text))
-        text++;
-    size_t length = strlen(text);
-    while (length > 0 && isspace((unsigned char)text[length - 1]))
-        length--;
-    return strndup(text, length);
-}
-
-static void add_row(void *arg, const mproxy_archive_item *item)
-{
-    struct list *list = arg;
-    if (!MPX_RESERVE(list->rows, list->room, list->count + 1)) {
+    } jobid = {.from = key};
+    mproxy_job desc = *job;
+    desc.jobid = jobid.to; // under which it can be asked for
+    if (mpx_sink_init(&s, mpx_write_to_buf, list->body) != MPROXY_OK) {
         list->failed = true;
         return;
     }
-    struct row *row = &list->rows[list->count++];
-    *row = (struct row){.command = trimmed(item->desc->command),
-                        .desc = render_desc(item),
-                        .number = list->count};
-    list->failed |= !row->command || !row->desc;
+    mpx_json_desc(&s, &desc);
+    list->failed |= mpx_sink_fini(&s) != MPROXY_OK;
+    if (is_provisional && list->body->size > 0) {
+        list->body->size--; // the brace
+        mpx_buf_add_text(list->body, ",\"provisional\":true}");
+    }
 }
 
-static void read_list(struct mproxy_daemon *d, struct list *list)
+// What comes between the row before and this.
+static void put_separator(struct list *list, const mproxy_job *job)
 {
-    mproxy_archive *archive = mpx_daemon_archive_of(d);
-    *list = (struct list){.count = 0};
-    if (archive)
-        mproxy_archive_each(archive, add_row, list);
+    if (!list->by_command) {
+        mpx_buf_add_text(list->body, list->count++ ? "," : "");
+        return;
+    }
+    size_t length;
+    const char *text = mproxy_command_trim(job->command, &length);
+    bool goes_on = list->command && strlen(list->command) == length &&
+                   memcmp(list->command, text, length) == 0;
+    if (goes_on) {
+        mpx_buf_add_text(list->body, ",");
+        return;
+    }
+    mpx_buf_add_text(list->body, list->count++ ? "]," : "");
+    free(list->command);
+    list->command = strndup(text, length);
+    list->failed |= !list->command;
+    if (list->command)
+        mpx_json_string(list->body, list->command);
+    mpx_buf_add_text(list->body, ":[");
 }
 
-// Takes the list and the body.
-static void reply_list(struct mpx_request *rq, struct list *list, struct mpx_buf *body)
+static bool is_replaced(const struct mpx_provisional *run, const char *key)
 {
-    if (!list->failed && !body->failed) {
-        mpx_reply_buf(rq, 200, MPX_TYPE_JSON, body);
+    for (size_t i = 0; i < run->replaced_count; i++)
+        if (strcmp(run->replaced[i], key) == 0)
+            return true;
+    return false;
+}
+
+// One that has the name of a newer run, which is not stored yet, goes by its time already.
+static void add_stored(void *arg, const mproxy_archive_item *item)
+{
+    struct list *list = arg;
+    char older[MPROXY_JOB_ID_MAX + 32];
+    const char *key = item->key;
+    for (size_t i = 0; i < list->provisional_count; i++) {
+        const struct mpx_provisional *run = &list->provisional[i];
+        if (is_replaced(run, item->key))
+            return;
+        if (strcmp(run->key, item->key) != 0)
+            continue;
+        snprintf(older, sizeof older, "%s@%" PRId64, item->key, item->desc->start_time);
+        key = older;
+    }
+    put_separator(list, item->desc);
+    put_desc(list, item->desc, key, false);
+}
+
+static void add_provisional(struct list *list)
+{
+    for (size_t i = 0; i < list->provisional_count; i++) {
+        put_separator(list, &list->provisional[i].desc);
+        put_desc(list, &list->provisional[i].desc, list->provisional[i].key, true);
+    }
+}
+
+// Takes the body.
+static void reply_list(struct mpx_request *rq, struct list *list)
+{
+    free(list->command);
+    if (!list->failed && !list->body->failed) {
+        mpx_reply_buf(rq, 200, MPX_TYPE_JSON, list->body);
     } else {
-        mpx_buf_free(body);
+        mpx_buf_free(list->body);
         mpx_reply_refuse(rq, 503, "no memory to answer");
     }
-    free_list(list);
+}
+
+// Until it was read once, an archive is not empty.
+static bool is_unread(struct mproxy_daemon *d, struct mpx_request *rq)
+{
+    if (!d->keeper || mpx_keeper_archive(d->keeper) || mpx_keeper_has_tried(d->keeper))
+        return false;
+    mpx_reply_refuse(rq, 503, "%.400s: the profiles there have not been read yet",
+                     d->profiles_path);
+    return true;
+}
+
+static void do_profiles(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
+{
+    struct mpx_buf body = MPX_BUF_INIT;
+    struct list list = {.body = &body};
+    (void)arg;
+    look(d);
+    if (is_unread(d, rq))
+        return;
+    list.provisional_count = list_provisional(d, &list.provisional);
+    mproxy_archive *archive = mpx_daemon_archive_of(d);
+    mpx_buf_add_text(&body, "[");
+    if (archive)
+        mproxy_archive_each(archive, add_stored, &list);
+    add_provisional(&list);
+    mpx_buf_add_text(&body, "]");
+    reply_list(rq, &list);
 }
 
 void mpx_route_profiles(struct mpx_request *rq, void *context)
 {
-    struct list list;
-    struct mpx_buf body = MPX_BUF_INIT;
-    read_list(context, &list);
-    mpx_buf_add_text(&body, "[");
-    for (size_t i = 0; !list.failed && i < list.count; i++)
-        mpx_buf_addf(&body, "%s%s", i ? "," : "", list.rows[i].desc);
-    mpx_buf_add_text(&body, "]");
-    reply_list(rq, &list, &body);
+    mpx_command_send(context, rq, do_profiles, NULL);
 }
 
-static int by_command(const void *a, const void *b)
+static void do_percmd(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
 {
-    const struct row *x = a, *y = b;
-    int order = strcmp(x->command, y->command);
-    return order ? order : x->number < y->number ? -1 : x->number > y->number;
+    struct mpx_buf body = MPX_BUF_INIT;
+    struct list list = {.body = &body, .by_command = true};
+    (void)arg;
+    look(d);
+    if (is_unread(d, rq))
+        return;
+    mproxy_archive *archive = mpx_daemon_archive_of(d);
+    mpx_buf_add_text(&body, "{");
+    if (archive)
+        list.failed =
+            mproxy_archive_each_by_command(archive, add_stored, &list, NULL) != MPROXY_OK;
+    mpx_buf_add_text(&body, list.count ? "]}" : "}");
+    reply_list(rq, &list);
 }
 
 void mpx_route_percmd(struct mpx_request *rq, void *context)
 {
-    struct list list;
-    struct mpx_buf body = MPX_BUF_INIT;
-    read_list(context, &list);
-    if (!list.failed && list.count > 0)
-        qsort(list.rows, list.count, sizeof *list.rows, by_command);
-    mpx_buf_add_text(&body, "{");
-    for (size_t i = 0; !list.failed && i < list.count; i++) {
-        const struct row *row = &list.rows[i];
-        bool goes_on = i > 0 && strcmp(row->command, row[-1].command) == 0;
-        if (!goes_on) {
-            mpx_buf_add_text(&body, i ? "]," : "");
-            mpx_json_string(&body, row->command);
-        }
-        mpx_buf_addf(&body, "%s%s", goes_on ? "," : ":[", row->desc);
-    }
-    mpx_buf_add_text(&body, list.count ? "]}" : "}");
-    reply_list(rq, &list, &body);
+    mpx_command_send(context, rq, do_percmd, NULL);
 }
 
-static mproxy_status load(struct mproxy_daemon *d, const char *jobid,
-                          mproxy_profile **out, mproxy_error *err)
-{
-    mproxy_archive *archive = mpx_daemon_archive_of(d);
-    if (archive)
-        return mproxy_archive_load(archive, jobid, out, err);
-    return MPROXY_E_NOTFOUND;
-}
-
-static void refuse_profile(struct mpx_request *rq, const char *jobid,
-                           mproxy_status status, const mproxy_error *err)
-{
-    if (status == MPROXY_E_NOTFOUND || status == MPROXY_E_INVALID)
-        mpx_reply_refuse(rq, 404,
-                         "parameter 'jobid': no profile '%.200s' is stored: /profiles "
-                         "has those that are",
-                         jobid);
-    else if (status == MPROXY_E_CORRUPT)
-        mpx_reply_refuse(rq, 404, "parameter 'jobid': profile '%.200s' is damaged: %s",
-                         jobid, err->text);
-    else
-        mpx_reply_refuse(rq, 503, "profile '%.200s' can't be read: %s", jobid, err->text);
-}
-
-static void refuse_no_id(struct mpx_request *rq)
-{
-    mpx_reply_refuse(rq, 400, "parameter 'jobid': the id of a finished job was expected");
-}
+// ---- one profile
 
 static mproxy_status render_profile(void *profile, mproxy_write_fn write, void *write_arg)
 {
@@ -175,128 +207,191 @@ static void free_profile(void *profile)
     mproxy_profile_free(profile);
 }
 
-void mpx_route_profile(struct mpx_request *rq, void *context)
+// Summed up on the thread that writes it: a run of many shares takes its time.
+static mproxy_status render_plan(void *plan, mproxy_write_fn write, void *write_arg)
 {
-    const char *jobid = mpx_request_param(rq, "jobid");
     mproxy_profile *profile;
-    mproxy_error err;
-    if (!jobid) {
-        mpx_reply_refuse(rq, 400,
-                         "parameter 'jobid': the id of a finished job was "
-                         "expected");
-        return;
-    }
-    mproxy_status status = load(context, jobid, &profile, &err);
-    if (status == MPROXY_OK)
-        mpx_reply_stream(rq, MPX_TYPE_JSON, render_profile, free_profile, profile);
-    else
-        refuse_profile(rq, jobid, status, &err);
-}
-
-// Extra-P: all runs of one command, as lines of JSON.
-
-struct runs {
-    mproxy_archive *archive;
-    char *command;
-    char **keys;
-    size_t count, room;
-    bool failed;
-};
-
-static void free_runs(void *arg)
-{
-    struct runs *runs = arg;
-    for (size_t i = 0; i < runs->count; i++)
-        free(runs->keys[i]);
-    free(runs->keys);
-    free(runs->command);
-    free(runs);
-}
-
-static void add_run(void *arg, const mproxy_archive_item *item)
-{
-    struct runs *runs = arg;
-    char *command = trimmed(item->desc->command);
-    bool same = command && strcmp(command, runs->command) == 0;
-    runs->failed |= !command;
-    free(command);
-    if (!same)
-        return;
-    if (!MPX_RESERVE(runs->keys, runs->room, runs->count + 1)) {
-        runs->failed = true;
-        return;
-    }
-    char *key = strdup(item->key);
-    if (key)
-        runs->keys[runs->count++] = key;
-    runs->failed |= !key;
-}
-
-static void write_point(struct mpx_sink *s, uint64_t size,
-                        const mproxy_profile_entry *entry)
-{
-    const mproxy_value *v = &entry->value;
-    double value = entry->type == MPROXY_COUNTER ? v->total : v->total / v->hits;
-    if (!isfinite(value))
-        return;
-    mpx_sink_text(s, "{\"params\":{\"size\":");
-    mpx_json_u64(s, size);
-    mpx_sink_text(s, "},\"metric\":");
-    mpx_json_text(s, entry->name);
-    mpx_sink_text(s, ",\"value\":");
-    mpx_json_number(s, value);
-    mpx_sink_text(s, "}\n");
-}
-
-// A run that has gone since it was listed, or is damaged, is left out.
-static mproxy_status render_runs(void *arg, mproxy_write_fn write, void *write_arg)
-{
-    const struct runs *runs = arg;
-    struct mpx_sink s;
-    mproxy_status status = mpx_sink_init(&s, write, write_arg);
+    mproxy_status status = mpx_plan_provisional(NULL, plan, &profile, NULL);
     if (status != MPROXY_OK)
         return status;
-    for (size_t i = 0; i < runs->count; i++) {
-        mproxy_profile *profile;
-        if (mproxy_archive_load(runs->archive, runs->keys[i], &profile, NULL) !=
-            MPROXY_OK)
-            continue;
-        for (size_t k = 0; k < profile->count; k++)
-            write_point(&s, profile->desc.size, &profile->entries[k]);
-        mproxy_profile_free(profile);
+    status = mproxy_profile_render(profile, write, write_arg);
+    mproxy_profile_free(profile);
+    return status;
+}
+
+static void free_plan(void *plan)
+{
+    mpx_plan_free(plan);
+}
+
+static void refuse_profile(struct mpx_request *rq, const struct mpx_read *read)
+{
+    if (read->status == MPROXY_E_NOTFOUND || read->status == MPROXY_E_INVALID)
+        mpx_reply_refuse(rq, 404,
+                         "parameter 'jobid': no profile '%.200s' is stored: /profiles "
+                         "has those that are",
+                         read->jobid);
+    else if (read->status == MPROXY_E_CORRUPT)
+        mpx_reply_refuse(rq, 404, "parameter 'jobid': profile '%.200s' is damaged: %s",
+                         read->jobid, read->err.text);
+    else
+        mpx_reply_refuse(rq, 503, "profile '%.200s' can't be read: %s", read->jobid,
+                         read->err.text);
+}
+
+// ID@START_TIME names the run that has ID until a newer one is stored.
+static void read_by_time(mproxy_archive *archive, struct mpx_read *read)
+{
+    char *at = strrchr(read->jobid, '@');
+    if (!at)
+        return;
+    *at = '\0';
+    mproxy_profile *profile;
+    if (mproxy_archive_load(archive, read->jobid, &profile, NULL) == MPROXY_OK) {
+        if (profile->desc.start_time == strtoll(at + 1, NULL, 10)) {
+            read->profile = profile;
+            read->status = MPROXY_OK;
+        } else {
+            mproxy_profile_free(profile);
+        }
     }
-    return mpx_sink_fini(&s);
+    *at = '@';
+}
+
+static void read_profile(mproxy_archive *archive, struct mpx_read *read)
+{
+    if (!archive) {
+        read->status = MPROXY_E_NOTFOUND;
+    } else if (read->plan) {
+        read->status =
+            mpx_plan_provisional(archive, read->plan, &read->profile, &read->err);
+    } else {
+        read->status =
+            mproxy_archive_load(archive, read->jobid, &read->profile, &read->err);
+    }
+}
+
+static void read_renamed(mproxy_archive *archive, struct mpx_read *read)
+{
+    read_profile(archive, read);
+    if (archive && read->status == MPROXY_E_NOTFOUND)
+        read_by_time(archive, read);
+}
+
+static void answer_profile(struct mpx_request *rq, struct mpx_read *read)
+{
+    if (read->status != MPROXY_OK) {
+        refuse_profile(rq, read);
+        return;
+    }
+    mpx_reply_stream(rq, MPX_TYPE_JSON, render_profile, free_profile, read->profile);
+    read->profile = NULL;
+}
+
+static const struct mpx_provisional *find_provisional(const struct mproxy_daemon *d,
+                                                      const char *key)
+{
+    const struct mpx_provisional *runs;
+    size_t count = list_provisional(d, &runs);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(runs[i].key, key) == 0)
+            return &runs[i];
+    return NULL;
+}
+
+static struct mpx_plan *plan_provisional(struct mproxy_daemon *d, const char *key)
+{
+    const struct mpx_provisional *run = find_provisional(d, key);
+    const mproxy_source *const *sources;
+    if (!run)
+        return NULL;
+    size_t count = mproxy_reduction_sources(d->reduction, &sources);
+    return mpx_keeper_plan(d->keeper, sources, count, run);
+}
+
+static void start_reading(struct mproxy_daemon *d, struct mpx_request *rq,
+                          mpx_read_fn run, mpx_answer_fn answer, const char *jobid,
+                          struct mpx_plan *plan)
+{
+    char *copy = strdup(jobid);
+    if (copy) {
+        mpx_reading_start(d, rq, run, answer, copy, plan);
+        return;
+    }
+    mpx_plan_free(plan);
+    mpx_reply_refuse(rq, 503, "no memory to answer");
+}
+
+// Whether ID@START_TIME may be what is stored as ID, because a newer run is provisional.
+static bool is_renamed(const struct mproxy_daemon *d, const char *key)
+{
+    const struct mpx_provisional *runs;
+    size_t count = list_provisional(d, &runs);
+    const char *at = strrchr(key, '@');
+    for (size_t i = 0; i < count && at; i++)
+        if (strlen(runs[i].key) == (size_t)(at - key) &&
+            strncmp(runs[i].key, key, (size_t)(at - key)) == 0)
+            return true;
+    return false;
+}
+
+static void do_profile(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
+{
+    const char *jobid = arg;
+    look(d);
+    struct mpx_plan *plan = plan_provisional(d, jobid);
+    if (plan && !mpx_plan_reads(plan))
+        mpx_reply_stream(rq, MPX_TYPE_JSON, render_plan, free_plan, plan);
+    else if (plan || !is_unread(d, rq))
+        start_reading(d, rq, is_renamed(d, jobid) ? read_renamed : read_profile,
+                      answer_profile, jobid, plan);
+}
+
+static void send_for(struct mpx_request *rq, struct mproxy_daemon *d, mpx_command_fn run)
+{
+    const char *jobid = mpx_request_param(rq, "jobid");
+    char *copy = jobid ? strdup(jobid) : NULL;
+    if (copy)
+        mpx_command_send(d, rq, run, copy);
+    else if (jobid)
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+    else
+        mpx_reply_refuse(rq, 400,
+                         "parameter 'jobid': the id of a finished job was expected");
+}
+
+void mpx_route_profile(struct mpx_request *rq, void *context)
+{
+    send_for(rq, context, do_profile);
+}
+
+// ---- Extra-P
+
+static void read_extrap(mproxy_archive *archive, struct mpx_read *read)
+{
+    read->status =
+        archive ? mproxy_archive_render_extrap(archive, read->jobid, mpx_write_to_buf,
+                                               &read->text, &read->err)
+                : MPROXY_E_NOTFOUND;
+}
+
+static void answer_extrap(struct mpx_request *rq, struct mpx_read *read)
+{
+    if (read->status != MPROXY_OK)
+        refuse_profile(rq, read);
+    else if (read->text.failed)
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+    else
+        mpx_reply_buf(rq, 200, "application/x-ndjson", &read->text);
+}
+
+static void do_extrap(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
+{
+    if (!is_unread(d, rq))
+        start_reading(d, rq, read_extrap, answer_extrap, arg, NULL);
 }
 
 void mpx_route_extrap(struct mpx_request *rq, void *context)
 {
-    struct mproxy_daemon *d = context;
-    const char *jobid = mpx_request_param(rq, "jobid");
-    mproxy_profile *profile;
-    mproxy_error err;
-    if (!jobid) {
-        refuse_no_id(rq);
-        return;
-    }
-    mproxy_status status = load(d, jobid, &profile, &err);
-    if (status != MPROXY_OK) {
-        refuse_profile(rq, jobid, status, &err);
-        return;
-    }
-    struct runs *runs = calloc(1, sizeof *runs);
-    if (runs) {
-        runs->archive = mpx_daemon_archive_of(d);
-        runs->command = trimmed(profile->desc.command);
-        runs->failed = !runs->command;
-        if (runs->command)
-            mproxy_archive_each(runs->archive, add_run, runs);
-    }
-    mproxy_profile_free(profile);
-    if (runs && !runs->failed) {
-        mpx_reply_stream(rq, "application/x-ndjson", render_runs, free_runs, runs);
-        return;
-    }
-    if (runs)
-        free_runs(runs);
-    mpx_reply_refuse(rq, 503, "no memory to answer");
+    send_for(rq, context, do_extrap);
 }

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "daemon/daemon_private.h"
+#include "daemon/reading.h"
 
 enum { DRAIN_MS = 5000 }; // profiles under way at the end get this long
 
@@ -30,6 +31,7 @@ static void on_period(void *arg)
 static void finish(struct mproxy_daemon *d)
 {
     mpx_commands_close(d);
+    mpx_readings_stop(d->readings);
     mpx_server_close(d->server);
     d->server = NULL;
     mpx_inputs_end(d, d->ousted ? -1 : d->dir_fd);

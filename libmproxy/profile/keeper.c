@@ -162,7 +162,8 @@ static mproxy_status make_parents(const char *path, mproxy_error *err)
     snprintf(part, sizeof part, "%s", path);
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        (void)mkdir(part, 0700);
+        if (access(part, F_OK) != 0)
+            (void)mkdir(part, 0700);
         *slash = '/';
     }
     *strrchr(part, '/') = '\0';
@@ -499,13 +500,13 @@ mproxy_status mpx_keeper_open(mproxy_archive *archive,
 }
 
 // What the worker was left behind with stays: it may come back to it.
-bool mpx_keeper_close(struct mpx_keeper *k, int timeout_ms)
+bool mpx_keeper_close(struct mpx_keeper *k, int timeout_ms, bool leave_archive)
 {
     if (!k)
         return true;
     if (!mpx_worker_close(k->worker, timeout_ms))
         return false;
-    if (k->owns_archive)
+    if (k->owns_archive && !leave_archive)
         mproxy_archive_close(mpx_keeper_archive(k));
     free_keeper(k);
     return true;

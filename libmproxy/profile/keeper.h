@@ -55,8 +55,9 @@ mproxy_status mpx_keeper_open(mproxy_archive *archive,
                               const struct mpx_keeper_options *options,
                               struct mpx_keeper **out, mproxy_error *err);
 // A write that is under way gets `timeout_ms`. False: it hangs and was left behind; the
-// archive must never be closed then. Accepts NULL.
-bool mpx_keeper_close(struct mpx_keeper *keeper, int timeout_ms);
+// archive must never be closed then. `leave_archive`: an archive of its own is left open, for
+// somebody else hangs in it. Accepts NULL.
+bool mpx_keeper_close(struct mpx_keeper *keeper, int timeout_ms, bool leave_archive);
 
 // NULL until it is open. Any thread.
 mproxy_archive *mpx_keeper_archive(const struct mpx_keeper *keeper);

@@ -51,6 +51,7 @@ struct mpx_plan {
     struct mpx_keeper *keeper;
     struct mpx_plan *next; // of those handed over
     int64_t boot_ms;       // of the round that made it
+    bool provisional;      // what is made of it is
     uint32_t uid;
     mproxy_job desc; // of the source that started first
     int64_t start_ms;

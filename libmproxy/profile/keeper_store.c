@@ -180,6 +180,7 @@ static mproxy_status make_profile(mproxy_archive *archive, struct mpx_plan *plan
     if (!p)
         return mpx_fail(err, MPROXY_E_NOMEM, "profile '%s': no memory", plan->desc.jobid);
     p->uid = plan->uid;
+    p->provisional = plan->provisional;
     mproxy_status status = MPROXY_OK;
     if (plan->stored_count > 0)
         status = load_stored(archive, plan, p, &first_ms, err);
@@ -200,10 +201,8 @@ bool mpx_plan_reads(const struct mpx_plan *plan)
 mproxy_status mpx_plan_provisional(mproxy_archive *archive, struct mpx_plan *plan,
                                    mproxy_profile **out, mproxy_error *err)
 {
-    mproxy_status status = make_profile(archive, plan, out, err);
-    if (status == MPROXY_OK)
-        (*out)->provisional = 1;
-    return status;
+    plan->provisional = true;
+    return make_profile(archive, plan, out, err);
 }
 
 mproxy_status mpx_plan_store(mproxy_archive *archive, struct mpx_plan *plan,

@@ -193,7 +193,9 @@ static bool list_partial(const mproxy_profile *p, char ***nodes, size_t *count)
     bool ok = true;
     for (size_t i = 0; i < p->share_count && ok; i++) {
         const mproxy_profile_share *s = &p->shares[i];
-        if ((s->sealed && !s->incomplete) || is_listed(*nodes, &index, s->node))
+        // Of a provisional one no process lives.
+        if (((s->sealed || p->provisional) && !s->incomplete) ||
+            is_listed(*nodes, &index, s->node))
             continue;
         ok = MPX_RESERVE(*nodes, room, *count + 1) &&
              mpx_index_reserve(&index, (uint32_t)*count + 1);

@@ -50,7 +50,7 @@ static inline void open_keeper(void)
 
 static inline void close_keeper(void)
 {
-    ck_assert(mpx_keeper_close(keeper, 20000));
+    ck_assert(mpx_keeper_close(keeper, 20000, false));
     mproxy_archive_close(archive);
     keeper = NULL;
     archive = NULL;

@@ -6,6 +6,8 @@ from proxy import ask, refused, wait_until, wait_value, want
 values = {entry["name"]: entry["ctype"] for entry in
           ask("/profiles/get?jobid=dj").json()["counters"]}
 want("the job's counter", values["of_job_total"]["Counter"]["value"], 9)
+# Extra-P reads what is stored.
+wait_until("the stored profile", lambda: ask("/profiles/extrap?jobid=dj").status == 200)
 points = [json.loads(line) for line in
           ask("/profiles/extrap?jobid=dj").body.splitlines()]
 want("points for Extra-P", [p for p in points if p["metric"] == "of_job_total"],

@@ -25,6 +25,11 @@ job() {
         "$BIN/proxy_run" -u "$SOCKET" -j "$1" -- "$TMP/worker" 2>/dev/null || :
 }
 
+# stored ID: its profile is written, not just known.
+stored() {
+    get "/profiles/get?jobid=$1" >"$TMP/stored" && ! grep -q '"provisional":true' "$TMP/stored"
+}
+
 counted() {
     get "/profiles/get?jobid=$1" >"$TMP/reply" || return 1
     python3 -c 'import json, sys
@@ -49,7 +54,7 @@ kill_later $WATCHER
 start_proxy --linger 100
 wait_for "the first round" get /-/ready
 job first 100
-wait_for "a first profile" get '/profiles/get?jobid=first'
+wait_for "a first profile" stored first
 
 # Full.
 dd if=/dev/zero of="$TMP/prefix/filler" bs=1k 2>/dev/null || :
@@ -67,7 +72,7 @@ wait_for "the job" get '/job?job=full-too'
 want "profiles" "$(ls "$profiles" | grep -c '\.json$')" 1
 rm "$TMP/prefix/filler"
 for id in full full-too; do
-    wait_for "the profile of '$id' in new space" get "/profiles/get?jobid=$id"
+    wait_for "the profile of '$id' in new space" stored $id
 done
 wait_for "being ready" get /-/ready
 want "what was counted" "$(counted full)" $((6 * 1999))
@@ -86,7 +91,7 @@ get '/job?job=read-only' >"$TMP/reply" || fail "the job is forgotten"
 get '/profiles/get?jobid=full' >"$TMP/reply" || fail "stored profiles can't be read"
 mount -o remount,rw "$TMP/prefix"
 WAIT_SECONDS=40 wait_for "the profile, once it is writable" \
-    get '/profiles/get?jobid=read-only'
+    stored read-only
 wait_for "being ready" get /-/ready
 want "what was counted" "$(counted read-only)" $((6 * 6000))
 want "main" "$(value chaos_total)" $((6 * (199 + 1999 + 3999 + 6000)))

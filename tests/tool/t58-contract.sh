@@ -43,7 +43,8 @@ for run in 1 2; do
     done
     ended=$(now_ms)
     runs() {
-        [ "$(get /profiles | grep -o '"jobid":"ended' | wc -l)" = $run ]
+        get /profiles >"$TMP/profiles" && ! grep -q provisional "$TMP/profiles" &&
+            [ "$(grep -o '"jobid":"ended' "$TMP/profiles" | wc -l)" = $run ]
     }
     wait_for "run $run" runs
     # A gap above --continue makes the next one another run.

@@ -184,6 +184,7 @@ static mproxy_profile *provisional(const char *key)
     ck_assert_int_eq(mpx_plan_provisional(archive, plan, &p, NULL), MPROXY_OK);
     mpx_plan_free(plan);
     ck_assert_int_eq(p->provisional, 1);
+    ck_assert_uint_eq(p->partial_count, 0);
     return p;
 }
 

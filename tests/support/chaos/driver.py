@@ -396,7 +396,8 @@ class Node:
     def profile(self, jobid):
         status, body = self.ask_surely(
             "/profiles/get?jobid=" + urllib.parse.quote(jobid, safe=""))
-        return json.loads(body) if status == 200 else None
+        profile = json.loads(body) if status == 200 else None
+        return None if profile and profile.get("provisional") else profile
 
     def running(self):
         status, body = self.ask("/job/list")

@@ -1,0 +1,194 @@
+// Reading below the prefix on behalf of requests.
+//
+// The request and the read part ways when the time is up: the request is refused and forgotten
+// (`rq` is NULL then), while the read stays with the worker until the kernel gives it back, be
+// it never. Readings are listed in the order in which they came, so the first that waits is
+// the next whose time is up, and one timer serves all.
+#include "daemon/reading.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/worker.h"
+#include "daemon/daemon_private.h"
+
+enum {
+    WAITING_MAX = 256, // readings at a time
+    LATE_MS = 5000,    // a request waits no longer
+    CLOSE_MS = 500,
+};
+
+struct reading {
+    struct mpx_work work; // first
+    struct mpx_readings *owner;
+    struct reading *next;
+    struct mpx_request *rq; // NULL: refused already
+    int64_t late_ms;        // when it will be
+    mpx_read_fn run;
+    mpx_answer_fn answer;
+    struct mpx_read read;
+};
+
+struct mpx_readings {
+    struct mproxy_daemon *daemon;
+    struct mpx_worker *worker;
+    struct mpx_watch *watch;
+    struct mpx_timer *timer; // set while some wait
+    struct reading *first, **last;
+    bool is_stopped;
+};
+
+static void free_reading(struct reading *reading)
+{
+    mproxy_profile_free(reading->read.profile);
+    mpx_plan_free(reading->read.plan);
+    mpx_buf_free(&reading->read.text);
+    free(reading->read.jobid);
+    free(reading);
+}
+
+static void refuse_late(struct mpx_readings *r, struct mpx_request *rq)
+{
+    mpx_reply_refuse(rq, 503, "%.400s: the file system has not answered for %d s",
+                     r->daemon->profiles_path, LATE_MS / 1000);
+}
+
+static void refuse(struct reading *reading, bool is_late)
+{
+    struct mpx_request *rq = reading->rq;
+    reading->rq = NULL;
+    if (is_late)
+        refuse_late(reading->owner, rq);
+    else
+        mpx_reply_refuse(rq, 503, "the proxy is about to stop");
+    mpx_request_resume(rq);
+}
+
+static void on_late(void *arg)
+{
+    struct mpx_readings *r = arg;
+    int64_t now_ms = mpx_boot_ms();
+    for (struct reading *at = r->first; at; at = at->next) {
+        if (at->rq && at->late_ms > now_ms) {
+            mpx_timer_set(r->timer, at->late_ms - now_ms);
+            return;
+        }
+        if (at->rq)
+            refuse(at, true);
+    }
+}
+
+static void on_worker(void *arg, int fd, unsigned events)
+{
+    struct mpx_readings *r = arg;
+    (void)fd;
+    (void)events;
+    mpx_worker_collect(r->worker);
+}
+
+static void run_reading(struct mpx_work *work)
+{
+    struct reading *reading = (struct reading *)work;
+    reading->run(mpx_daemon_archive_of(reading->owner->daemon), &reading->read);
+}
+
+static void take_out(struct mpx_readings *r, struct reading *reading)
+{
+    struct reading **at = &r->first;
+    while (*at != reading)
+        at = &(*at)->next;
+    *at = reading->next;
+    if (r->last == &reading->next)
+        r->last = at;
+}
+
+static void end_reading(struct mpx_work *work, bool has_run)
+{
+    struct reading *reading = (struct reading *)work;
+    take_out(reading->owner, reading);
+    if (reading->rq && has_run) {
+        reading->answer(reading->rq, &reading->read);
+        mpx_request_resume(reading->rq);
+    } else if (reading->rq) {
+        refuse(reading, false);
+    }
+    free_reading(reading);
+}
+
+mproxy_status mpx_readings_open(struct mproxy_daemon *d, struct mpx_readings **out,
+                                mproxy_error *err)
+{
+    struct mpx_readings *r = calloc(1, sizeof *r);
+    if (!r)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory to read profiles");
+    r->daemon = d;
+    r->last = &r->first;
+    *out = r;
+    mproxy_status status = mpx_worker_open("read", WAITING_MAX, &r->worker, err);
+    if (status == MPROXY_OK)
+        status = mpx_timer_new(d->loop, on_late, r, &r->timer, err);
+    if (status == MPROXY_OK)
+        status = mpx_watch_add(d->loop, mpx_worker_fd(r->worker), MPX_READABLE, on_worker,
+                               r, &r->watch, err);
+    return status;
+}
+
+void mpx_readings_stop(struct mpx_readings *r)
+{
+    if (!r)
+        return;
+    r->is_stopped = true;
+    for (struct reading *at = r->first; at; at = at->next)
+        if (at->rq)
+            refuse(at, false);
+}
+
+bool mpx_readings_close(struct mpx_readings *r)
+{
+    if (!r)
+        return true;
+    mpx_readings_stop(r);
+    mpx_watch_remove(r->watch);
+    mpx_timer_free(r->timer);
+    r->watch = NULL;
+    r->timer = NULL;
+    bool is_over = mpx_worker_close(r->worker, CLOSE_MS);
+    if (is_over)
+        free(r); // what hangs comes back to it
+    return is_over;
+}
+
+void mpx_reading_start(struct mproxy_daemon *d, struct mpx_request *rq, mpx_read_fn run,
+                       mpx_answer_fn answer, char *jobid, struct mpx_plan *plan)
+{
+    struct mpx_readings *r = d->readings;
+    struct reading *reading = calloc(1, sizeof *reading);
+    if (!reading) {
+        free(jobid);
+        mpx_plan_free(plan);
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+        return;
+    }
+    *reading = (struct reading){.work = {.run = run_reading, .done = end_reading},
+                                .owner = r,
+                                .rq = rq,
+                                .late_ms = mpx_boot_ms() + LATE_MS,
+                                .run = run,
+                                .answer = answer,
+                                .read = {.jobid = jobid, .plan = plan}};
+    bool is_late = mpx_worker_busy_ms(r->worker) > LATE_MS;
+    if (r->is_stopped || is_late || !mpx_worker_put(r->worker, &reading->work)) {
+        if (is_late)
+            refuse_late(r, rq);
+        else
+            mpx_reply_refuse(rq, 503, "too many profiles are being read");
+        free_reading(reading);
+        return;
+    }
+    mpx_command_keep(d);
+    *r->last = reading;
+    r->last = &reading->next;
+    if (!mpx_timer_is_set(r->timer))
+        mpx_timer_set(r->timer, LATE_MS);
+}
