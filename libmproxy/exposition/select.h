@@ -3,6 +3,7 @@
 #define MPX_EXPOSITION_SELECT_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include <mproxy/exposition.h>
 
@@ -19,6 +20,12 @@ mproxy_status mpx_render_options_take(mproxy_render_options *out,
                                       const mproxy_render_options *options);
 // The entries of a metric (whole name) or family (base); all of them if `metric` is NULL.
 struct mpx_range mpx_select(const mproxy_view *view, const char *metric);
+// Whether a metric stands in profiles only: a parent of the older make ends itself over a
+// running job that shows `walltime`.
+static inline bool mpx_is_of_profiles(const mproxy_metric *metric)
+{
+    return metric->name[0] == 'w' && strcmp(metric->name, "walltime") == 0;
+}
 // Whether it ever received data.
 bool mpx_is_received(const mproxy_entry *entry);
 

@@ -15,20 +15,27 @@ static int stream_socket(void)
     return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-// The pid of whoever answers at an address; 0: nobody does.
+// The pid of whoever answers at an address; 0: nobody does, -1: it can't be told, as where
+// the queue is full or another PID namespace answers. Only a refusal, from a socket that
+// nobody has open, says that nobody does.
 static int answering_pid(const struct sockaddr_un *address)
 {
-    int fd = stream_socket();
-    struct ucred peer = {.pid = 0};
-    socklen_t length = sizeof peer;
-    // A full queue (EAGAIN) is somebody too, though we can't tell who.
-    int failed = connect(fd, (const struct sockaddr *)address, sizeof *address);
-    if (failed == 0)
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-    else if (errno == EAGAIN)
-        peer.pid = -1;
-    close(fd);
-    return peer.pid;
+    static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int failed = connect(fd, (const struct sockaddr *)address, sizeof *address);
+        int why = failed ? errno : 0;
+        struct ucred peer = {.pid = 0};
+        socklen_t length = sizeof peer;
+        if (!failed)
+            getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+        close(fd);
+        if (why == ECONNREFUSED || why == ENOENT)
+            return 0;
+        if (why != EPROTOTYPE)
+            return peer.pid > 0 ? peer.pid : -1;
+    }
+    return -1;
 }
 
 static mproxy_status remove_stale(const struct sockaddr_un *address, mproxy_error *err)
@@ -41,6 +48,11 @@ static mproxy_status remove_stale(const struct sockaddr_un *address, mproxy_erro
         return mpx_fail(err, MPROXY_E_INVALID,
                         "socket '%.120s': another kind of file is there", path);
     int pid = answering_pid(address);
+    if (pid < 0)
+        return mpx_fail(err, MPROXY_E_BUSY,
+                        "socket '%.120s' is served by another program: choose another "
+                        "with -u",
+                        path);
     if (pid != 0)
         return mpx_fail(err, MPROXY_E_BUSY,
                         "socket '%.120s' is served by pid %d: choose another with -u",

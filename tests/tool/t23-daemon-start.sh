@@ -34,6 +34,22 @@ refuses 1 "listen address '192.0.2.1', port 0: " -p 0 --listen 192.0.2.1 \
 refuses 2 "--port" -p 70000
 refuses 2 "--port" -p abc
 refuses 2 "--sampling-period" -S 1
+for number in '' . 32. .5 -1 1e3 32,5 1000001; do
+    refuses 2 "--max-trace-size '$number'" -p 0 -m "$number"
+done
+# Whoever lives behind the socket: another kind of socket is no stale one.
+FOREIGN=$TMP/foreign.socket
+python3 -c 'import signal, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind(sys.argv[1])
+s.listen()
+signal.pause()' "$FOREIGN" &
+FOREIGN_PID=$!
+kill_later $FOREIGN_PID
+wait_for "the foreign daemon" [ -S "$FOREIGN" ]
+refuses 1 "socket '$FOREIGN' is served by pid $FOREIGN_PID: choose another with -u" -p 0 \
+    --listen 127.0.0.1 -u "$FOREIGN" -t "$TMP/other"
+[ -S "$FOREIGN" ] || fail "the socket of a foreign daemon was taken over"
 refuses 2 "--log-level" --log-level loud
 refuses 2 "--sub-proxies '': empty" -s ''
 refuses 2 "--root-proxy '': empty" -p 0 -r ''
@@ -64,7 +80,7 @@ wait_for "the job of before" get '/job?job=second'
 
 # Accepted options that do nothing yet say so.
 SOCKET=$TMP/third.socket
-start_proxy -t "$TMP/third" -s a:1,b:2@500 -r root:1337 -b 3 --auto-root -m 16 -c \
+start_proxy -t "$TMP/third" -s a:1,b:2@500 -r root:1337 -b 3 --auto-root -m 32.5 -c \
     --instrumentation 2 --inhibit-profile-aggregation
 wait_for "the first round" get /-/ready
 for text in '-s: ' '-r: ' '-b: ' '--auto-root: ' '-m: ' '-c: ' '--instrumentation: '; do

@@ -76,6 +76,27 @@ bool tool_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,
     return false;
 }
 
+// No strtod(): it takes signs, blanks, exponents, and the point of the user's language.
+bool tool_decimal(const char *text, double min, double max, double *out,
+                  char why[TOOL_WHY])
+{
+    double value = 0, unit = 1;
+    size_t whole = strspn(text, "0123456789");
+    const char *decimals = text[whole] == '.' ? text + whole + 1 : text + whole;
+    size_t count = strspn(decimals, "0123456789");
+    for (size_t i = 0; i < whole; i++)
+        value = 10 * value + (text[i] - '0');
+    for (size_t i = 0; i < count; i++)
+        value += (unit /= 10) * (decimals[i] - '0');
+    if (whole > 0 && decimals[count] == '\0' && (decimals == text + whole || count > 0) &&
+        value >= min && value <= max) {
+        *out = value;
+        return true;
+    }
+    snprintf(why, TOOL_WHY, "a number from %g to %g was expected", min, max);
+    return false;
+}
+
 bool tool_text(const char *argument, const char **out, char why[TOOL_WHY])
 {
     snprintf(why, TOOL_WHY, "empty");

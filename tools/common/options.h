@@ -112,6 +112,9 @@ int tool_misuse(const struct tool *tool, const char *format, ...)
 // Parse a whole decimal number from min to max. *out is untouched on failure.
 bool tool_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,
                  char why[TOOL_WHY]);
+// The same for one that may have decimals behind a point.
+bool tool_decimal(const char *text, double min, double max, double *out,
+                  char why[TOOL_WHY]);
 // Take what may be any text but an empty one.
 bool tool_text(const char *argument, const char **out, char why[TOOL_WHY]);
 

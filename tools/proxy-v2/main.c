@@ -106,7 +106,10 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
         const char *unused;
         return tool_text(argument, &unused, why);
     }
-    case OPT_TRACE:
+    case OPT_TRACE: {
+        double unused;
+        return tool_decimal(argument, 0, 1e6, &unused, why);
+    }
     case OPT_BRANCHES:
         return tool_number(argument, 0, 1000000, &number, why);
     default:
