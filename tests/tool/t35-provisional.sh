@@ -43,6 +43,10 @@ CHAOS_PROGRAM='count 2;sleep 300' "$BIN/proxy_run" -u "$SOCKET" -j j -- "$TMP/wo
 WORKER=$!
 kill_later $WORKER
 wait_for "the process" lives
+wait_for "the job" get '/job?job=j'
+get '/job' >"$TMP/jobs"
+get '/job?job=j&by=node' >>"$TMP/jobs"
+grep -q '"name":"walltime"' "$TMP/jobs" && fail "a running job shows walltime"
 wait_for "the job to run again" sh -c "! curl -sf '$URL/profiles/get?jobid=j' >/dev/null"
 kill -KILL $WORKER
 wait $WORKER || :
