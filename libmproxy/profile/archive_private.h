@@ -1,4 +1,5 @@
-// The archive: what archive.c, archive_scan.c and archive_write.c share.
+// The archive: what archive.c, archive_write.c, archive_scan.c and archive_dir.c share, each
+// calling those behind it only.
 //
 // One thread stores, removes and refreshes; it alone replaces `index`. Readers take a
 // reference to the index under the lock and read files without it.

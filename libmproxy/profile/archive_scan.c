@@ -213,15 +213,6 @@ static void drop_superseded(struct scan *s, bool is_locked)
     s->count = kept;
 }
 
-void mpx_archive_replace(mproxy_archive *a, struct mpx_archive_index *index)
-{
-    pthread_mutex_lock(&a->lock);
-    struct mpx_archive_index *old = a->index;
-    a->index = index;
-    pthread_mutex_unlock(&a->lock);
-    mpx_archive_index_unref(old);
-}
-
 static void free_damaged(struct mpx_damaged *damaged, size_t count)
 {
     for (size_t i = 0; i < count; i++)
