@@ -90,7 +90,8 @@ static void on_worker(void *arg, int fd, unsigned events)
 static void run_reading(struct mpx_work *work)
 {
     struct reading *reading = (struct reading *)work;
-    reading->run(mpx_daemon_archive_of(reading->owner->daemon), &reading->read);
+    const struct mpx_keeper *keeper = reading->owner->daemon->keeper;
+    reading->run(keeper ? mpx_keeper_archive(keeper) : NULL, &reading->read);
 }
 
 static void take_out(struct mpx_readings *r, struct reading *reading)
