@@ -43,8 +43,8 @@ struct mpx_display {
     const uint32_t *places;                  // part << MPX_SLOT_BITS | slot
 };
 
-// An empty one, or NULL without memory, to which mpx_shape_append() adds `room` metrics in order of display, before
-// anybody else sees it.
+// An empty one, to which mpx_shape_append() adds up to `room` metrics in order of display
+// before anybody else sees it. NULL: no memory.
 struct mpx_shape *mpx_shape_begin(uint32_t room);
 void mpx_shape_append(struct mpx_shape *shape, const mproxy_metric *metric);
 struct mpx_shape *mpx_shape_ref(struct mpx_shape *shape);

@@ -317,6 +317,8 @@ struct root {
     const mproxy_metric *node[NODE_METRICS], *job[JOB_METRICS];
     mproxy_value values[NODE_METRICS];
     mproxy_job desc;
+    uint32_t slots[NODE_METRICS];
+    bool by_change; // or each state whole
     double put_ms, publish_ms;
 };
 
@@ -342,15 +344,34 @@ static mproxy_source source_at(struct root *root, uint64_t d, uint64_t round, bo
     return s;
 }
 
+static void put_whole(struct root *root, mproxy_source *s, uint64_t d, uint64_t round)
+{
+    make_values(d, round, s->metrics, s->count, root->values);
+    double start = cpu_us();
+    require(mproxy_reduction_put(reduction, s, NULL), "put");
+    root->put_ms += (cpu_us() - start) / 1e3;
+}
+
+static void put_change(struct root *root, mproxy_source *s, uint64_t d, uint64_t round)
+{
+    mproxy_change change = {.source = *s, .from = round, .slots = root->slots};
+    for (uint32_t i = 0; i < s->count; i++)
+        if (is_changed(round, phase_of(d, i))) {
+            root->slots[change.count] = i;
+            root->values[change.count++] = value_at(d, i, round, s->metrics[i]->type);
+        }
+    change.values = root->values;
+    double start = cpu_us();
+    require(mproxy_reduction_apply(reduction, &change, NULL), "apply");
+    root->put_ms += (cpu_us() - start) / 1e3;
+}
+
 static void put_all(struct root *root, uint64_t directories, uint64_t round)
 {
     for (uint64_t d = 0; d < directories; d++) {
         for (int share = 0; share < 2; share++) {
             mproxy_source s = source_at(root, d, round, share);
-            make_values(d, round, s.metrics, s.count, root->values);
-            double start = cpu_us();
-            require(mproxy_reduction_put(reduction, &s, NULL), "put");
-            root->put_ms += (cpu_us() - start) / 1e3;
+            (root->by_change && round > 0 ? put_change : put_whole)(root, &s, d, round);
         }
     }
     double start = cpu_us();
@@ -358,11 +379,12 @@ static void put_all(struct root *root, uint64_t directories, uint64_t round)
     root->publish_ms = (cpu_us() - start) / 1e3;
 }
 
-static void bench_root(uint64_t directories)
+static void bench_root(uint64_t directories, bool by_change)
 {
     static struct root root;
     double put[ROOT_ROUNDS], publish[ROOT_ROUNDS];
     root.desc = job;
+    root.by_change = by_change;
     require(mproxy_store_open(NULL, &store, NULL), "store");
     require(mproxy_reduction_new(store, &reduction, NULL), "reduction");
     intern_mixed("node", NODE_METRICS, root.node);
@@ -378,12 +400,13 @@ static void bench_root(uint64_t directories)
     }
     double mib = resident_mib() - before, put_ms = median(put, ROOT_ROUNDS),
            publish_ms = median(publish, ROOT_ROUNDS);
-    printf("{\"bench\":\"reduce.root\",\"directories\":%llu,\"mib\":%.1f,"
+    printf("{\"bench\":\"reduce.root\",\"directories\":%llu,\"told\":\"%s\","
+           "\"mib\":%.1f,"
            "\"kib_per_directory\":%.2f,\"first_ms\":%.1f,\"put_ms\":%.1f,"
            "\"publish_ms\":%.1f,\"round_ms\":%.1f,\"us_per_directory\":%.2f}\n",
-           (unsigned long long)directories, mib, mib * 1024 / (double)directories,
-           first_ms, put_ms, publish_ms, put_ms + publish_ms,
-           (put_ms + publish_ms) * 1e3 / (double)directories);
+           (unsigned long long)directories, by_change ? "changes" : "whole", mib,
+           mib * 1024 / (double)directories, first_ms, put_ms, publish_ms,
+           put_ms + publish_ms, (put_ms + publish_ms) * 1e3 / (double)directories);
     mproxy_reduction_free(reduction);
     mproxy_store_close(store);
 }
@@ -391,11 +414,11 @@ static void bench_root(uint64_t directories)
 static void bench_roots(void)
 {
     const uint64_t sizes[] = {100, 1000, 10000};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 6; i++) {
         fflush(stdout);
         pid_t child = fork();
         if (child == 0) {
-            bench_root(sizes[i]);
+            bench_root(sizes[i % 3], i < 3);
             exit(0);
         }
         int status = 0;
