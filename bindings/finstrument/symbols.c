@@ -1,6 +1,5 @@
 #include "finstrument/symbols.h"
 
-#include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
@@ -9,8 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/loader.h"
 
 // One function of an object file, by its address there.
 struct function {
@@ -65,13 +65,12 @@ static const void *map_file(const char *path, size_t *size)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return NULL;
-    struct stat st;
     void *map = MAP_FAILED;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-        (size_t)st.st_size > sizeof(ElfW(Ehdr)))
-        map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    off_t end = lseek(fd, 0, SEEK_END); // fstat() is younger than some C libraries
+    if (end > (off_t)sizeof(ElfW(Ehdr)))
+        map = mmap(NULL, (size_t)end, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
-    *size = map == MAP_FAILED ? 0 : (size_t)st.st_size;
+    *size = map == MAP_FAILED ? 0 : (size_t)end;
     return map == MAP_FAILED ? NULL : map;
 }
 
@@ -177,20 +176,42 @@ static void make_word(char *text)
             *c = '_';
 }
 
+// The loaded object that holds an address.
+struct place {
+    uintptr_t address, base;
+    const char *path;
+};
+
+static int holds(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size;
+    struct place *p = arg;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+        if (ph->p_type != PT_LOAD ||
+            p->address - (info->dlpi_addr + ph->p_vaddr) >= ph->p_memsz)
+            continue;
+        p->base = info->dlpi_addr;
+        p->path = info->dlpi_name;
+        return 1;
+    }
+    return 0;
+}
+
 void mpx_symbol_name(const void *address, char *out, size_t size)
 {
     Dl_info info;
-    struct link_map *map = NULL;
-    if (!dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) || !map) {
+    struct place place = {.address = (uintptr_t)address};
+    if (!mpx_dladdr(address, &info) || !dl_iterate_phdr(holds, &place)) {
         snprintf(out, size, "0x%lx_unknown", (unsigned long)address);
         return;
     }
     // Addresses of a position-dependent program are those of its file: its base is 0.
-    uintptr_t base = map->l_addr;
-    int is_main = !map->l_name || !map->l_name[0];
+    uintptr_t base = place.base;
+    int is_main = !place.path || !place.path[0];
     struct object *o = find_object(base);
     if (!o)
-        o = add_object(base, is_main ? "/proc/self/exe" : map->l_name);
+        o = add_object(base, is_main ? "/proc/self/exe" : place.path);
     const char *symbol = o ? find_function(o, (uintptr_t)address - base) : NULL;
     if (!symbol && info.dli_saddr == address)
         symbol = info.dli_sname;

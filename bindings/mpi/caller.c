@@ -9,11 +9,12 @@
 #include "caller.h"
 
 #include <ctype.h>
-#include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "common/loader.h"
 
 enum { PLACES = 2048, PROBES = 16 };
 
@@ -112,7 +113,7 @@ static int look_up(const char *fn, uintptr_t caller)
 {
     Dl_info info;
     // The address that a call returns to may be the next function's first.
-    if (!dladdr((void *)(caller - 1), &info) || !info.dli_fname ||
+    if (!mpx_dladdr((void *)(caller - 1), &info) || !info.dli_fname ||
         !is_fortran_library(info.dli_fname))
         return 0;
     widen(info.dli_fbase);

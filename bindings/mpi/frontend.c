@@ -4,26 +4,44 @@
 // It links no MPI: preloaded into `ls` it loads nothing and runs nothing.
 // Handles and statuses differ between makes of MPI, so a back-end is taken only when the
 // library's file name and its version string both say that it is the right one.
+//
+// A program may ask long before it has an MPI library, by a weak reference or dlsym(), and
+// get one later with a plugin, in the global scope or for the plugin alone. So "none" is
+// never kept: it is looked again when the loader has loaded something since. A library once
+// found is never let go, for callers jump there without asking again. Whoever looks holds no
+// lock: another thread waits for it a bounded time and then goes uncounted.
 #include "backend.h"
 
-#include <dlfcn.h>
 #include <link.h>
-#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <mproxy/client.h>
 
-__thread struct mpx_mpi_thread mpx_mpi_thread;
+#include "common/loader.h"
+
+// Said here too: else its address would be asked of the loader, by a function that musl keeps
+// elsewhere.
+__thread struct mpx_mpi_thread mpx_mpi_thread __attribute__((tls_model("initial-exec")));
 
 extern _Atomic(void *) mpx_mpi_slots[] __attribute__((visibility("hidden")));
 extern const char mpx_mpi_names[] __attribute__((visibility("hidden")));
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static const struct mpx_mpi_backend *backend; // after once: NULL where there is none
+enum { WAIT_SECONDS = 5 }; // for a thread that picks the back-end
+
+// Written by the thread that is `picking`, read by those that see `picked`.
+static _Atomic(struct mpx_mpi_thread *) picking;
+static atomic_bool picked;                    // there is an MPI library
+static const struct mpx_mpi_backend *backend; // NULL: none for this library
 static void *library; // the program's MPI library, where RTLD_NEXT fails
+// How many objects had been loaded when there was no library among them.
+static _Atomic unsigned long long looked_at;
 
 // The program's own symbol: a function is the next behind us in the search order; a variable
 // may have been copied into the program, so it is the first in it. A library that was opened
@@ -31,8 +49,8 @@ static void *library; // the program's MPI library, where RTLD_NEXT fails
 static void *find(const char *symbol)
 {
     int is_function = strstr(symbol, "MPI_") != NULL;
-    void *address = dlsym(is_function ? RTLD_NEXT : RTLD_DEFAULT, symbol);
-    return address || !library ? address : dlsym(library, symbol);
+    void *address = mpx_dlsym(is_function ? RTLD_NEXT : RTLD_DEFAULT, symbol);
+    return address || !library ? address : mpx_dlsym(library, symbol);
 }
 
 static int note_library(struct dl_phdr_info *info, size_t size, void *arg)
@@ -46,14 +64,39 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *arg)
     return 1;
 }
 
+// Opened once more, it stays when the plugin that brought it is closed.
+static void *keep(const char *path)
+{
+    return path ? mpx_dlopen(path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) : NULL;
+}
+
 static void find_library(void)
 {
-    if (dlsym(RTLD_NEXT, "MPI_Get_library_version"))
+    Dl_info info;
+    void *version = mpx_dlsym(RTLD_NEXT, "MPI_Get_library_version");
+    if (version) {
+        if (mpx_dladdr(version, &info))
+            keep(info.dli_fname);
         return;
+    }
     const char *path = NULL;
     dl_iterate_phdr(note_library, &path);
-    if (path)
-        library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+    library = keep(path);
+}
+
+static int note_loads(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size;
+    *(unsigned long long *)arg = info->dlpi_adds;
+    return 1;
+}
+
+// How many objects were ever loaded.
+static unsigned long long count_loads(void)
+{
+    unsigned long long loads = 0;
+    dl_iterate_phdr(note_loads, &loads);
+    return loads;
 }
 
 static const char *base_name(const char *path)
@@ -76,13 +119,13 @@ static void soname_of(const char *path, char *out, size_t size)
 static void *open_backend(const char *soname, char *path, size_t size)
 {
     Dl_info self;
-    if (!dladdr((void *)open_backend, &self) || !self.dli_fname)
+    if (!mpx_dladdr((void *)open_backend, &self) || !self.dli_fname)
         return NULL;
     const char *slash = strrchr(self.dli_fname, '/');
     int length = slash ? (int)(slash - self.dli_fname) : 1;
     snprintf(path, size, "%.*s/metricproxy-mpi/%s", length, slash ? self.dli_fname : ".",
              soname);
-    return access(path, R_OK) == 0 ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    return access(path, R_OK) == 0 ? mpx_dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
 }
 
 static int is_made_for(const struct mpx_mpi_backend *b, int (*version)(char *, int *))
@@ -100,31 +143,65 @@ static int is_made_for(const struct mpx_mpi_backend *b, int (*version)(char *, i
 static void tell_uncounted(void)
 {
     void (*tell)(enum mproxy_uncounted) =
-        (void (*)(enum mproxy_uncounted))dlsym(RTLD_DEFAULT, "mproxy_process_uncounted");
+        (void (*)(enum mproxy_uncounted))mpx_dlsym(RTLD_DEFAULT, "mproxy_process_uncounted");
     if (tell)
         tell(MPROXY_UNCOUNTED_MPI);
 }
 
-static void pick_backend(void)
+// False when there is no MPI library yet: nothing to count, and nothing to say.
+static bool pick_backend(void)
 {
     find_library();
     int (*version)(char *, int *) =
         (int (*)(char *, int *))find("MPI_Get_library_version");
     if (!version)
-        return; // no MPI library at all: nothing to count, and nothing to say
+        return false;
     Dl_info info;
     char soname[128] = "", path[4096];
-    if (dladdr((void *)version, &info) && info.dli_fname)
+    if (mpx_dladdr((void *)version, &info) && info.dli_fname)
         soname_of(info.dli_fname, soname, sizeof soname);
     void *handle = open_backend(soname, path, sizeof path);
     const struct mpx_mpi_backend *b =
-        handle ? dlsym(handle, MPX_MPI_BACKEND_SYMBOL) : NULL;
+        handle ? mpx_dlsym(handle, MPX_MPI_BACKEND_SYMBOL) : NULL;
     if (!b || !is_made_for(b, version)) {
         tell_uncounted();
-        return;
+        return true;
     }
     b->start(find);
     backend = b;
+    return true;
+}
+
+static void look(void)
+{
+    unsigned long long loads = count_loads();
+    if (atomic_load(&looked_at) == loads)
+        return;
+    if (pick_backend())
+        atomic_store_explicit(&picked, true, memory_order_release);
+    else
+        atomic_store(&looked_at, loads);
+}
+
+// Whether it is known which library the program uses. Not so inside of looking itself, which
+// calls the library, nor past a bound: the thread that looks may wait for a lock of ours.
+static bool is_picked(void)
+{
+    time_t begin = time(NULL);
+    for (;;) {
+        struct mpx_mpi_thread *nobody = NULL;
+        if (atomic_load_explicit(&picked, memory_order_acquire))
+            return true;
+        if (atomic_compare_exchange_strong(&picking, &nobody, &mpx_mpi_thread))
+            break;
+        if (nobody == &mpx_mpi_thread || time(NULL) - begin > WAIT_SECONDS)
+            return false;
+        sched_yield();
+    }
+    if (!atomic_load(&picked))
+        look();
+    atomic_store(&picking, NULL);
+    return atomic_load(&picked);
 }
 
 static const struct mpx_mpi_entry *entry_of(const char *name)
@@ -153,11 +230,13 @@ static int absent(void)
 void *mpx_mpi_resolve(size_t index) __attribute__((visibility("hidden")));
 void *mpx_mpi_resolve(size_t index)
 {
-    pthread_once(&once, pick_backend);
+    bool known = is_picked();
     const char *name = mpx_mpi_names;
     for (size_t i = 0; i < index; i++)
         name += strlen(name) + 1;
     void *target = find(name);
+    if (!known && target)
+        return target;
     const struct mpx_mpi_entry *entry = target ? entry_of(name) : NULL;
     if (entry) {
         // The same value from every thread; seen by whoever sees the slot.

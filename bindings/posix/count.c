@@ -1,11 +1,12 @@
 #include "count.h"
 
-#include <dlfcn.h>
+#include <errno.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/handles.h"
+#include "common/loader.h"
 
 struct posix_counters posix_fns[FN_COUNT];
 uintptr_t posix_own_begin[2], posix_own_end[2];
@@ -72,10 +73,19 @@ __attribute__((constructor)) static void prepare(void)
         posix_resolve(in_handlers[i]);
 }
 
+// What a program finds that looks up a function which only newer C libraries have.
+static int absent(void)
+{
+    errno = ENOSYS;
+    return -1;
+}
+
 void *posix_resolve(enum posix_fn fn)
 {
     prepare();
-    void *real = dlsym(RTLD_NEXT, names[fn].symbol);
+    void *real = mpx_dlsym(RTLD_NEXT, names[fn].symbol);
+    if (!real)
+        real = (void *)absent;
     __atomic_store_n(&posix_fns[fn].real, real, __ATOMIC_RELAXED);
     return real;
 }

@@ -5,10 +5,11 @@
 // and exec are no ends, and nothing is counted for them.
 #include <mproxy/client.h>
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "common/loader.h"
 
 typedef void exit_function(int status);
 
@@ -17,9 +18,9 @@ static exit_function *next_exit, *next_Exit, *next_quick_exit;
 
 __attribute__((constructor)) static void start(void)
 {
-    next_exit = (exit_function *)dlsym(RTLD_NEXT, "_exit");
-    next_Exit = (exit_function *)dlsym(RTLD_NEXT, "_Exit");
-    next_quick_exit = (exit_function *)dlsym(RTLD_NEXT, "quick_exit");
+    next_exit = (exit_function *)mpx_dlsym(RTLD_NEXT, "_exit");
+    next_Exit = (exit_function *)mpx_dlsym(RTLD_NEXT, "_Exit");
+    next_quick_exit = (exit_function *)mpx_dlsym(RTLD_NEXT, "quick_exit");
     mproxy_process_started();
 }
 

@@ -4,7 +4,6 @@
 // up while the process starts: a child of clone() without thread-local storage can't.
 #include <mproxy/inline.h>
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
@@ -13,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/loader.h"
 #include "process/sandbox.h"
 
 // Told before the call, or it would be too late; taken back when there is no sandbox.
@@ -37,7 +37,7 @@ __attribute__((constructor)) static void find_next(void)
 {
     if (next_prctl)
         return;
-    next_prctl = (int (*)(int, ...))dlsym(RTLD_NEXT, "prctl");
+    next_prctl = (int (*)(int, ...))mpx_dlsym(RTLD_NEXT, "prctl");
 #if defined(__x86_64__) || defined(__aarch64__)
     mpx_find_syscall();
 #endif
@@ -70,7 +70,7 @@ mpx_syscall *mpx_next_syscall;
 
 mpx_syscall *mpx_find_syscall(void)
 {
-    mpx_next_syscall = (mpx_syscall *)dlsym(RTLD_NEXT, "syscall");
+    mpx_next_syscall = (mpx_syscall *)mpx_dlsym(RTLD_NEXT, "syscall");
     return mpx_next_syscall;
 }
 

@@ -2,9 +2,9 @@
 #ifndef MPX_PROCESS_SANDBOX_H
 #define MPX_PROCESS_SANDBOX_H
 
-typedef long mpx_syscall(long number, ...);
+#include "common/loader.h"
 
-#define MPX_HIDDEN __attribute__((visibility("hidden")))
+typedef long mpx_syscall(long number, ...);
 
 // The C library's syscall(); NULL until it is asked for.
 extern MPX_HIDDEN mpx_syscall *mpx_next_syscall;

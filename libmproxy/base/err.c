@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/libc.h"
 #include "base/text.h"
 
 // Texts quote what came from outside: keep a log to one printable line.
@@ -55,9 +56,9 @@ mproxy_status mpx_fail_errno(mproxy_error *err, const char *format, ...)
         return status;
     size_t used = strlen(err->text);
     char words[64];
-    // The GNU form is used where it is there; both leave `text` usable.
-    const char *text = strerror_r(saved, words, sizeof words);
-    mpx_format(err->text + used, sizeof err->text - used, ": %s", text);
+    if (mpx_strerror(saved, words, sizeof words) != 0)
+        mpx_format(words, sizeof words, "error %d", saved);
+    mpx_format(err->text + used, sizeof err->text - used, ": %s", words);
     make_printable(err);
     errno = saved;
     return status;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/libc.h"
 #include "base/sys.h"
 #include "client/state.h"
 #include "segment/rendezvous.h"
@@ -150,7 +151,7 @@ static void arm_once(void)
         return;
     wipes_on_fork = madvise(&mpx_guard, sizeof mpx_guard, MADV_WIPEONFORK) == 0;
     if (!atomic_flag_test_and_set(&hooked))
-        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+        mpx_at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
     set_guard(1);
     atomic_store(&mpx_client.armed, true);
 }

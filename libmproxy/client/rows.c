@@ -3,8 +3,15 @@
 
 #include <pthread.h>
 
+#include "base/libc.h"
 #include "base/sys.h"
 #include "client/state.h"
+
+// Before glibc 2.34 these are there in programs with threads only.
+MPX_OLDEST(pthread_key_create);
+MPX_OLDEST(pthread_setspecific);
+#pragma weak pthread_key_create
+#pragma weak pthread_setspecific
 
 // A thread that ends runs the destructor of a key with a value. Beyond the first keys
 // pthread_setspecific() allocates, which must not happen inside a program's malloc.
@@ -35,7 +42,8 @@ static void give_back(void *unused)
 
 void mpx_rows_init(void)
 {
-    key_is_usable = pthread_key_create(&key, give_back) == 0 && key < KEYS_WITHOUT_MALLOC;
+    key_is_usable = pthread_key_create && pthread_setspecific &&
+                    pthread_key_create(&key, give_back) == 0 && key < KEYS_WITHOUT_MALLOC;
 }
 
 void mpx_rows_reset(struct mpx_thread *t, bool update_is_pending)

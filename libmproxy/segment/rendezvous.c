@@ -236,7 +236,7 @@ mproxy_status mpx_rendezvous_open(const char *path, bool create, int *out,
     if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
         return mpx_fail(err, MPROXY_E_INVALID, "%s: not a directory", path);
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    if (fd < 0 || mpx_fstat(fd, &st) != 0) {
         status = mpx_fail_errno(err, "%s", path);
     } else if (!mpx_rendezvous_is_trusted(path, &st)) {
         status = mpx_fail(err, MPROXY_E_INVALID,
@@ -324,7 +324,8 @@ static mproxy_status replace_file(int dir_fd, int *lock_fd, mproxy_error *err)
     if (status == MPROXY_OK)
         status = write_pid(fd, err);
     if (status == MPROXY_OK &&
-        renameat2(dir_fd, name, dir_fd, "proxy", RENAME_EXCHANGE) != 0 &&
+        mpx_sys(SYS_renameat2, dir_fd, (long)name, dir_fd, (long)"proxy", RENAME_EXCHANGE,
+                0) != 0 &&
         renameat(dir_fd, name, dir_fd, "proxy") != 0)
         status = mpx_fail_errno(err, "file 'proxy'");
     if (unlinkat(dir_fd, name, 0) != 0)

@@ -26,6 +26,26 @@ grep -q 'MPROXY_STATIC_CXX:INTERNAL=1' "$build_dir/CMakeCache.txt" || cxx='libst
 needs lib/libmproxy.so libc libm libmproxy_client libjansson libmicrohttpd libz $cxx
 needs bin/proxy-v2 libc libmproxy libmproxy_client
 
+# The loader ends a program of another C library over a single symbol that this one lacks: no
+# preloaded object needs a version after GLIBC_2.17, nor, other than weakly, what musl lacks.
+musl=$(ls /lib/ld-musl-*.so.1 2>/dev/null || true)
+(
+    cd "$build_dir/lib"
+    nm -D --defined-only libmproxy_client.so ${musl:+"$musl"}
+) | sed -n 's/.* [A-Za-z] \([^@]*\).*/\1/p' >"$scratch/there"
+preloaded='libmproxy_client.so libproxyclient.so libmetricproxy-exporter-*.so metricproxy-mpi/*'
+for file in $(cd "$build_dir/lib" && echo $preloaded); do
+    [ -f "$build_dir/lib/$file" ] || continue # an exporter that was left out
+    readelf -VW "$build_dir/lib/$file" | grep -o 'GLIBC_[0-9A-Z][0-9A-Z.]*' |
+        { cat; echo GLIBC_2.17; } | sort -uV | sed '1,/^GLIBC_2\.17$/d' |
+        complain_lines "lib/$file needs what glibc 2.17 lacks"
+    case $file in metricproxy-mpi/*) continue ;; esac # loaded beside an MPI library only
+    [ -z "$musl" ] ||
+        nm -D --undefined-only "$build_dir/lib/$file" |
+        sed -n 's/^ *U \([^@]*\).*/\1/p' | grep -vxF -f "$scratch/there" |
+            complain_lines "lib/$file needs what musl lacks"
+done
+
 # A preloaded library takes its TLS from the small reserve that programs leave.
 tls=$(readelf -lW "$build_dir/lib/libmproxy_client.so" | awk '$1 == "TLS" { print $6 }')
 echo "static TLS of libmproxy_client: ${tls:-none}"
