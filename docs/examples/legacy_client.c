@@ -1,7 +1,6 @@
 // The older client API: a counter and a gauge.
 //
-//   rpath=-Wl,-rpath,$(pkg-config --variable=libdir proxyclient)
-//   cc -o legacy_client legacy_client.c $rpath $(pkg-config --cflags --libs proxyclient)
+//   cc -o legacy_client legacy_client.c $(pkg-config --cflags --libs proxyclient)
 //   proxy_run -j legacy -- ./legacy_client
 #include <metric_proxy_client.h>
 

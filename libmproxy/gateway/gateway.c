@@ -18,9 +18,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "gateway/message_json.h"
+#include "gateway/peer.h"
+#include "gateway/socket.h"
 #include "metric/reserved.h"
 #include "own/scribe.h"
-#include "gateway/socket.h"
 
 enum {
     READ_BLOCK = 64 * 1024, // per client and call
@@ -38,7 +39,8 @@ struct client {
     struct mpx_buf in;
     size_t scanned; // bytes of `in` known to hold no NUL
     struct mpx_scribe *scribe;
-    bool complained; // one line a connection
+    bool counts_itself; // its start and end are known already
+    bool complained;    // one line a connection
 };
 
 struct mpx_gateway {
@@ -123,6 +125,7 @@ static bool take_job(struct mpx_gateway *gw, struct client *c, const mproxy_job 
 {
     mproxy_error err;
     bool named = names_a_job(job->jobid);
+    c->counts_itself = mpx_peer_counts_itself(c->pid, gw->dir_path);
     if (!named && !c->complained) {
         char what[128];
         snprintf(what, sizeof what, "job id '%.60s' can't name a job", job->jobid);
@@ -132,6 +135,18 @@ static bool take_job(struct mpx_gateway *gw, struct client *c, const mproxy_job 
         return true;
     mproxy_status status = mpx_scribe_begin(c->scribe, named ? job : NULL, c->uid, &err);
     return after_write(gw, c, status, &err);
+}
+
+// What the older library counts of its process. One that proxy_run has preloaded into would
+// be counted twice; of another nobody else tells.
+static bool is_of_process(const char *name)
+{
+    return strcmp(name, "has_started") == 0 || strcmp(name, "has_finished") == 0;
+}
+
+static bool is_reserved(const char *name)
+{
+    return mpx_name_is_reserved(name) && !is_of_process(name);
 }
 
 static bool pass_over_reserved(struct mpx_gateway *gw, struct client *c, const char *name)
@@ -145,9 +160,9 @@ static bool take_value(struct mpx_gateway *gw, struct client *c,
                        const struct mpx_message *m)
 {
     mproxy_error err;
-    if (!m->has_value)
+    if (!m->has_value || (c->counts_itself && is_of_process(m->name)))
         return true;
-    if (mpx_name_is_reserved(m->name))
+    if (is_reserved(m->name))
         return pass_over_reserved(gw, c, m->name);
     if (m->type == MPROXY_COUNTER && m->value < 0)
         return pass_over(gw, c, MPX_GATEWAY_VALUE, "a counter's increment is below zero");
@@ -173,8 +188,10 @@ static bool take_message(struct mpx_gateway *gw, struct client *c, const char *t
     bool go_on;
     if (m.kind == MPX_MESSAGE_JOB) {
         go_on = take_job(gw, c, &m.job);
-    } else if (m.kind == MPX_MESSAGE_DESC && mpx_name_is_reserved(m.name)) {
+    } else if (m.kind == MPX_MESSAGE_DESC && is_reserved(m.name)) {
         go_on = pass_over_reserved(gw, c, m.name);
+    } else if (m.kind == MPX_MESSAGE_DESC && c->counts_itself && is_of_process(m.name)) {
+        go_on = true;
     } else if (m.kind == MPX_MESSAGE_DESC) {
         status = mpx_scribe_declare(c->scribe, m.name, m.type, m.doc, &err);
         go_on = after_write(gw, c, status, &err);

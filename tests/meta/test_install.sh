@@ -51,6 +51,9 @@ TXT
         cmake --build "$scratch/cmake"
 } >"$scratch/cmake.log" 2>&1 || { cat "$scratch/cmake.log"; complain "find_package(mproxy)"; }
 
+# As it is built by those who come from the older library: it runs by itself.
+PROXY_PATH=$scratch/nobody "$scratch/pc/legacy_client" >"$scratch/out" 2>&1 ||
+    { cat "$scratch/out"; complain "a program linked by pkg-config proxyclient does not run"; }
 for program in pc/counter pc/legacy_client cmake/counter; do
     PROXY_PATH=$scratch/proxy.socket "$prefix/bin/proxy_run" -j meta-install -- \
         "$scratch/$program" >"$scratch/out" 2>&1 ||

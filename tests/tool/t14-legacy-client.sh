@@ -143,3 +143,22 @@ want "calls of main" "$(said func__main_functions)" 1
 want "calls of hidden" "$(said func__hidden_functions)" 1
 want "starts" "$(said has_started)" 1
 want "ends" "$(said has_finished)" 1
+
+# A program linked to the older library itself, which tells its start and its end to the
+# socket: under proxy_run they count once, and without it as ever.
+need python3 curl
+SOCKET=$TMP/proxy.socket
+start_proxy --linger 100
+wait_for "the first round" get /-/ready
+mkdir -p "$TMP/older"
+"${CC:-cc}" -shared -fPIC -o "$TMP/older/libproxyclient.so" "$SUPPORT/legacy/older.c"
+printf 'void *metric_proxy_init(void);\nint metric_proxy_release(void *client);
+int main(void) { return metric_proxy_release(metric_proxy_init()); }\n' >"$TMP/linked.c"
+"${CC:-cc}" -o "$TMP/linked" "$TMP/linked.c" -L"$TMP/older" -Wl,-rpath,"$TMP/older" -lproxyclient
+told() {
+    URL=$URL SOCKET=$SOCKET python3 "$SUPPORT/harm/told.py" "$@" || exit 1
+}
+"$BIN/proxy_run" -u "$SOCKET" -j under -- "$TMP/linked"
+told under has_started=1 has_finished=1 older_total=1 partial=no
+PROXY_PATH=$SOCKET PROXY_JOB_ID=alone "$TMP/linked"
+told alone has_started=1 has_finished=1 older_total=1 partial=no
