@@ -220,13 +220,21 @@ static void open_now(void)
     mproxy_job_clear(&job);
 }
 
+// Before libc has looked at what the kernel gave it, as in a program's preinit functions, no
+// variable says where to count. A program may empty its environment later; it has a name then.
+static bool is_before_libc(void)
+{
+    return !environ && (!program_invocation_name || !*program_invocation_name);
+}
+
 bool mpx_client_open(void)
 {
     struct mpx_client *c = &mpx_client;
     int state = atomic_load_explicit(&c->state, memory_order_acquire);
     if (state == MPX_CLIENT_UNOPENED) {
         // A malloc() that counts itself comes back here from inside.
-        if (mpx_thread.opening || atomic_load(&c->dead) || mpx_client_is_confined())
+        if (mpx_thread.opening || atomic_load(&c->dead) || mpx_client_is_confined() ||
+            is_before_libc())
             return false;
         struct mpx_hold quiet;
         mpx_quiet_begin(&quiet);

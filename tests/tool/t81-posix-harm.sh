@@ -30,6 +30,28 @@ for mode in storm children closes plugin; do
     exact $mode program $mode
 done
 
+# Before libc knows the environment nobody can say where to count; that is no answer for ever.
+cat >"$TMP/preinit.c" <<'TXT'
+#include <unistd.h>
+
+static void early(void)
+{
+    write(1, "early", 5);
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*first)(void) = early;
+
+int main(void)
+{
+    return write(1, "main", 4) != 4;
+}
+TXT
+"${CC:-cc}" -o "$TMP/preinit" "$TMP/preinit.c" 2>/dev/null || fail "cannot build preinit"
+SOCKET=$TMP/preinit.socket
+want "its output" "$("$BIN/proxy_run" -u "$SOCKET" -j j -e posix -- "$TMP/preinit")" earlymain
+want "its starts" "$(said has_started)" 1
+want "its bytes" "$(said posix___size___write)" 4
+
 # Fortified and large file builds go through names of their own: see that they do.
 exact fortified program fortified
 build large program.c -O1 -D_FILE_OFFSET_BITS=64
