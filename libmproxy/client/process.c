@@ -169,11 +169,8 @@ static void open_segment(const mproxy_job *job, uint32_t rank)
     // As for a client of the gateway: a source of values that is no process of the job.
     enum mpx_seg_kind kind =
         atomic_load(&c->observes) ? MPX_SEG_GATEWAY : MPX_SEG_PROGRAM;
-    struct mpx_writer_birth birth = {.dir_path = c->dir_path,
-                                     .job = job,
-                                     .rank = rank,
-                                     .kind = kind,
-                                     .proxy_is_live = -1};
+    struct mpx_writer_birth birth = {
+        .dir_path = c->dir_path, .job = job, .rank = rank, .kind = kind};
     strncpy(c->jobid, job->jobid, sizeof c->jobid - 1);
     mproxy_status status = mpx_writer_open(&birth, &c->writer, &c->reasons, NULL);
     if (status != MPROXY_OK) {

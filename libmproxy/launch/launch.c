@@ -309,11 +309,8 @@ static void meet_proxy(const mproxy_launch_options *options, const char *socket,
             "private /tmp or /dev/shm hides a proxy: see -u",
             socket);
     say(options, "segments in %s", path);
-    struct mpx_writer_birth birth = {.dir_path = path,
-                                     .job = job,
-                                     .rank = rank,
-                                     .kind = MPX_SEG_LAUNCH,
-                                     .proxy_is_live = is_live};
+    struct mpx_writer_birth birth = {
+        .dir_path = path, .job = job, .rank = rank, .kind = MPX_SEG_LAUNCH};
     struct mpx_writer *sign; // never closed: the lock ends with the exec
     unsigned reasons = 0;
     char words[128];

@@ -139,7 +139,7 @@ static mproxy_status open_segment(struct mpx_scribe *s, mproxy_error *err)
                                      .job = &s->job,
                                      .rank = s->origin.rank,
                                      .kind = s->kind,
-                                     .proxy_is_live = 1};
+                                     .is_proxys = true};
     unsigned reasons = 0;
     if (s->no_room)
         return mpx_fail(err, MPROXY_E_SYSTEM, "no room for a segment");

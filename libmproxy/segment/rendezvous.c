@@ -1,11 +1,8 @@
-// Where segments meet the proxy: the directory's path, its checks, the proxy's lock, and
-// the notes of processes that do not count. Runs inside other people's programs, so it
-// allocates nothing and leaves no descriptor behind.
+// Where segments meet the proxy: the directory's path, its checks and the proxy's lock. Runs
+// inside other people's programs, so it allocates nothing and leaves no descriptor behind.
 
 #include "segment/rendezvous.h"
 
-#include <dirent.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,18 +274,25 @@ static bool is_owners_file(int dir_fd, int fd)
            S_ISREG(file.st_mode) && file.st_uid == dir.st_uid;
 }
 
-bool mpx_rendezvous_is_live(int dir_fd, int *pid)
+bool mpx_rendezvous_read_live(int dir_fd, char *text, size_t size)
 {
-    if (pid)
-        *pid = 0;
     int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
     int fd = mpx_openat(dir_fd, "proxy", flags, 0);
     if (fd < 0)
         return false;
     bool live = is_owners_file(dir_fd, fd) && is_held(fd);
-    if (live && pid)
-        *pid = read_pid(fd);
+    ssize_t got = live ? mpx_pread(fd, text, size - 1, 0) : 0;
+    text[got > 0 ? got : 0] = '\0';
     mpx_close(fd);
+    return live;
+}
+
+bool mpx_rendezvous_is_live(int dir_fd, int *pid)
+{
+    char text[16];
+    bool live = mpx_rendezvous_read_live(dir_fd, text, sizeof text);
+    if (pid)
+        *pid = live ? atoi(text) : 0;
     return live;
 }
 
@@ -375,166 +379,6 @@ mproxy_status mpx_rendezvous_take(int dir_fd, int *lock_fd, mproxy_error *err)
     fchmod(fd, 0644); // clients of other users ask for the lock
     *lock_fd = fd;
     return MPROXY_OK;
-}
-
-struct tally {
-    long segments, notes;
-    long long bytes;
-};
-
-static void tally_entry(int fd, const char *name, struct tally *t)
-{
-    if (starts_with(name, ".off-")) {
-        t->notes++;
-        return;
-    }
-    struct stat st;
-    size_t length = strlen(name);
-    if (length < 4 || strcmp(name + length - 4, ".seg") != 0)
-        return;
-    t->segments++;
-    if (mpx_fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        t->bytes += (long long)st.st_blocks * 512;
-}
-
-// Room that a thread's stack may lack. One thread at a time finds it ready; another, or the
-// child of a fork that came meanwhile, maps its own.
-union scratch {
-    struct {
-        char path[PATH_MAX];
-        char target[600];
-    } note;
-    _Alignas(struct dirent64) char entries[4096];
-};
-static union scratch first_scratch;
-static atomic_flag first_is_taken = ATOMIC_FLAG_INIT;
-
-// NULL when there is no memory.
-static union scratch *take_scratch(void)
-{
-    if (!atomic_flag_test_and_set(&first_is_taken))
-        return &first_scratch;
-    void *p = mpx_mmap(NULL, sizeof(union scratch), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
-
-static void give_scratch(union scratch *s)
-{
-    if (s == &first_scratch)
-        atomic_flag_clear(&first_is_taken);
-    else if (s)
-        mpx_munmap(s, sizeof *s);
-}
-
-// readdir() would allocate, and we may be inside the program's malloc.
-static bool tally_directory(const char *dir_path, struct tally *t)
-{
-    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    union scratch *s = take_scratch();
-    int fd = s ? mpx_open(dir_path, flags, 0) : -1;
-    if (fd < 0) {
-        give_scratch(s);
-        return false;
-    }
-    long got;
-    while ((got = mpx_sys(SYS_getdents64, fd, (long)s->entries, sizeof s->entries, 0, 0,
-                          0)) > 0)
-        for (long at = 0; at < got;) {
-            const struct dirent64 *entry = (const void *)(s->entries + at);
-            tally_entry(fd, entry->d_name, t);
-            at += entry->d_reclen;
-        }
-    mpx_close(fd);
-    give_scratch(s);
-    return true;
-}
-
-// tmpfs tells 20 bytes of directory size per entry; other file systems more.
-static long guess_entries(off_t dir_size)
-{
-    return (long)(dir_size / 20);
-}
-
-bool mpx_rendezvous_is_crowded(const char *dir_path, off_t dir_size)
-{
-    // Larger segments are counted when they grow, see mpx_writer.
-    if (dir_size >= 0 && guess_entries(dir_size) <= MPX_RENDEZVOUS_SEGMENTS_MAX / 2)
-        return false;
-    struct tally t = {0};
-    return tally_directory(dir_path, &t) && (t.segments >= MPX_RENDEZVOUS_SEGMENTS_MAX ||
-                                             t.bytes >= MPX_RENDEZVOUS_BYTES_MAX);
-}
-
-static bool notes_are_full(const char *dir_path)
-{
-    struct stat st;
-    struct tally t = {0};
-    if (mpx_lstat(dir_path, &st) != 0 ||
-        guess_entries(st.st_size) <= MPX_RENDEZVOUS_NOTES_MAX)
-        return false;
-    // Without a descriptor nobody can count; the directory holds twice its bounds then.
-    if (!tally_directory(dir_path, &t))
-        return guess_entries(st.st_size) >
-               MPX_RENDEZVOUS_NOTES_MAX + MPX_RENDEZVOUS_SEGMENTS_MAX;
-    return t.notes >= MPX_RENDEZVOUS_NOTES_MAX;
-}
-
-// One byte more in the file `refused`.
-static bool append_refused(const char *dir_path, char path[PATH_MAX])
-{
-    if (mpx_format(path, PATH_MAX, "%s/refused", dir_path) >= PATH_MAX)
-        return false;
-    int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-    int fd = mpx_open(path, flags, 0);
-    if (fd < 0 && errno == ENOENT)
-        fd = mpx_open(path, flags | O_CREAT, 0622);
-    struct stat st;
-    struct rlimit limit;
-    if (fd < 0)
-        return false;
-    // A write past the limit would kill the program.
-    bool done = mpx_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-                mpx_getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
-                (rlim_t)st.st_size < limit.rlim_cur && mpx_write(fd, "x", 1) == 1;
-    mpx_close(fd);
-    return done;
-}
-
-// Never through a link; and root leaves nothing where others could lead it elsewhere.
-static bool takes_notes(const char *dir_path)
-{
-    struct stat st;
-    return mpx_lstat(dir_path, &st) == 0 && S_ISDIR(st.st_mode) &&
-           (mpx_geteuid() != 0 || mpx_rendezvous_is_trusted(dir_path, &st));
-}
-
-static bool leave_note(const char *dir_path, unsigned reasons, const char *jobid,
-                       char path[PATH_MAX], char target[600])
-{
-    if (notes_are_full(dir_path))
-        return append_refused(dir_path, path);
-    int length = mpx_format(path, PATH_MAX, "%s/.off-%d-%lld", dir_path, mpx_getpid(),
-                            (long long)mpx_clock_ns(CLOCK_BOOTTIME));
-    if (length >= PATH_MAX)
-        return false;
-    mpx_format(target, 600, "%u %s", reasons, jobid ? jobid : "");
-    if (mpx_symlink(target, path) == 0)
-        return true;
-    if (errno != ENOSPC)
-        return false;
-    target[127] = '\0'; // the longest that tmpfs keeps without a page
-    return mpx_symlink(target, path) == 0 || append_refused(dir_path, path);
-}
-
-bool mpx_rendezvous_refuse(const char *dir_path, unsigned reasons, const char *jobid)
-{
-    int saved = errno;
-    union scratch *s = takes_notes(dir_path) ? take_scratch() : NULL;
-    bool done = s && leave_note(dir_path, reasons, jobid, s->note.path, s->note.target);
-    give_scratch(s);
-    errno = saved;
-    return done;
 }
 
 const char *mpx_off_reason_text(unsigned reasons, char *buffer, unsigned long size)

@@ -16,13 +16,6 @@
 
 #include <mproxy/base.h>
 
-// Bounds that hold while no proxy lives.
-enum {
-    MPX_RENDEZVOUS_SEGMENTS_MAX = 4096,
-    MPX_RENDEZVOUS_BYTES_MAX = 64 << 20,
-    MPX_RENDEZVOUS_NOTES_MAX = 4096,
-};
-
 // Path of the directory of a socket: `<socket>.d` under /run and /dev/shm, else
 // /dev/shm/<escaped path>.d (every byte outside [A-Za-z0-9._-] as %XX, '/' too; a name too
 // long for a file gets a hash for its tail). `socket` is made absolute against the working
@@ -49,6 +42,8 @@ MPROXY_API mproxy_status mpx_rendezvous_open(const char *path, bool create, int 
 // directory's owner. *pid may be NULL; it is 0 where no pid is known.
 MPROXY_API bool mpx_rendezvous_is_live(int dir_fd, int *pid);
 MPROXY_API bool mpx_rendezvous_is_live_at(const char *dir_path);
+// The same; `text` is set to the beginning of what is in the file.
+bool mpx_rendezvous_read_live(int dir_fd, char *text, size_t size);
 
 // Take the lock on `proxy` and write our pid there; the descriptor holds the lock. A file
 // that others keep from being locked, or that is theirs, is replaced; so that not two do that
@@ -56,14 +51,10 @@ MPROXY_API bool mpx_rendezvous_is_live_at(const char *dir_path);
 // @return MPROXY_OK, MPROXY_E_BUSY (text names the pid), MPROXY_E_SYSTEM
 MPROXY_API mproxy_status mpx_rendezvous_take(int dir_fd, int *lock_fd, mproxy_error *err);
 
-// Whether the directory is past its bounds; counted exactly only when its size suggests
-// it. `dir_size` is st_size of its lstat(), or -1 to count in any case.
-MPROXY_API bool mpx_rendezvous_is_crowded(const char *dir_path, off_t dir_size);
-
 // Say that a process did not count, with no descriptor, no block and no file size: a
 // symbolic link `.off-PID-BOOTNS` whose target is "REASONS JOBID" (reasons: decimal bits).
-// When there are 4,096 of them already, one byte is appended to the file `refused`. False
-// when nothing of that can be done.
+// When too much lies there (segment/crowd.h), one byte is appended to the file `refused`.
+// False when nothing of that can be done.
 MPROXY_API bool mpx_rendezvous_refuse(const char *dir_path, unsigned reasons,
                                       const char *jobid);
 

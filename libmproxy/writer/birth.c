@@ -145,12 +145,12 @@ static unsigned map_image(struct mpx_writer *w, const struct image *image, int f
 }
 
 static mproxy_status bear(struct mpx_writer *w, const struct image *image,
-                          const char *dir_path, int proxy_is_live, unsigned *reasons,
+                          const char *dir_path, bool is_bounded, unsigned *reasons,
                           mproxy_error *err)
 {
     char text[160];
     int fd;
-    *reasons = mpx_segment_file_begin(&w->file, dir_path, proxy_is_live,
+    *reasons = mpx_segment_file_begin(&w->file, dir_path, is_bounded,
                                       (const void *)image->at, image->size, &fd);
     if (!*reasons && fd < 0)
         return mpx_fail(err, MPROXY_E_NOTFOUND, "%s: no such directory", dir_path);
@@ -221,7 +221,7 @@ mproxy_status mpx_writer_open(const struct mpx_writer_birth *birth,
     write_job_record(birth->job, image.job_size, image.job);
     fill_header((void *)image.at, &image, birth->rank, birth->kind);
     mproxy_status status =
-        bear(w, &image, birth->dir_path, birth->proxy_is_live, reasons, err);
+        bear(w, &image, birth->dir_path, !birth->is_proxys, reasons, err);
     image_fini(&image, w);
     if (status) {
         mpx_writer_close(w);
@@ -332,7 +332,7 @@ static mproxy_status rebirth_saved(struct mpx_writer *w, struct image *image,
     dir[w->file.dir_length] = '\0';
     memcpy(image->job, w->saved, image->job_size);
     fill_header((void *)image->at, image, w->header->rank, w->header->kind);
-    mproxy_status status = bear(w, image, dir, w->file.bounded ? -1 : 1, reasons, err);
+    mproxy_status status = bear(w, image, dir, w->file.bounded, reasons, err);
     if (status)
         return status;
     *reasons = restore_log(w, image->job_size);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "segment/crowd.h"
 #include "segment/rendezvous.h"
 
 enum {
@@ -94,7 +95,7 @@ static bool exceeds_file_limit(uint64_t size)
     return mpx_getrlimit(RLIMIT_FSIZE, &limit) != 0 || size > limit.rlim_cur;
 }
 
-static unsigned check_directory(const char *dir_path, int proxy_is_live, bool *missing)
+static unsigned check_directory(const char *dir_path, bool is_bounded, bool *missing)
 {
     struct stat st;
     *missing = mpx_lstat(dir_path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
@@ -102,8 +103,7 @@ static unsigned check_directory(const char *dir_path, int proxy_is_live, bool *m
         return MPX_OFF_NONE;
     if (!mpx_rendezvous_is_trusted(dir_path, &st))
         return MPX_OFF_ACCESS;
-    if (proxy_is_live != 1 && mpx_rendezvous_is_crowded(dir_path, st.st_size) &&
-        (proxy_is_live == 0 || !mpx_rendezvous_is_live_at(dir_path)))
+    if (is_bounded && mpx_crowd_is_full(dir_path, st.st_size, 0))
         return MPX_OFF_CROWDED;
     return MPX_OFF_NONE;
 }
@@ -156,17 +156,17 @@ static unsigned lock_and_fill(struct mpx_segment_file *f, int fd, const void *im
 }
 
 unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path,
-                                int proxy_is_live, const struct mpx_seg_header *image,
+                                bool is_bounded, const struct mpx_seg_header *image,
                                 size_t size, int *fd)
 {
     *fd = -1;
     f->attached = false;
-    f->bounded = proxy_is_live != 1;
+    f->bounded = is_bounded;
     f->dir_length = strlen(dir_path);
     if (f->dir_length + 100 > MPX_SEGMENT_PATH_MAX)
         return MPX_OFF_ACCESS;
     bool missing;
-    unsigned reasons = check_directory(dir_path, proxy_is_live, &missing);
+    unsigned reasons = check_directory(dir_path, is_bounded, &missing);
     if (reasons || missing)
         return reasons;
     memcpy(f->path, dir_path, f->dir_length);
@@ -276,9 +276,7 @@ static unsigned check_growth(const struct mpx_segment_file *f, uint64_t end)
     char dir[MPX_SEGMENT_PATH_MAX];
     memcpy(dir, f->path, f->dir_length);
     dir[f->dir_length] = '\0';
-    if (!mpx_rendezvous_is_live_at(dir) && mpx_rendezvous_is_crowded(dir, -1))
-        return MPX_OFF_CROWDED;
-    return MPX_OFF_NONE;
+    return mpx_crowd_is_large(dir) ? MPX_OFF_CROWDED : MPX_OFF_NONE;
 }
 
 static int open_again(const struct mpx_segment_file *f, unsigned *reasons)

@@ -29,7 +29,7 @@ void mpx_segment_identify(struct mpx_seg_header *header);
 // Create `.new-*` in a checked directory (dir_path does not point into f), lock it, write the image (whole pages). Returns 0
 // and the descriptor, or reasons; MPX_OFF_NONE with *fd -1 when there is no directory.
 unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path,
-                                int proxy_is_live, const struct mpx_seg_header *image,
+                                bool is_bounded, const struct mpx_seg_header *image,
                                 size_t size, int *fd);
 // Rename it to the first name that is free; the number goes to header->image, header being
 // the file's mapped first page. Closes fd in any case; on failure the file is gone.

@@ -22,7 +22,8 @@ struct mpx_writer_birth {
     const mproxy_job *job;
     uint32_t rank;
     enum mpx_seg_kind kind;
-    int proxy_is_live; // 1: skip the bounds that hold without a proxy; 0: enforce; -1: find out
+    bool
+        is_proxys; // the proxy itself writes it: no bound of a directory without one holds
     uint32_t page_size; // 0: the system's; any larger page will do too
 };
 

@@ -79,7 +79,7 @@ static struct mpx_writer *make_writer(uint32_t pid, const char *jobid, uint32_t 
 {
     mproxy_job job = {.jobid = (char *)(uintptr_t)jobid};
     struct mpx_writer_birth birth = {
-        .dir_path = folder, .job = &job, .rank = pid - FIRST_PID, .proxy_is_live = 1};
+        .dir_path = folder, .job = &job, .rank = pid - FIRST_PID, .is_proxys = true};
     struct mpx_writer *w;
     unsigned reasons;
     if (mpx_writer_open(&birth, &w, &reasons, NULL))

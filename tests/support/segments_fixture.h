@@ -189,7 +189,7 @@ static inline void act(struct acting *a, enum step what)
     mproxy_job job = {.jobid = a->jobid, .command = (char[]){"program"}};
     struct mpx_writer_birth birth = {.dir_path = folder, .job = &job, .rank = 1};
     birth.kind = what == STEP_LAUNCH ? MPX_SEG_LAUNCH : MPX_SEG_PROGRAM;
-    birth.proxy_is_live = 1;
+    birth.is_proxys = true;
     unsigned reasons;
     switch (what) {
     case STEP_START:

@@ -126,7 +126,7 @@ START_TEST(reader_opens_a_segment_that_grows_meanwhile)
 {
     mproxy_job job = {.jobid = "j"};
     struct mpx_writer_birth birth = {
-        .dir_path = folder, .job = &job, .kind = MPX_SEG_GATEWAY, .proxy_is_live = 1};
+        .dir_path = folder, .job = &job, .kind = MPX_SEG_GATEWAY, .is_proxys = true};
     struct growing g = {.writer = NULL};
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, grow, &g), 0);

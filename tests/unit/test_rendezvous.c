@@ -1,4 +1,6 @@
 // The rendezvous directory: its path, its checks, the proxy's lock, notes of refusal.
+#include "base/clock.h"
+#include "segment/crowd.h"
 #include "segment/rendezvous.h"
 
 #include <sys/resource.h>
@@ -263,9 +265,10 @@ START_TEST(notes_beyond_their_bound_are_counted_in_a_file)
 {
     struct stat st;
     char refused[100];
-    for (int i = 0; i < MPX_RENDEZVOUS_NOTES_MAX; i++)
+    const int bound = MPX_CROWD_ENTRIES_MAX + MPX_CROWD_NOTES_MAX;
+    for (int i = 0; i < bound; i++)
         mpx_rendezvous_refuse(program_dir, MPX_OFF_SPACE, "j");
-    ck_assert_int_eq(probe_entries(program_dir, ".off-"), MPX_RENDEZVOUS_NOTES_MAX);
+    ck_assert_int_eq(probe_entries(program_dir, ".off-"), bound);
 
     mpx_rendezvous_refuse(program_dir, MPX_OFF_SPACE, "j");
     mpx_rendezvous_refuse(program_dir, MPX_OFF_SPACE, "j");
@@ -273,7 +276,57 @@ START_TEST(notes_beyond_their_bound_are_counted_in_a_file)
     snprintf(refused, sizeof refused, "%s/refused", program_dir);
     ck_assert_int_eq(stat(refused, &st), 0);
     ck_assert_int_eq(st.st_size, 2);
-    ck_assert_int_eq(probe_entries(program_dir, ".off-"), MPX_RENDEZVOUS_NOTES_MAX);
+    ck_assert_int_eq(probe_entries(program_dir, ".off-"), bound);
+}
+END_TEST
+
+static off_t fill(int count)
+{
+    struct stat st;
+    for (int i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "%s/%d-1-1-0.seg", program_dir, i);
+        close(open(path, O_CREAT | O_WRONLY, 0600));
+    }
+    ck_assert_int_eq(stat(program_dir, &st), 0);
+    return st.st_size;
+}
+
+// As a proxy would have said it so long ago.
+static void say(int lock, long long age_ms, long entries)
+{
+    char word[100];
+    int length = snprintf(word, sizeof word, "%d %lld 1000 %ld\n", (int)getpid(),
+                          (long long)mpx_boot_ms() - age_ms, entries);
+    ck_assert_int_eq(ftruncate(lock, 0), 0);
+    ck_assert_int_eq(pwrite(lock, word, (size_t)length, 0), length);
+}
+
+START_TEST(a_proxy_that_attends_lifts_the_bound_and_a_silent_one_does_not)
+{
+    int fd, lock;
+    off_t size = fill(MPX_CROWD_ENTRIES_MAX + 1);
+    ck_assert(mpx_crowd_is_full(program_dir, size, 0));
+    ck_assert(!mpx_crowd_is_full(program_dir, size, 2));
+    ck_assert_int_eq(mpx_rendezvous_open(program_dir, false, &fd, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
+
+    ck_assert(!mpx_crowd_is_full(program_dir, size, 0)); // it has just begun
+    mpx_crowd_attend(lock, fd, 1000);
+    ck_assert(!mpx_crowd_is_full(program_dir, size, 0));
+
+    say(lock, 5000, 100); // slow: what it knew of, and the bound more
+    ck_assert(!mpx_crowd_is_full(program_dir, size, 0));
+    say(lock, 5000, 0);
+    ck_assert(mpx_crowd_is_full(program_dir, size, 0));
+    say(lock, 20000, 100);
+    ck_assert(mpx_crowd_is_full(program_dir, size, 0));
+    mpx_crowd_attend(lock, fd, 1000);
+    ck_assert(!mpx_crowd_is_full(program_dir, size, 0));
+    int pid;
+    ck_assert(mpx_rendezvous_is_live(fd, &pid));
+    ck_assert_int_eq(pid, getpid());
+    close(lock);
+    ck_assert(mpx_crowd_is_full(program_dir, size, 0));
 }
 END_TEST
 
@@ -314,6 +367,7 @@ int main(void)
     tcase_add_test(t, a_file_of_somebody_else_makes_no_proxy);
     tcase_add_test(t, refusal_needs_neither_descriptor_nor_file_size);
     tcase_add_test(t, notes_beyond_their_bound_are_counted_in_a_file);
+    tcase_add_test(t, a_proxy_that_attends_lifts_the_bound_and_a_silent_one_does_not);
     tcase_add_test(t, reasons_have_words);
     suite_add_tcase(suite, t);
     return run_suite(suite);

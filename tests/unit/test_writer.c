@@ -5,6 +5,7 @@
 
 #include "../support/program.h"
 #include "reader/reader.h"
+#include "segment/crowd.h"
 #include "segment/rendezvous.h"
 
 static const mproxy_job job = {.jobid = "job 7", .command = "./a", .size = 4};
@@ -28,7 +29,6 @@ static struct mpx_writer *open_paged(enum mpx_seg_kind kind, uint32_t page_size)
                                      .job = &job,
                                      .rank = 3,
                                      .kind = kind,
-                                     .proxy_is_live = -1,
                                      .page_size = page_size};
     ck_assert_msg(mpx_writer_open(&birth, &w, &reasons, &err) == MPROXY_OK, "%s",
                   err.text);
@@ -150,7 +150,7 @@ START_TEST(a_job_record_of_64_kib_gets_a_chunk_of_its_own)
     mproxy_job large = {.jobid = "big", .command = command};
     struct mpx_writer_birth birth = {.dir_path = program_dir,
                                      .job = &large,
-                                     .proxy_is_live = 1,
+                                     .is_proxys = true,
                                      .page_size = page_size_of(_i)};
     struct mpx_writer *w;
     unsigned reasons;
@@ -312,8 +312,7 @@ START_TEST(missing_and_foreign_directories_are_told_apart)
     struct mpx_writer *w;
     unsigned reasons = 99;
     struct mpx_writer_birth birth = {.dir_path = "/dev/shm/mproxy-no-such-directory.d",
-                                     .job = &job,
-                                     .proxy_is_live = -1};
+                                     .job = &job};
     ck_assert_int_eq(mpx_writer_open(&birth, &w, &reasons, NULL), MPROXY_E_NOTFOUND);
     ck_assert_uint_eq(reasons, 0);
 
@@ -339,9 +338,8 @@ START_TEST(bounds_hold_only_while_no_proxy_lives)
     struct mpx_writer *w;
     unsigned reasons = 0;
     int fd, lock;
-    struct mpx_writer_birth birth = {
-        .dir_path = program_dir, .job = &job, .proxy_is_live = -1};
-    fill_directory(MPX_RENDEZVOUS_SEGMENTS_MAX - 1);
+    struct mpx_writer_birth birth = {.dir_path = program_dir, .job = &job};
+    fill_directory(MPX_CROWD_ENTRIES_MAX - 1);
 
     ck_assert_int_eq(mpx_writer_open(&birth, &w, &reasons, NULL), MPROXY_OK);
     mpx_writer_close(w);
@@ -363,7 +361,7 @@ START_TEST(large_segments_meet_the_bound_of_bytes)
     struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
     snprintf(path, sizeof path, "%s/1-1-1-0.seg", program_dir);
     int fd = open(path, O_CREAT | O_RDWR, 0600);
-    ck_assert_int_eq(posix_fallocate(fd, 0, MPX_RENDEZVOUS_BYTES_MAX), 0);
+    ck_assert_int_eq(posix_fallocate(fd, 0, MPX_CROWD_BYTES_MAX), 0);
     close(fd);
 
     ck_assert_int_eq(mpx_writer_add_row(w, 512, &row, &err), MPROXY_OK);
@@ -432,8 +430,7 @@ START_TEST(file_size_limit_is_never_passed)
             struct mpx_writer *w;
             uint32_t slot;
             unsigned reasons;
-            struct mpx_writer_birth birth = {
-                .dir_path = program_dir, .job = &job, .proxy_is_live = -1};
+            struct mpx_writer_birth birth = {.dir_path = program_dir, .job = &job};
             if (mpx_writer_open(&birth, &w, &reasons, NULL) != MPROXY_OK)
                 _exit(reasons == MPX_OFF_FSIZE && limit < (rlim_t)sysconf(_SC_PAGESIZE)
                           ? 0

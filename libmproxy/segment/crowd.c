@@ -1,0 +1,174 @@
+// How much lies in a rendezvous directory. Programs ask at each start and fork, so a question
+// costs one stat() of the directory, and above the bound a look at the proxy's file; the
+// directory itself is read only on file systems that do not tell the number of its entries.
+// Runs inside other people's programs: no allocation, no descriptor left, little stack.
+
+#include "segment/crowd.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "segment/rendezvous.h"
+#include "segment/scratch.h"
+
+enum {
+    TMPFS = 0x01021994,
+    TMPFS_ENTRY = 20, // bytes of a directory's size for each entry and for two more
+    SAMPLED = 256,    // segments whose sizes are looked at
+    WORD_SIZE = 64,   // of the proxy's line, always written whole
+    // How long a proxy may be silent: until new entries are bounded by those it left, and
+    // until it is as good as none.
+    SLOW_MS = 1000,
+    SILENT_MS = 10000,
+};
+
+// What the proxy has said last.
+struct word {
+    int64_t at_ms; // of the clock since boot; 0: nothing yet
+    long period_ms, entries;
+};
+
+static int64_t read_number(const char **at)
+{
+    int64_t value = 0;
+    while (**at == ' ')
+        ++*at;
+    for (; **at >= '0' && **at <= '9'; ++*at)
+        value = value * 10 + (**at - '0');
+    return value;
+}
+
+static bool read_word(const char *dir_path, struct word *out)
+{
+    char text[WORD_SIZE + 1] = "";
+    int dir_fd = mpx_open(dir_path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (dir_fd < 0)
+        return false;
+    bool live = mpx_rendezvous_read_live(dir_fd, text, sizeof text);
+    mpx_close(dir_fd);
+    const char *at = text;
+    read_number(&at); // its pid
+    out->at_ms = read_number(&at);
+    out->period_ms = (long)read_number(&at);
+    out->entries = (long)read_number(&at);
+    return live;
+}
+
+void mpx_crowd_attend(int lock_fd, int dir_fd, unsigned period_ms)
+{
+    char text[WORD_SIZE];
+    struct stat st;
+    if (mpx_fstat(dir_fd, &st) != 0)
+        return;
+    memset(text, ' ', sizeof text);
+    int length =
+        mpx_format(text, sizeof text, "%d %lld %u %ld", (int)getpid(),
+                   (long long)mpx_boot_ms(), period_ms, (long)(st.st_size / TMPFS_ENTRY));
+    text[length] = ' ';
+    text[sizeof text - 1] = '\n';
+    // A word that is not written counts as silence.
+    ssize_t put = pwrite(lock_fd, text, sizeof text, 0);
+    (void)put;
+}
+
+// The most that may lie there as things are.
+static long entries_allowed(const char *dir_path)
+{
+    struct word word;
+    if (!read_word(dir_path, &word))
+        return MPX_CROWD_ENTRIES_MAX;
+    int64_t silence = mpx_clock_ns(CLOCK_BOOTTIME) / 1000000 - word.at_ms;
+    if (word.at_ms == 0 || silence < SLOW_MS + 2 * word.period_ms)
+        return LONG_MAX;
+    if (silence < SILENT_MS + 3 * word.period_ms)
+        return MPX_CROWD_ENTRIES_MAX + word.entries;
+    return MPX_CROWD_ENTRIES_MAX;
+}
+
+// Calls `take` for each entry until it is false.
+static void read_directory(const char *dir_path,
+                           bool (*take)(int fd, const char *name, void *arg), void *arg)
+{
+    union mpx_scratch *s = mpx_scratch_take();
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = s ? mpx_open(dir_path, flags, 0) : -1;
+    bool more = fd >= 0;
+    while (more) {
+        // readdir() would allocate, and we may be inside the program's malloc.
+        long got =
+            mpx_sys(SYS_getdents64, fd, (long)s->entries, sizeof s->entries, 0, 0, 0);
+        more = got > 0;
+        for (long at = 0; more && at < got;) {
+            const struct dirent64 *entry = (const void *)(s->entries + at);
+            more = take(fd, entry->d_name, arg);
+            at += entry->d_reclen;
+        }
+    }
+    if (fd >= 0)
+        mpx_close(fd);
+    mpx_scratch_give(s);
+}
+
+static bool count_one(int fd, const char *name, void *arg)
+{
+    (void)fd;
+    *(long *)arg += name[0] != '.' || (name[1] && strcmp(name, "..") != 0);
+    return true;
+}
+
+static bool tells_entries(const char *dir_path)
+{
+    struct statfs fs;
+    return mpx_sys(SYS_statfs, (long)dir_path, (long)&fs, 0, 0, 0, 0) == 0 &&
+           fs.f_type == TMPFS;
+}
+
+bool mpx_crowd_is_full(const char *dir_path, off_t dir_size, long more)
+{
+    // Other file systems tell more bytes for an entry, so few is few everywhere.
+    long entries = (long)(dir_size / TMPFS_ENTRY) - 2;
+    if (entries < MPX_CROWD_ENTRIES_MAX + more)
+        return false;
+    if (!tells_entries(dir_path)) {
+        entries = 0;
+        read_directory(dir_path, count_one, &entries);
+    }
+    long allowed =
+        entries < MPX_CROWD_ENTRIES_MAX + more ? LONG_MAX : entries_allowed(dir_path);
+    return allowed != LONG_MAX && entries >= allowed + more;
+}
+
+struct sizes {
+    long seen;
+    long long bytes;
+};
+
+static bool add_size(int fd, const char *name, void *arg)
+{
+    struct sizes *sizes = arg;
+    struct stat st;
+    size_t length = strlen(name);
+    if (length < 4 || strcmp(name + length - 4, ".seg") != 0)
+        return true;
+    if (mpx_fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        sizes->bytes += (long long)st.st_blocks * 512;
+    return ++sizes->seen < SAMPLED;
+}
+
+bool mpx_crowd_is_large(const char *dir_path)
+{
+    struct stat st;
+    struct sizes sizes = {0};
+    if (mpx_lstat(dir_path, &st) != 0 || entries_allowed(dir_path) == LONG_MAX)
+        return false;
+    read_directory(dir_path, add_size, &sizes);
+    long entries = (long)(st.st_size / TMPFS_ENTRY) - 2;
+    if (sizes.seen == SAMPLED && entries > SAMPLED)
+        sizes.bytes = sizes.bytes / SAMPLED * entries;
+    return sizes.bytes >= MPX_CROWD_BYTES_MAX;
+}

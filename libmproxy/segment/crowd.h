@@ -1,0 +1,32 @@
+// How much may lie in a rendezvous directory, told at a cost that does not grow with it.
+//
+// A proxy that attends to the directory takes away what is final, so nothing is bounded
+// beside one. Its word is a line in the file `proxy`, written anew each round: when, how
+// long a period is, and how many entries were left. One that is stopped holds its lock and
+// stays silent; then as many may come as without one.
+#ifndef MPX_SEGMENT_CROWD_H
+#define MPX_SEGMENT_CROWD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <mproxy/base.h>
+
+// Bounds that hold while no proxy attends.
+enum {
+    MPX_CROWD_ENTRIES_MAX = 4096, // from here on no segment is born
+    MPX_CROWD_NOTES_MAX = 1024,   // so many more may be links of those that do not count
+    MPX_CROWD_BYTES_MAX = 64 << 20,
+};
+
+// Whether a segment, or with `more` a link beyond the bound, is one too many. `dir_size` is
+// the st_size of the directory.
+MPROXY_API bool mpx_crowd_is_full(const char *dir_path, off_t dir_size, long more);
+
+// The same for the bytes of all segments, guessed from some of them where they are many.
+MPROXY_API bool mpx_crowd_is_large(const char *dir_path);
+
+// By the proxy, at the end of a round: `lock_fd` is its file.
+MPROXY_API void mpx_crowd_attend(int lock_fd, int dir_fd, unsigned period_ms);
+
+#endif
