@@ -2,8 +2,8 @@
 //
 // A handle can't be had while this thread is inside the client library, as when a tool that
 // wraps the same functions hands us the library's own calls: such a refusal passes. One that
-// comes again and again does not: then the handle that counts nothing is kept, for asking
-// costs more than counting.
+// comes again and again does not, nor one because counting is off: then the handle that counts
+// nothing is kept, for asking costs more than counting.
 #ifndef MPX_BINDINGS_HANDLES_H
 #define MPX_BINDINGS_HANDLES_H
 
@@ -28,7 +28,7 @@ static inline int mpx_handles_claim(int *state, const mproxy_error *err)
 {
     static int refusals;
     int none = MPX_HANDLES_NONE;
-    if (err->status != MPROXY_OK &&
+    if (err->status != MPROXY_OK && err->status != MPROXY_E_OFF &&
         __atomic_add_fetch(&refusals, 1, __ATOMIC_RELAXED) < MPX_REFUSALS)
         return 0;
     return __atomic_compare_exchange_n(state, &none, MPX_HANDLES_CLAIMED, 0,

@@ -30,10 +30,10 @@ static inline uint64_t mpx_ticks_between(uint64_t begin, uint64_t end)
     return end > begin ? end - begin : 0;
 }
 
-// Told by the processor, or else measured against the system's clock since the start of the
-// process, for at least a millisecond (it waits for that at most once), good to 1 in 10,000,
-// and rounded so that all processes of a node agree: their definitions must be the same
-// bytes to be read together.
+// Told by the processor, or else measured against the system's clock since proxy_run or, for
+// want of its reading, since the start of the process, for at least a millisecond (it waits
+// for that at most once), good to 1 in 10,000, and rounded so that all processes of a node
+// agree: their definitions must be the same bytes to be read together.
 double mpx_seconds_per_tick(void);
 
 #endif

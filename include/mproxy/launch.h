@@ -87,9 +87,10 @@ typedef struct mproxy_launch_options {
  * Sets in its environment PROXY_JOB_ID (with options->jobid only), PROXY_PATH (absolute),
  * PROXY_PERIOD (with a period only), METRIC_PROXY_LAUNCHER_PPID, LD_PRELOAD (what it
  * held, then the exporters chosen; with a tool among them MPROXY_PRELOAD is set instead),
- * MPROXY_LAUNCHER_ID and MPROXY_COMMAND (what programs under it can't find out). Makes the rendezvous directory where no proxy has made it, so
- * that a proxy started later finds the program, and leaves a sign of the process there,
- * so that one that can't be preloaded belongs to its job all the same.
+ * MPROXY_LAUNCHER_ID, MPROXY_COMMAND and MPROXY_CLOCK (what programs under it can't find
+ * out, or not soon enough). Makes the rendezvous directory where no proxy has made it, so
+ * that a proxy started later finds the program, and leaves a sign of the process there, so
+ * that one that can't be preloaded belongs to its job all the same.
  *
  * Only a wrong option makes it fail: where nothing can be counted the program runs
  * uncounted, and `say` hears why.

@@ -256,6 +256,8 @@ mproxy_status mpx_client_fail_off(mproxy_error *err)
     if (c->reasons)
         return mpx_fail(err, MPROXY_E_OFF, "counting is off: %s: %s", c->dir_path,
                         mpx_off_reason_text(c->reasons, text, sizeof text));
+    if (atomic_load(&c->state) == MPX_CLIENT_UNOPENED && !mpx_client_is_confined())
+        return mpx_fail(err, MPROXY_E_BUSY, "counting has not begun yet");
     return mpx_fail(err, MPROXY_E_OFF, "counting is off: no proxy's directory %s",
                     c->dir_path);
 }

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/options.h"
 #include "base/utf8.h"
+#include "launch/clock.h"
 #include "launch/mark.h"
 #include "segment/rendezvous.h"
 #include "writer/writer.h"
@@ -256,7 +257,8 @@ static mproxy_status set_variables(const mproxy_launch_options *options,
 {
     if (setenv("PROXY_PATH", socket, 1) != 0 ||
         (options->period_ms && !set_number("PROXY_PERIOD", options->period_ms)) ||
-        !set_number("METRIC_PROXY_LAUNCHER_PPID", (unsigned long long)getppid()))
+        !set_number("METRIC_PROXY_LAUNCHER_PPID", (unsigned long long)getppid()) ||
+        !mpx_launch_set_clock())
         return no_memory(err);
     return set_preload(options, err);
 }
