@@ -142,8 +142,8 @@ static int is_made_for(const struct mpx_mpi_backend *b, int (*version)(char *, i
 // The job's profile says so, not the program's stderr, which may be any file by now.
 static void tell_uncounted(void)
 {
-    void (*tell)(enum mproxy_uncounted) =
-        (void (*)(enum mproxy_uncounted))mpx_dlsym(RTLD_DEFAULT, "mproxy_process_uncounted");
+    void (*tell)(enum mproxy_uncounted) = (void (*)(enum mproxy_uncounted))mpx_dlsym(
+        RTLD_DEFAULT, "mproxy_process_uncounted");
     if (tell)
         tell(MPROXY_UNCOUNTED_MPI);
 }
