@@ -43,12 +43,20 @@ MPROXY_API mproxy_status mproxy_job_copy(const mproxy_job *job, mproxy_job *out)
 /** Free the strings of a description and zero it. Accepts NULL. */
 MPROXY_API void mproxy_job_clear(mproxy_job *job);
 
+enum {
+    MPROXY_RANK_WORLD_SHIFT = 20, /**< a rank in its world is below 2^20 */
+    MPROXY_RANK_MASK = (1 << 20) - 1,
+    MPROXY_RANK_WORLDS = 1 << 12, /**< with more of them, numbers are used again */
+};
+
 /**
  * Describe the job that the calling process belongs to, from its environment: Slurm,
  * PMIx, PMI, hydra, or the launcher's host, pid and start time (docs: spec/cli).
  *
  * @param out   set on success; release with mproxy_job_clear()
- * @param rank  set to the MPI rank, 0 where there is none
+ * @param rank  set to the MPI rank, 0 where there is none. What MPI_Comm_spawn() started is a
+ *              world with a rank 0 of its own: its number stands above the rank, from bit
+ *              MPROXY_RANK_WORLD_SHIFT on
  * @param err   may be NULL
  * @return MPROXY_OK or MPROXY_E_NOMEM
  */

@@ -31,7 +31,8 @@ typedef struct mproxy_process {
     const mproxy_job *job; /**< jobid "" or one that may not name a job: the base */
     uint32_t uid;
     uint32_t rank;
-    uint64_t key;     /**< tells this process from others of the directory */
+    uint64_t size; /**< ranks of its job, as the image says that knows most; 0: as job */
+    uint64_t key;  /**< tells this process from others of the directory */
     uint64_t version; /**< changes whenever a value has changed */
     int64_t start_boot_ms;
     int64_t start_wall_ms;

@@ -274,12 +274,31 @@ static char *find_run_dir(void)
     return strdup(getcwd(path, sizeof path) ? path : "");
 }
 
+// Which of the worlds that one job may hold: 0 is what the launcher started, others come of
+// MPI_Comm_spawn(). Open MPI counts them from 1 in the low half of the namespace's number;
+// hydra says no more than that it is one of them.
+static uint32_t find_world(void)
+{
+    uint64_t number;
+    if (variable("PMI_SPAWNED"))
+        return 1;
+    if (!variable("OMPI_COMM_WORLD_RANK") ||
+        !parse_number(variable("PMIX_NAMESPACE"), UINT32_MAX, &number))
+        return 0;
+    number &= 0xffff;
+    return number > 1 ? (uint32_t)(number - 1) % MPROXY_RANK_WORLDS : 0;
+}
+
 static uint32_t find_rank(void)
 {
     static const char *const names[] = {"PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK",
                                         "SLURM_PROCID", NULL};
     uint64_t rank;
-    return number_variable(names, UINT32_MAX, &rank) ? (uint32_t)rank : 0;
+    if (!number_variable(names, UINT32_MAX, &rank))
+        return 0;
+    if (rank < (UINT64_C(1) << MPROXY_RANK_WORLD_SHIFT))
+        rank |= (uint64_t)find_world() << MPROXY_RANK_WORLD_SHIFT;
+    return (uint32_t)rank;
 }
 
 static uint64_t find_size(void)

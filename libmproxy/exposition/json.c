@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include <mproxy/job.h>
+
 #include "base/json.h"
 #include "exposition/number.h"
 #include "store/names.h"
@@ -94,9 +96,9 @@ static char *put_ranks(char *at, const mproxy_ranks *ranks)
     at = MPX_PUT_LITERAL(at, ",\"mean\":");
     at = mpx_write_number(at, ranks->sum / (double)ranks->n);
     at = MPX_PUT_LITERAL(at, ",\"min_rank\":");
-    at = mpx_write_u64(at, ranks->min_rank);
+    at = mpx_write_u64(at, ranks->min_rank & MPROXY_RANK_MASK);
     at = MPX_PUT_LITERAL(at, ",\"max_rank\":");
-    at = mpx_write_u64(at, ranks->max_rank);
+    at = mpx_write_u64(at, ranks->max_rank & MPROXY_RANK_MASK);
     return MPX_PUT_LITERAL(at, "}");
 }
 

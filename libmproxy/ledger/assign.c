@@ -193,8 +193,9 @@ static void take_times(const struct mproxy_ledger *l, struct mpx_share *s,
 static void take_description(struct mproxy_ledger *l, struct mpx_share *s,
                              const mproxy_process *p)
 {
-    if (p->job->size > s->job.size) {
-        s->job.size = p->job->size;
+    uint64_t size = p->size > p->job->size ? p->size : p->job->size;
+    if (size > s->job.size) {
+        s->job.size = size;
         s->changed = l->dirty = true;
     }
     if (p->uncounted && !s->incomplete) {

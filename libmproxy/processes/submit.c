@@ -64,6 +64,17 @@ static uint32_t rank_of(const struct mpx_unit *u)
     return rank;
 }
 
+// The same with the number of ranks.
+static uint64_t size_of(const struct mpx_unit *u)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < u->count; i++) {
+        uint64_t known = mpx_reader_job(u->segments[i]->reader)->size;
+        size = known > size ? known : size;
+    }
+    return size;
+}
+
 static void describe(const struct mpx_segments *s, struct mpx_unit *u)
 {
     mproxy_process *p = &u->process;
@@ -77,6 +88,7 @@ static void describe(const struct mpx_segments *s, struct mpx_unit *u)
     if (!first->reader)
         return;
     p->rank = rank_of(u);
+    p->size = size_of(u);
     p->passive = mpx_segment_header(first)->kind == MPX_SEG_PASSIVE;
     tell_times(s, u);
     tell_parts(s, u);

@@ -136,8 +136,8 @@ static void put_ranks(struct mpx_sink *s, const mproxy_ranks *r)
     put_number(s, ",\"max\":", r->max);
     put_number(s, ",\"mean\":", r->n > 0 ? r->sum / (double)r->n : 0);
     put_number(s, ",\"sum\":", r->sum);
-    put_key(s, ",\"min_rank\":", r->min_rank);
-    put_key(s, ",\"max_rank\":", r->max_rank);
+    put_key(s, ",\"min_rank\":", r->min_rank & MPROXY_RANK_MASK);
+    put_key(s, ",\"max_rank\":", r->max_rank & MPROXY_RANK_MASK);
     mpx_sink_text(s, "}");
 }
 

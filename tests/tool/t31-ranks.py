@@ -33,7 +33,8 @@ want("who works longest", (work["n"], work["max_rank"]), (4, 2))
 waits = [name for name in entries if "time" in name and name.endswith("mpi_barrier")]
 want("the time in barriers", len(waits), 1)
 want("who waits least", entries[waits[0]]["ranks"]["min_rank"], 2)
-_, outside = load(sys.argv[3])
+desc, outside = load(sys.argv[3])
+want("the size, told by the ranks", desc["size"], 4)
 work = outside["work_seconds_total"]["ranks"]
 want("who works longest under a launcher", (work["n"], work["max_rank"]), (4, 2))
 print("4 gauges, one of a killed rank; rank 2 works longest and waits least:",

@@ -123,7 +123,7 @@ START_TEST(what_is_rendered_parses_to_the_same)
     fixture_counter(&p->shares[0], "tiny", 4.9406564584124654e-324, 7);
     fixture_counter(&p->shares[0], "huge", 1.7976931348623157e308, 7);
     fixture_counter(&p->shares[1], "large{a=\"x\\\"y\"}", 18446744073709551616.0, 1);
-    fixture_counter(&p->shares[2], "negative", -0.1, 4000000000u);
+    fixture_counter(&p->shares[2], "negative", -0.1, MPROXY_RANK_MASK);
     fixture_gauge(&p->shares[2], "gauge", 1e-7);
     ck_assert(mpx_profile_add_node(&p->unheard, &p->unheard_count, "silent"));
     p->shares[1].sealed = 0;
