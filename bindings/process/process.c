@@ -1,8 +1,8 @@
 // Counts the start and the end of each process.
 //
 // The end of a process that skips its destructors (_exit, _Exit, quick_exit; dash and
-// forked children of Python end so) is seen by standing in for these functions. Signals
-// and exec are no ends, and nothing is counted for them.
+// forked children of Python end so) is seen by standing in for these functions, and of
+// syscall(). Signals are no ends, and nothing is counted for them; of exec see exec.c.
 #include <mproxy/client.h>
 
 #include <stdlib.h>
@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "common/loader.h"
+#include "process/leave.h"
+#include "process/sandbox.h"
 
 typedef void exit_function(int status);
 
@@ -22,6 +24,8 @@ __attribute__((constructor)) static void start(void)
     next_Exit = (exit_function *)mpx_dlsym(RTLD_NEXT, "_Exit");
     next_quick_exit = (exit_function *)mpx_dlsym(RTLD_NEXT, "quick_exit");
     mproxy_process_started();
+    if (mpx_ends_unseen())
+        mproxy_process_leaves(1);
 }
 
 __attribute__((destructor)) static void end(void)
@@ -53,3 +57,25 @@ MPROXY_API __attribute__((noreturn)) void quick_exit(int status)
 {
     end_by(next_quick_exit, status);
 }
+
+#if defined(__x86_64__) || defined(__aarch64__)
+
+void mpx_seen_exit(long number, long status)
+{
+    mproxy_process_finished();
+    mpx_syscall *next = mpx_next_syscall ? mpx_next_syscall : mpx_find_syscall();
+    for (;;)
+        next(number, status);
+}
+
+long mpx_seen_exec(long number, unsigned long a, unsigned long b, unsigned long c,
+                   unsigned long d, unsigned long e)
+{
+    mpx_syscall *next = mpx_next_syscall ? mpx_next_syscall : mpx_find_syscall();
+    mpx_leave_begin();
+    long result = next(number, a, b, c, d, e);
+    mpx_leave_end();
+    return result;
+}
+
+#endif

@@ -51,6 +51,12 @@ static long call_prctl(const unsigned long *a)
 }
 
 // A filter of NULL is a question: whether there are filters.
+static bool enters_by_prctl(const unsigned long *a)
+{
+    return a[0] == PR_SET_SECCOMP &&
+           (a[1] == SECCOMP_MODE_STRICT || (a[1] == SECCOMP_MODE_FILTER && a[2]));
+}
+
 MPROXY_API int prctl(int option, ...)
 {
     va_list list;
@@ -59,9 +65,7 @@ MPROXY_API int prctl(int option, ...)
     for (int i = 1; i < 5; i++)
         a[i] = va_arg(list, unsigned long);
     va_end(list);
-    bool enters = option == PR_SET_SECCOMP &&
-                  (a[1] == SECCOMP_MODE_STRICT || (a[1] == SECCOMP_MODE_FILTER && a[2]));
-    return (int)(enters ? enter(call_prctl, a) : call_prctl(a));
+    return (int)(enters_by_prctl(a) ? enter(call_prctl, a) : call_prctl(a));
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -78,6 +82,21 @@ static long call_seccomp(const unsigned long *a)
 {
     mpx_syscall *next = mpx_next_syscall ? mpx_next_syscall : mpx_find_syscall();
     return next((long)a[0], a[1], a[2], a[3]);
+}
+
+static long call_syscall_prctl(const unsigned long *a)
+{
+    mpx_syscall *next = mpx_next_syscall ? mpx_next_syscall : mpx_find_syscall();
+    return next(SYS_prctl, a[0], a[1], a[2], a[3], a[4]);
+}
+
+long mpx_seen_prctl(long number, unsigned long option, unsigned long a, unsigned long b,
+                    unsigned long c, unsigned long d)
+{
+    (void)number;
+    const unsigned long all[] = {option, a, b, c, d};
+    return enters_by_prctl(all) ? enter(call_syscall_prctl, all)
+                                : call_syscall_prctl(all);
 }
 
 long mpx_seen_seccomp(long number, unsigned long operation, unsigned long flags,

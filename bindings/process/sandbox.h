@@ -1,4 +1,4 @@
-// What syscall.S needs of sandbox.c.
+// What syscall.S needs of sandbox.c and process.c.
 #ifndef MPX_PROCESS_SANDBOX_H
 #define MPX_PROCESS_SANDBOX_H
 
@@ -13,5 +13,14 @@ MPX_HIDDEN mpx_syscall *mpx_find_syscall(void);
 // syscall(SYS_seccomp, ...).
 MPX_HIDDEN long mpx_seen_seccomp(long number, unsigned long operation,
                                  unsigned long flags, unsigned long filter);
+
+// syscall(SYS_prctl, ...).
+MPX_HIDDEN long mpx_seen_prctl(long number, unsigned long option, unsigned long a,
+                               unsigned long b, unsigned long c, unsigned long d);
+
+// syscall(SYS_exit_group, ...), and of exec.
+MPX_HIDDEN void mpx_seen_exit(long number, long status);
+MPX_HIDDEN long mpx_seen_exec(long number, unsigned long a, unsigned long b,
+                              unsigned long c, unsigned long d, unsigned long e);
 
 #endif

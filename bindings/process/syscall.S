@@ -1,5 +1,5 @@
-// syscall(): seccomp goes to mpx_seen_seccomp(), all else jumps on to the C library's. No
-// frame of ours is on the stack then, so that what returns twice does.
+// syscall(): a few calls go to functions in C (sandbox.h), all else jumps on to the C
+// library's. No frame of ours is on the stack then, so that what returns twice does.
 #ifdef __x86_64__
 
     .text
@@ -11,6 +11,14 @@ syscall:
     endbr64
     cmpq $317, %rdi // SYS_seccomp
     je mpx_seen_seccomp
+    cmpq $157, %rdi // SYS_prctl
+    je mpx_seen_prctl
+    cmpq $231, %rdi // SYS_exit_group
+    je mpx_seen_exit
+    cmpq $59, %rdi // SYS_execve
+    je mpx_seen_exec
+    cmpq $322, %rdi // SYS_execveat
+    je mpx_seen_exec
     movq mpx_next_syscall(%rip), %r11
     testq %r11, %r11
     je 1f
@@ -48,6 +56,14 @@ syscall:
     .cfi_startproc
     cmp x0, #277 // SYS_seccomp
     b.eq mpx_seen_seccomp
+    cmp x0, #167 // SYS_prctl
+    b.eq mpx_seen_prctl
+    cmp x0, #94 // SYS_exit_group
+    b.eq mpx_seen_exit
+    cmp x0, #221 // SYS_execve
+    b.eq mpx_seen_exec
+    cmp x0, #281 // SYS_execveat
+    b.eq mpx_seen_exec
     adrp x16, mpx_next_syscall
     ldr x16, [x16, :lo12:mpx_next_syscall]
     cbz x16, 1f

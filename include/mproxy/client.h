@@ -120,6 +120,14 @@ MPROXY_API void mproxy_process_started(void);
 MPROXY_API void mproxy_process_finished(void);
 
 /**
+ * Say that this image of the process may end without mproxy_process_finished(): it is about to
+ * become another program by exec, or its runtime ends it in a way that cannot be seen. If
+ * nothing of the process counts after it, it is counted in `has_left` once it is gone, unless
+ * it has finished. Does nothing in a vfork child. 0 takes it back: the exec has failed.
+ */
+MPROXY_API void mproxy_process_leaves(int leaves);
+
+/**
  * Say that this process counts what others do, as a tracer does: what it uses itself is not
  * the job's. To be called before anything else here.
  */

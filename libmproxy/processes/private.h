@@ -69,6 +69,8 @@ struct mpx_unit {
     uint32_t sample; // entry in the file
     struct mpx_process_values used;
     bool started, finished;
+    bool left;           // its last image said that it may end unseen
+    uint32_t last_image; // number of that image
     double values[MPX_PROCESS_VALUES];
     bool changed; // since the ledger saw it
     mproxy_part *parts;

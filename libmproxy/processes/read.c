@@ -74,6 +74,10 @@ static void take_state(struct mpx_unit *u, const struct mpx_segment *seg)
         return;
     u->started |= state->started;
     u->finished |= state->finished;
+    if (mpx_segment_header(seg)->image < u->last_image)
+        return;
+    u->last_image = mpx_segment_header(seg)->image;
+    u->left = state->left;
 }
 
 // The lock is tested before the values are read: what is read after it was free is final.

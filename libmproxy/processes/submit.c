@@ -37,7 +37,12 @@ static void tell_parts(const struct mpx_segments *s, struct mpx_unit *u)
     p->part_count = 0;
     p->uncounted = 0;
     if (!u->solo) {
-        mpx_vectors_fill_process(&u->used, u->started, u->finished, u->values);
+        // An exec takes its time: whether another image comes is known when it is gone.
+        struct mpx_process_end end = {.started = u->started,
+                                      .finished = u->finished,
+                                      .left = p->final && u->started && u->left &&
+                                              !u->finished};
+        mpx_vectors_fill_process(&u->used, &end, u->values);
         u->parts[p->part_count++] = (mproxy_part){s->process_layout, u->values};
     }
     for (size_t i = 0; i < u->count; i++) {

@@ -94,6 +94,8 @@ mproxy_status mpx_vectors_process(struct mpx_vectors *vs, const mproxy_layout **
                                "Processes of the job that started"},
         [MPX_VALUE_FINISHED] = {"has_finished", MPROXY_COUNTER, 1,
                                 "Processes of the job that ended in order"},
+        [MPX_VALUE_LEFT] = {"has_left", MPROXY_COUNTER, 1,
+                            "Processes of the job that went where nothing counts"},
     };
     vs->user = NULL;
     if (!mpx_layout_begin(vs, MPX_VALUE_PROCESS + PROCESS_METRICS))
@@ -110,11 +112,12 @@ mproxy_status mpx_vectors_process(struct mpx_vectors *vs, const mproxy_layout **
     return status;
 }
 
-void mpx_vectors_fill_process(const struct mpx_process_values *from, bool started,
-                              bool finished, double *values)
+void mpx_vectors_fill_process(const struct mpx_process_values *from,
+                              const struct mpx_process_end *end, double *values)
 {
-    values[MPX_VALUE_STARTED] = started;
-    values[MPX_VALUE_FINISHED] = finished;
+    values[MPX_VALUE_STARTED] = end->started;
+    values[MPX_VALUE_FINISHED] = end->finished;
+    values[MPX_VALUE_LEFT] = end->left;
     for (int i = 0; i < PROCESS_METRICS; i++) {
         const struct process_metric *m = &process_metrics[i];
         bool is_set = from->set & (UINT64_C(1) << i);

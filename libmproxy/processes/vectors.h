@@ -24,14 +24,18 @@ struct mpx_vectors *mpx_vectors_new(mproxy_store *store); // NULL: no memory
 void mpx_vectors_free(struct mpx_vectors *vs);            // accepts NULL
 const struct mpx_vectors_stats *mpx_vectors_get_stats(const struct mpx_vectors *vs);
 
-// Names and order of a fixed vector: has_started, has_finished, then tables/process.def.
-enum { MPX_VALUE_STARTED = 0, MPX_VALUE_FINISHED, MPX_VALUE_PROCESS };
+// Names and order of a fixed vector: has_started, has_finished, has_left, then
+// tables/process.def.
+enum { MPX_VALUE_STARTED = 0, MPX_VALUE_FINISHED, MPX_VALUE_LEFT, MPX_VALUE_PROCESS };
 mproxy_status mpx_vectors_process(struct mpx_vectors *vs, const mproxy_layout **out,
                                   mproxy_error *err);
 struct mpx_process_values;
 // The values of that vector, MPX_SEG_FINAL_MAX + MPX_VALUE_PROCESS at most.
-void mpx_vectors_fill_process(const struct mpx_process_values *from, bool started,
-                              bool finished, double *values);
+struct mpx_process_end {
+    bool started, finished, left;
+};
+void mpx_vectors_fill_process(const struct mpx_process_values *from,
+                              const struct mpx_process_end *end, double *values);
 
 // Say that an array of values follows the layout, or does no longer. Both accept NULL.
 void mpx_layout_use(const mproxy_layout *layout);

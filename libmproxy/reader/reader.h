@@ -84,7 +84,7 @@ const double *mpx_reader_columns(const struct mpx_reader *r);
 // The changing header fields as of the last sample. `flags` says MPX_OFF_LIMIT also when the
 // owner's bytes are used up and the segment's growth could not be followed.
 struct mpx_reader_state {
-    uint32_t flags, started, finished;
+    uint32_t flags, started, finished, left;
     uint64_t end_wall_ns, final_set, final[MPX_SEG_FINAL_MAX];
 };
 const struct mpx_reader_state *mpx_reader_state(const struct mpx_reader *r);

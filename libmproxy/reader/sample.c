@@ -37,6 +37,7 @@ static void load_state(const struct mpx_seg_header *h, struct mpx_reader_state *
     state->flags = load32(&h->flags);
     state->started = load32(&h->started) != 0;
     state->finished = load32(&h->finished) != 0;
+    state->left = load32(&h->left) != 0;
     state->end_wall_ns = load64(&h->end_wall_ns);
     state->final_set = load64(&h->final_set);
     for (int i = 0; i < MPX_SEG_FINAL_MAX; i++)

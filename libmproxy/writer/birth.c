@@ -295,6 +295,7 @@ bool mpx_writer_detach(struct mpx_writer *w)
     if (!ok)
         return false;
     header.flags = header.log_count = header.started = header.finished = 0;
+    header.left = 0;
     header.end_wall_ns = header.final_set = 0;
     memset(header.final, 0, sizeof header.final);
     *w->header = header;

@@ -306,7 +306,7 @@ START_TEST(a_bad_name_or_value_is_dropped_alone)
 {
     int fd = dial();
     tell_counter(fd, "has{unbalanced", "1");
-    tell_counter(fd, "has_started", "1");
+    tell_counter(fd, "has_left", "1");
     tell_counter(fd, "c", "-1");
     tell_counter(fd, "c", "5");
 

@@ -1,0 +1,15 @@
+// Ends of a process that its C library does not see.
+#ifndef MPX_PROCESS_LEAVE_H
+#define MPX_PROCESS_LEAVE_H
+
+#include "common/loader.h"
+
+// Around what may turn this process into another program; end where it did not. In a child
+// without thread-local storage of its own they do nothing.
+MPX_HIDDEN void mpx_leave_begin(void);
+MPX_HIDDEN void mpx_leave_end(void);
+
+// Whether the program's runtime ends it by a system call of its own, as Go's does.
+MPX_HIDDEN int mpx_ends_unseen(void);
+
+#endif
