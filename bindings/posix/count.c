@@ -115,7 +115,8 @@ __attribute__((cold)) static void declare(enum posix_fn fn, struct posix_handles
     struct posix_counters *f = &posix_fns[fn];
     mproxy_error err = {0};
     own->counter[0] = get("hits", fn, "Number of calls of", 1, &err);
-    own->counter[1] = get("time", fn, "Seconds spent in", mpx_seconds_per_tick(), &err);
+    double second = err.status ? 1 : mpx_seconds_per_tick();
+    own->counter[1] = get("time", fn, "Seconds spent in", second, &err);
     if (names[fn].moves) {
         own->counter[2] = get("size", fn, "Bytes moved by", 1, &err);
         own->sizes = get_sizes(names[fn].op, &err);

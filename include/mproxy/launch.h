@@ -87,8 +87,8 @@ typedef struct mproxy_launch_options {
  * Sets in its environment PROXY_JOB_ID (with options->jobid only), PROXY_PATH (absolute),
  * PROXY_PERIOD (with a period only), METRIC_PROXY_LAUNCHER_PPID, LD_PRELOAD (what it
  * held, then the exporters chosen; with a tool among them MPROXY_PRELOAD is set instead),
- * MPROXY_LAUNCHER_ID, MPROXY_COMMAND and MPROXY_CLOCK (what programs under it can't find
- * out, or not soon enough). Makes the rendezvous directory where no proxy has made it, so
+ * MPROXY_LAUNCHER_ID, MPROXY_COMMAND, MPROXY_CLOCK and MPROXY_FILTERS (what programs
+ * under it can't find out, or not soon enough). Makes the rendezvous directory where no proxy has made it, so
  * that a proxy started later finds the program, and leaves a sign of the process there, so
  * that one that can't be preloaded belongs to its job all the same.
  *

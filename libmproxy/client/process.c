@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/filters.h"
 #include "base/libc.h"
 #include "base/sys.h"
 #include "client/state.h"
@@ -233,6 +234,11 @@ bool mpx_client_open(void)
         if (mpx_thread.opening || atomic_load(&c->dead) || mpx_client_is_confined() ||
             is_before_libc())
             return false;
+        // From here on system calls are made that the loader did not make.
+        if (!atomic_load(&c->armed) && mpx_filters_are_more()) {
+            mproxy_process_confined(1);
+            return false;
+        }
         struct mpx_hold quiet;
         mpx_quiet_begin(&quiet);
         mpx_thread.opening = 1;

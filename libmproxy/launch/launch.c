@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/filters.h"
 #include "base/options.h"
 #include "base/utf8.h"
 #include "launch/clock.h"
@@ -258,7 +259,7 @@ static mproxy_status set_variables(const mproxy_launch_options *options,
     if (setenv("PROXY_PATH", socket, 1) != 0 ||
         (options->period_ms && !set_number("PROXY_PERIOD", options->period_ms)) ||
         !set_number("METRIC_PROXY_LAUNCHER_PPID", (unsigned long long)getppid()) ||
-        !mpx_launch_set_clock())
+        !set_number(MPX_FILTERS_VARIABLE, mpx_filters_count()) || !mpx_launch_set_clock())
         return no_memory(err);
     return set_preload(options, err);
 }

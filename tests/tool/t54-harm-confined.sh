@@ -23,6 +23,15 @@ if command -v file >/dev/null; then
     told sandbox-file has_started=1 has_finished=1
 fi
 
+# A filter that was there before the program: an exec into it leaves our reach. The call that
+# enters it is syscall(SYS_prctl, ...), and what proxy_run itself runs under is no reason.
+"${CC:-cc}" -O1 -D_GNU_SOURCE -o "$TMP/jail" "$SUPPORT/harm/jail.c"
+run_both jail : "$TMP/jail" /bin/cat /etc/passwd
+want "exit status of cat in a filter" "$job_status" 0
+told jail has_started=1 has_finished=0 has_left=1 partial=no
+run_both jail-child : sh -c "('$TMP/jail' /bin/cat /etc/hostname); exit 4"
+told jail-child has_started=2 has_finished=1 has_left=1 partial=no
+
 # Another root, entered by the program itself: it has its segment, a child of later has none.
 mkdir -p "$TMP/root"
 run_both chroot : "$HARM" count c_total 1 chroot "$TMP/root" count c_total 1 grow 5 user 65534 \
