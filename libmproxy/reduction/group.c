@@ -138,7 +138,8 @@ static bool group_hosts(struct mproxy_reduction *r)
     for (size_t i = 0; i < r->host_count; i++)
         if (r->hosts[i]->sum.term_count > 0)
             r->host_order[r->host_order_count++] = r->hosts[i];
-    qsort(r->host_order, r->host_order_count, sizeof *r->host_order, compare_hosts);
+    if (r->host_order_count > 1)
+        qsort(r->host_order, r->host_order_count, sizeof *r->host_order, compare_hosts);
     return true;
 }
 
@@ -340,7 +341,8 @@ static bool order_jobs(struct mproxy_reduction *r)
         if (r->jobs[i]->sum.term_count > 0)
             r->job_order[r->job_order_count++] = r->jobs[i];
     }
-    qsort(r->job_order, r->job_order_count, sizeof *r->job_order, compare_jobs);
+    if (r->job_order_count > 1)
+        qsort(r->job_order, r->job_order_count, sizeof *r->job_order, compare_jobs);
     return true;
 }
 
