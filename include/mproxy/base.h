@@ -47,7 +47,8 @@ typedef enum mproxy_status {
     MPROXY_E_TYPE = -10,    /**< the metric is known with another type */
     MPROXY_E_OFF = -11,     /**< counting is off in this process */
     MPROXY_E_UNSUPPORTED = -12, /**< not built in, or not on this system */
-    MPROXY_E_GAP = -13          /**< a change does not stand on the state that is held */
+    MPROXY_E_GAP = -13,         /**< a change does not stand on the state that is held */
+    MPROXY_E_TIMEOUT = -14      /**< took longer than it was given */
 } mproxy_status;
 
 /** What went wrong, in one line that names the thing and the value. */

@@ -15,6 +15,7 @@
 #include <mproxy/metric.h>
 #include <mproxy/profile.h>
 #include <mproxy/reduction.h>
+#include <mproxy/remote.h>
 #include <mproxy/source.h>
 #include <mproxy/store.h>
 
