@@ -20,6 +20,7 @@
 #include "base/utf8.h"
 #include "launch/clock.h"
 #include "launch/mark.h"
+#include "launch/program.h"
 #include "segment/rendezvous.h"
 #include "writer/writer.h"
 
@@ -145,6 +146,12 @@ static void add_exporters(struct mpx_buf *list, const mproxy_launch_options *opt
                 e->name, e->path);
             continue;
         }
+        if (mpx_program_is_barred(e->path)) {
+            say(options,
+                "exporter %s is left out: no program may be run from where %s lies",
+                e->name, e->path);
+            continue;
+        }
         add_client_library(list, e->path);
         add_preload(list, e->path);
         say(options, "exporter %s: %s", e->name, e->path);
@@ -191,12 +198,16 @@ static void become_without_tool(void)
     unsetenv("MPROXY_PRELOAD");
 }
 
-static mproxy_status set_preload(const mproxy_launch_options *options, mproxy_error *err)
+static mproxy_status set_preload(const mproxy_launch_options *options,
+                                 const char *program, mproxy_error *err)
 {
     const char *held = getenv("LD_PRELOAD");
     struct mpx_buf list = MPX_BUF_INIT;
     mpx_buf_add_text(&list, held ? held : "");
-    if (options->exporters)
+    char path[PATH_MAX];
+    if (mpx_program_find(program, path) && mpx_program_is_foreign(path))
+        say(options, "nothing is preloaded: %s is for another kind of machine", path);
+    else if (options->exporters)
         add_exporters(&list, options);
     const char *text = mpx_buf_text(&list);
     choose_tool(options);
@@ -254,14 +265,15 @@ static mproxy_status set_job(const mproxy_launch_options *options, char *const c
 }
 
 static mproxy_status set_variables(const mproxy_launch_options *options,
-                                   const char *socket, mproxy_error *err)
+                                   const char *socket, const char *program,
+                                   mproxy_error *err)
 {
     if (setenv("PROXY_PATH", socket, 1) != 0 ||
         (options->period_ms && !set_number("PROXY_PERIOD", options->period_ms)) ||
         !set_number("METRIC_PROXY_LAUNCHER_PPID", (unsigned long long)getppid()) ||
         !set_number(MPX_FILTERS_VARIABLE, mpx_filters_count()) || !mpx_launch_set_clock())
         return no_memory(err);
-    return set_preload(options, err);
+    return set_preload(options, program, err);
 }
 
 static void fill_mark(int dir, const mproxy_job *job, uint32_t rank)
@@ -342,7 +354,7 @@ mproxy_status mproxy_launch_prepare(const mproxy_launch_options *given,
     if (status != MPROXY_OK)
         return status;
     meet_proxy(options, socket, &job, rank);
-    status = set_variables(options, socket, err);
+    status = set_variables(options, socket, command[0], err);
     mproxy_job_clear(&job);
     return status;
 }
@@ -365,47 +377,12 @@ static mproxy_status refuse(const char *program, int *exit_status, mproxy_error 
     return is_absent ? MPROXY_E_NOTFOUND : status;
 }
 
-// As execvp() would find it. Sets errno on failure.
-static bool can_run(const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) != 0)
-        return false;
-    if (S_ISREG(st.st_mode))
-        return access(path, X_OK) == 0;
-    errno = S_ISDIR(st.st_mode) ? EISDIR : EACCES;
-    return false;
-}
-
-static bool can_run_from(const char *list, const char *program)
-{
-    char path[PATH_MAX];
-    int why = ENOENT;
-    for (;; list++) {
-        int length = (int)strcspn(list, ":");
-        int used = snprintf(path, sizeof path, "%.*s%s%s", length, list,
-                            length ? "/" : "", program);
-        if (used < (int)sizeof path && can_run(path))
-            return true;
-        if (errno == EACCES)
-            why = EACCES;
-        list += length;
-        if (!*list)
-            break;
-    }
-    errno = why;
-    return false;
-}
-
 mproxy_status mproxy_launch_check(char *const command[], int *exit_status,
                                   mproxy_error *err)
 {
-    const char *program = command[0], *list = getenv("PATH");
-    errno = ENOENT;
-    bool ok = *program && (strchr(program, '/') ? can_run(program)
-                           : list               ? can_run_from(list, program)
-                                                : true);
-    return ok ? MPROXY_OK : refuse(program, exit_status, err);
+    char path[PATH_MAX];
+    return mpx_program_find(command[0], path) ? MPROXY_OK
+                                              : refuse(command[0], exit_status, err);
 }
 
 // TOOL -- COMMAND...; returns when that can't be, with the environment for the command.
