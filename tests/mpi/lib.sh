@@ -26,7 +26,7 @@ launch() {
 
 # profile JOB: waits for the stored profile and writes it to $TMP/profile.json.
 profile() {
-    wait_for "the profile of $1" get "/profiles/get?jobid=$1"
+    wait_for "the profile of $1" stored "$1"
     get "/profiles/get?jobid=$1" >"$TMP/profile.json"
 }
 

@@ -141,6 +141,12 @@ get() {
     curl -sS --fail-with-body --max-time 20 "$URL$1"
 }
 
+# stored JOB: whether its profile has been written; until then a provisional one is answered,
+# which knows of no ranks.
+stored() {
+    get "/profiles/get?jobid=$1" >"$TMP/stored" && ! grep -q '"provisional":true' "$TMP/stored"
+}
+
 # value METRIC [JOB]: a metric's value in the text exposition of a job (default: main).
 value() {
     get "/metrics${2:+?job=$2}" | awk -v name="$1" '

@@ -21,17 +21,17 @@ exec "$1"
 TXT
 CHAOS_TRUTH=$TMP/truth mpiexec.mpich -disable-auto-cleanup -n 4 "$BIN/proxy_run" \
     -u "$SOCKET" -j gauges -- sh "$TMP/rank" "$TMP/worker" </dev/null >"$TMP/out" 2>&1 || :
-wait_for "the profile" get '/profiles/get?jobid=gauges'
+wait_for "the profile" stored gauges
 get '/profiles/get?jobid=gauges' >"$TMP/gauges.json"
 
 mpiexec.mpich -n 4 "$BIN/proxy_run" -u "$SOCKET" -j slow -e process,mpi -- "$TMP/slow" \
     </dev/null
-wait_for "the profile" get '/profiles/get?jobid=slow'
+wait_for "the profile" stored slow
 get '/profiles/get?jobid=slow' >"$TMP/slow.json"
 
 "$BIN/proxy_run" -u "$SOCKET" -j outside -e process,mpi -- mpiexec.mpich -n 4 "$TMP/slow" \
     </dev/null
-wait_for "the profile" get '/profiles/get?jobid=outside'
+wait_for "the profile" stored outside
 get '/profiles/get?jobid=outside' >"$TMP/outside.json"
 
 python3 "$(dirname "$0")/t31-ranks.py" "$TMP/gauges.json" "$TMP/slow.json" "$TMP/outside.json"

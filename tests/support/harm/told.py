@@ -12,9 +12,13 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from proxy import HOST, ask, fail, quote, wait_until, want, want_reply  # noqa: E402
 
 
+def is_stored(reply):
+    return reply.status == 200 and not reply.json().get("provisional")
+
+
 def profile_of(job):
     path = "/profiles/get?jobid=" + quote(job)
-    wait_until(f"the profile of {job}", lambda: ask(path).status == 200)
+    wait_until(f"the profile of {job}", lambda: is_stored(ask(path)))
     return want_reply(path, ask(path), 200, "profile").json()
 
 
