@@ -73,7 +73,7 @@ MPROXY_API mproxy_status mproxy_render_nodes(const mproxy_view *view,
 #define MPROXY_NUMBER_MAX 32
 /**
  * Write a finite double in its shortest round-trip form, an integer below 2^53 in digits
- * only; NUL-terminated. @return its length without the NUL
+ * only, a larger one, which may be rounded, with an exponent; NUL-terminated. @return its length without the NUL
  */
 MPROXY_API size_t mproxy_format_number(double value, char out[MPROXY_NUMBER_MAX]);
 

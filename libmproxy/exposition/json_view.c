@@ -17,7 +17,7 @@ static void put_counters(struct mpx_sink *s, struct mpx_range range,
             __builtin_prefetch(mpx_view_metric(range.view, i + 8));
         if (o->received_only && !mpx_is_received(&entry))
             continue;
-        if (mpx_is_of_profiles(entry.metric) ||
+        if (mpx_is_of_profiles(entry.metric->name) ||
             !mpx_json_is_shown(entry.metric->type, &entry.value))
             continue;
         if (!first)
@@ -114,8 +114,7 @@ static void put_spreads(struct mpx_sink *s, struct mpx_range range,
             if (mproxy_view_find(parts[i].view, name, &of_node))
                 spread_add(&spread, i, shown_value(&of_node));
         }
-        if (spread.n == 0 || !isfinite(spread.sum) ||
-            mpx_is_of_profiles(mpx_view_metric(range.view, e)))
+        if (spread.n == 0 || !isfinite(spread.sum) || mpx_is_of_profiles(name))
             continue;
         if (!first)
             mpx_sink_add(s, ",", 1);

@@ -22,9 +22,9 @@ mproxy_status mpx_render_options_take(mproxy_render_options *out,
 struct mpx_range mpx_select(const mproxy_view *view, const char *metric);
 // Whether a metric stands in profiles only: a parent of the older make ends itself over a
 // running job that shows `walltime`.
-static inline bool mpx_is_of_profiles(const mproxy_metric *metric)
+static inline bool mpx_is_of_profiles(const char *name)
 {
-    return metric->name[0] == 'w' && strcmp(metric->name, "walltime") == 0;
+    return name[0] == 'w' && strcmp(name, "walltime") == 0;
 }
 // Whether it ever received data.
 bool mpx_is_received(const mproxy_entry *entry);

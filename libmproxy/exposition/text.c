@@ -123,7 +123,7 @@ static void put_entries(struct mpx_text *t, const struct mpx_text_cursor *c,
 static void put_family(struct mpx_text *t, const struct mpx_family *family)
 {
     const struct mpx_family *text = family->text;
-    if (mpx_ids_has(&t->claimed, text->id))
+    if (mpx_is_of_profiles(family->base) || mpx_ids_has(&t->claimed, text->id))
         return;
     if (text == family && family->suffix == MPX_SUFFIX_BUCKET &&
         mpx_text_histogram(t, family))

@@ -47,6 +47,10 @@ wait_for "the job" get '/job?job=j'
 get '/job' >"$TMP/jobs"
 get '/job?job=j&by=node' >>"$TMP/jobs"
 grep -q '"name":"walltime"' "$TMP/jobs" && fail "a running job shows walltime"
+get '/metrics?job=j' >"$TMP/metrics"
+get '/metrics?job=*' >>"$TMP/metrics"
+grep -q '^has_started' "$TMP/metrics" || fail "no metrics of a running job"
+grep -q 'walltime' "$TMP/metrics" && fail "a running job shows walltime to Prometheus"
 wait_for "the job to run again" sh -c "! curl -sf '$URL/profiles/get?jobid=j' >/dev/null"
 kill -KILL $WORKER
 wait $WORKER || :
