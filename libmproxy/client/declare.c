@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "client/names.h"
 #include "client/state.h"
+#include "metric/order.h"
 #include "metric/reserved.h"
 
 #define POWERS 63
@@ -69,10 +70,21 @@ static mproxy_status check_wish(const struct mpx_handle *wish, const char *doc,
     return MPROXY_OK;
 }
 
+// The handle of a name whose labels are known in another order. Not inlined: its stack is
+// given back before more is needed.
+static __attribute__((noinline)) struct mpx_handle *find_ordered(const char *name)
+{
+    char room[MPX_NAME_ROOM];
+    const char *ordered = mpx_name_ordered(name, room);
+    return ordered == name ? NULL : mpx_names_find(ordered, mpx_names_hash(ordered));
+}
+
 static struct mpx_handle *declare_locked(const struct mpx_handle *wish, const char *doc,
                                          mproxy_error *err)
 {
     struct mpx_handle *known = mpx_names_find(wish->name, wish->hash);
+    if (!known)
+        known = find_ordered(wish->name);
     if (known)
         return check_same(known, wish, err);
     struct mpx_handle *made = mpx_names_make(wish);
@@ -82,7 +94,7 @@ static struct mpx_handle *declare_locked(const struct mpx_handle *wish, const ch
         return NULL;
     }
     mproxy_error why = {0};
-    if (mpx_writer_define(mpx_client.writer, wish->kind, wish->name, doc, wish->scale,
+    if (mpx_writer_define(mpx_client.writer, wish->kind, made->name, doc, wish->scale,
                           wish->bounds, wish->bound_count, &made->slot,
                           &why) != MPROXY_OK) {
         mpx_names_discard(made);
@@ -124,6 +136,9 @@ static struct mpx_handle *declare(struct mpx_handle *wish, const char *doc,
         mark_refused();
         return NULL;
     }
+    known = find_ordered(wish->name);
+    if (known)
+        return check_same(known, wish, err);
     if (mpx_thread.inside) {
         mpx_fail(err, MPROXY_E_BUSY,
                  "metric '%.120s': asked for while another is declared", wish->name);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "metric/order.h"
 
 enum { FIRST_TABLE = 128, FIRST_CHUNK = 16 << 10, CHUNK = 256 << 10 };
 
@@ -110,7 +111,10 @@ struct mpx_handle *mpx_names_make(const struct mpx_handle *handle)
     if (bounds_size)
         memcpy(bounds, handle->bounds, bounds_size);
     copy->bounds = bounds;
-    copy->name = memcpy((char *)bounds + bounds_size, handle->name, name_size);
+    char *name = memcpy((char *)bounds + bounds_size, handle->name, name_size);
+    mpx_name_order(name);
+    copy->name = name;
+    copy->hash = mpx_names_hash(name);
     return copy;
 }
 

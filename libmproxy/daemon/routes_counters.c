@@ -12,6 +12,7 @@
 #include "daemon/counters_json.h"
 #include "daemon/daemon_private.h"
 #include "daemon/routes.h"
+#include "metric/order.h"
 #include "metric/reserved.h"
 #include "store/exempt.h"
 
@@ -44,6 +45,7 @@ static struct change *new_change(enum verb verb, const struct fields *f, double 
         *places[i] = memcpy(at, texts[i], lengths[i]);
         at += lengths[i];
     }
+    mpx_name_order(c->texts); // the key stands first
     c->verb = verb;
     c->value = value;
     if (!f->job)

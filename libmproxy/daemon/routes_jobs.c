@@ -8,6 +8,7 @@
 #include "daemon/routes.h"
 #include "exposition/json.h"
 #include "exposition/sink.h"
+#include "metric/order.h"
 #include "store/cache.h"
 
 #define TYPE_TEXT "text/plain; version=0.0.4"
@@ -156,6 +157,9 @@ static bool take_metric(struct mpx_request *rq, struct query *q)
     if (!metric)
         return true;
     q->options.metric = q->metric = strdup(metric);
+    if (q->metric &&
+        mproxy_metric_check_name(q->metric, strlen(q->metric), NULL) == MPROXY_OK)
+        mpx_name_order(q->metric);
     if (!q->metric)
         mpx_reply_refuse(rq, 503, "no memory to answer");
     return q->metric != NULL;

@@ -195,9 +195,12 @@ static bool get_slots(struct decoder *d, struct mpx_slots *v, size_t *out_count)
         if (!m)
             return false;
         get_value(d, m->type, &value);
+        // Two spellings of a name, of an older version, are one metric.
         uint32_t slot = d->slots[i] = get_slot(d, v, m);
-        if (slot != MPX_NO_SLOT)
-            v->folded[slot] = v->shown[slot] = value;
+        if (slot == MPX_NO_SLOT)
+            continue;
+        mproxy_value_merge(m->type, &v->folded[slot], &value);
+        v->shown[slot] = v->folded[slot];
     }
     *out_count = count;
     return !d->c.bad;
@@ -245,7 +248,7 @@ static void get_row(struct decoder *d, struct mpx_share *s, size_t slot_count)
         }
         at += gap;
         if (row && d->slots[at] != MPX_NO_SLOT)
-            row->values[d->slots[at]] = value;
+            mpx_rank_add(row, d->slots[at], value);
     }
 }
 
@@ -280,7 +283,7 @@ static bool get_ranks(struct decoder *d, struct mpx_share *s, size_t slot_count)
     for (size_t i = 0; i < slot_count && !d->c.bad; i++) {
         mproxy_ranks r = get_spread(d);
         if (d->slots[i] != MPX_NO_SLOT)
-            s->spread[d->slots[i]] = r;
+            mproxy_ranks_merge(&s->spread[d->slots[i]], &r);
     }
     return !d->c.bad;
 }

@@ -3,6 +3,7 @@
 #include <mproxy/metric.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -19,7 +20,7 @@ struct scan {
     mproxy_error *err;
     size_t label_count;
     struct span {
-        size_t at, length;
+        uint16_t at, length; // small, since threads with little stack declare metrics
     } labels[LABELS_MAX];
 };
 
@@ -88,12 +89,12 @@ static bool is_known_label(const struct scan *s, struct span name)
 
 static mproxy_status scan_label_name(struct scan *s)
 {
-    struct span name = {.at = s->at};
+    struct span name = {.at = (uint16_t)s->at};
     if (s->at == s->length || !is_letter(s->text[s->at]))
         return fault(s, s->at, "a label's name is missing");
     while (s->at < s->length && (is_letter(s->text[s->at]) || is_digit(s->text[s->at])))
         s->at++;
-    name.length = s->at - name.at;
+    name.length = (uint16_t)(s->at - name.at);
     if (is_known_label(s, name))
         return fault(s, name.at, "label given twice");
     s->labels[s->label_count++] = name;

@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "base/index.h"
+#include "metric/order.h"
 #include "processes/segments.h"
 #include "writer/writer.h"
 
@@ -46,9 +47,6 @@ static bool reserve(struct mpx_scribe *s)
 static mproxy_status add_item(struct mpx_scribe *s, const char *name, mproxy_type type,
                               const char *doc, struct item **out, mproxy_error *err)
 {
-    mproxy_status status = mproxy_metric_check_name(name, strlen(name), err);
-    if (status != MPROXY_OK)
-        return status;
     if (s->count == NAMES_MAX)
         return mpx_fail(err, MPROXY_E_LIMIT, "metric '%.60s': %d names are there already",
                         name, NAMES_MAX);
@@ -78,7 +76,15 @@ static struct item *find_known(const struct mpx_scribe *s, const char *name)
 static mproxy_status find_item(struct mpx_scribe *s, const char *name, mproxy_type type,
                                const char *doc, struct item **out, mproxy_error *err)
 {
+    char room[MPX_NAME_ROOM];
     struct item *known = find_known(s, name);
+    if (!known) {
+        mproxy_status status = mproxy_metric_check_name(name, strlen(name), err);
+        if (status != MPROXY_OK)
+            return status;
+        name = mpx_name_ordered(name, room);
+        known = find_known(s, name);
+    }
     if (!known)
         return add_item(s, name, type, doc, out, err);
     *out = known;

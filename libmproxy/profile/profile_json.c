@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "metric/order.h"
 
 enum { TEXT_MAX = 1 << 20 };         // bytes of any string but ids and names
 #define WHOLE_MAX 9007199254740992.0 // 2^53
@@ -189,6 +190,7 @@ static mproxy_status parse_entry(const json_t *object, mproxy_profile_entry *e,
         return status;
     if (mproxy_metric_check_name(e->name, strlen(e->name), err) != MPROXY_OK)
         return as_corrupt(err);
+    mpx_name_order(e->name);
     if (doc)
         status = copy_string(doc, TEXT_MAX, e->name, &e->doc, err);
     else if (!(e->doc = strdup("")))

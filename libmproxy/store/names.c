@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "metric/escape.h"
 #include "metric/label.h"
+#include "metric/order.h"
 #include "store/arena.h"
 #include "store/table.h"
 
@@ -310,15 +311,36 @@ static mproxy_status metric_set_doc(struct mpx_names *n, struct mpx_metric *m,
     return MPROXY_OK;
 }
 
+static struct mpx_metric *metric_find(const struct mpx_names *n, const char *name,
+                                      uint64_t *hash)
+{
+    size_t length = strlen(name);
+    *hash = mpx_table_hash(n->seed, name, length);
+    return mpx_table_find(&n->metrics, *hash, name, length);
+}
+
+// The one spelling of a name that is not known as it is written: itself, or in `room` with
+// its labels in order. What is no name stays as it is.
+static const char *respell(const char *name, char room[MPX_NAME_ROOM])
+{
+    size_t length = strnlen(name, MPX_NAME_ROOM);
+    if (!strchr(name, '{') || mproxy_metric_check_name(name, length, NULL))
+        return name;
+    return mpx_name_ordered(name, room);
+}
+
 mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
                                mproxy_type type, const char *doc, bool bounded,
                                const mproxy_metric **out, mproxy_error *err)
 {
-    size_t length = strlen(name), most = bounded ? names->max_metrics : UINT32_MAX;
-    uint64_t hash = mpx_table_hash(names->seed, name, length);
-    struct mpx_metric *m = mpx_table_find(&names->metrics, hash, name, length);
+    char room[MPX_NAME_ROOM];
+    uint64_t hash;
+    struct mpx_metric *m = metric_find(names, name, &hash);
+    if (!m && (name = respell(name, room)) == room)
+        m = metric_find(names, name, &hash);
     if (!m)
-        return metric_add(names, hash, name, type, doc, most, out, err);
+        return metric_add(names, hash, name, type, doc,
+                          bounded ? names->max_metrics : UINT32_MAX, out, err);
     if (m->public.type != type) {
         *out = &m->public;
         return mpx_fail(err, MPROXY_E_TYPE, "metric '%.100s': is a %s", name,
@@ -335,9 +357,11 @@ mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
 
 const mproxy_metric *mpx_names_lookup(const struct mpx_names *names, const char *name)
 {
-    size_t length = strlen(name);
-    uint64_t hash = mpx_table_hash(names->seed, name, length);
-    const struct mpx_metric *m = mpx_table_find(&names->metrics, hash, name, length);
+    char room[MPX_NAME_ROOM];
+    uint64_t hash;
+    const struct mpx_metric *m = metric_find(names, name, &hash);
+    if (!m && (name = respell(name, room)) == room)
+        m = metric_find(names, name, &hash);
     return m ? &m->public : NULL;
 }
 

@@ -75,6 +75,20 @@ START_TEST(a_name_has_one_handle_in_all_threads)
 }
 END_TEST
 
+START_TEST(labels_in_any_order_have_one_handle)
+{
+    mproxy_counter *a = mproxy_counter_get("x{b=\"2\",a=\"1\"}", NULL, NULL);
+
+    ck_assert_ptr_eq(mproxy_counter_get("x{a=\"1\",b=\"2\"}", NULL, NULL), a);
+    ck_assert_ptr_eq(mproxy_counter_get("x{b=\"2\",a=\"1\"}", NULL, NULL), a);
+    mproxy_counter_add(a, 3);
+    struct probe p = own_segment();
+    ck_assert_uint_eq(probe_find(&p, NULL).metrics, 1);
+    ck_assert_int_eq(probe_counter(&p, "x{a=\"1\",b=\"2\"}"), 3);
+    probe_close(&p);
+}
+END_TEST
+
 START_TEST(wrong_names_and_types_count_nothing)
 {
     static char longest[MPROXY_NAME_MAX + 2];
@@ -513,6 +527,7 @@ int main(void)
     tcase_add_checked_fixture(t, program_setup, program_teardown);
     tcase_add_test(t, a_counter_counts_in_a_locked_segment);
     tcase_add_test(t, a_name_has_one_handle_in_all_threads);
+    tcase_add_test(t, labels_in_any_order_have_one_handle);
     tcase_add_test(t, wrong_names_and_types_count_nothing);
     tcase_add_test(t, refusals_are_said_and_lower_no_counter);
     tcase_add_test(t, a_longest_name_and_doc_are_kept);

@@ -255,10 +255,10 @@ START_TEST(openmetrics_names_counter_families_without_total)
 END_TEST
 
 static const struct series histogram[] = {
-    {"h_bucket{le=\"+Inf\",op=\"r\"}", COUNTER, "H", 9},
-    {"h_bucket{le=\"10\",op=\"r\"}", COUNTER, "H", 8},
-    {"h_bucket{le=\"2\",op=\"r\"}", COUNTER, "H", 1},
-    {"h_bucket{le=\"2\",op=\"w\"}", COUNTER, "H", 3},
+    {"h_bucket{op=\"r\",le=\"+Inf\"}", COUNTER, "H", 9},
+    {"h_bucket{op=\"r\",le=\"10\"}", COUNTER, "H", 8},
+    {"h_bucket{op=\"r\",le=\"2\"}", COUNTER, "H", 1},
+    {"h_bucket{op=\"w\",le=\"2\"}", COUNTER, "H", 3},
     {"h_bytes", GAUGE, "", 1},
     {"h_count{op=\"r\"}", COUNTER, "H", 9},
     {"h_count{op=\"w\"}", COUNTER, "H", 4},
@@ -363,7 +363,7 @@ START_TEST(json_shows_histograms_as_counters)
     const char *text = render(histogram, JSON);
 
     ck_assert_ptr_nonnull(strstr(text,
-                                 "{\"name\":\"h_bucket{le=\\\"+Inf\\\",op=\\\"r\\\"}"
+                                 "{\"name\":\"h_bucket{op=\\\"r\\\",le=\\\"+Inf\\\"}"
                                  "\",\"doc\":\"H\",\"ctype\":{\"Counter\":"));
 }
 END_TEST

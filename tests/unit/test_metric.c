@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "metric/escape.h"
 #include "metric/label.h"
+#include "metric/order.h"
 
 static const char *const good_names[] = {
     "a",
@@ -113,6 +114,37 @@ START_TEST(name_need_not_end_in_nul)
     ck_assert_int_eq(mproxy_metric_check_name(name, 3, NULL), MPROXY_OK);
 
     free(name);
+}
+END_TEST
+
+static const struct {
+    const char *name, *ordered;
+} spellings[] = {
+    {"a", "a"},
+    {"a{x=\"1\"}", "a{x=\"1\"}"},
+    {"a{x=\"1\",y=\"2\"}", "a{x=\"1\",y=\"2\"}"},
+    {"a{y=\"2\",x=\"1\"}", "a{x=\"1\",y=\"2\"}"},
+    {"a{ab=\"\",a=\"long, \\\" }\",_=\"3\"}", "a{_=\"3\",a=\"long, \\\" }\",ab=\"\"}"},
+    {"a{d=\"4\",c=\"3\",b=\"2\",a=\"1\"}", "a{a=\"1\",b=\"2\",c=\"3\",d=\"4\"}"},
+    {"h_bucket{op=\"read\",le=\"1\"}", "h_bucket{op=\"read\",le=\"1\"}"},
+    {"h_bucket{le=\"1\",op=\"read\",fs=\"x\"}",
+     "h_bucket{fs=\"x\",op=\"read\",le=\"1\"}"},
+    {"proxy_cpu{name=\"0\",model=\"m\"}", "proxy_cpu{name=\"0\",model=\"m\"}"},
+};
+
+START_TEST(labels_have_one_order)
+{
+    char name[100], room[MPX_NAME_ROOM];
+    strcpy(name, spellings[_i].name);
+
+    const char *found = mpx_name_ordered(spellings[_i].name, room);
+    mpx_name_order(name);
+
+    ck_assert_str_eq(found, spellings[_i].ordered);
+    ck_assert_str_eq(name, spellings[_i].ordered);
+    ck_assert(mpx_name_is_ordered(name));
+    ck_assert_int_eq(found == spellings[_i].name,
+                     strcmp(spellings[_i].name, spellings[_i].ordered) == 0);
 }
 END_TEST
 
@@ -222,6 +254,8 @@ int main(void)
     tcase_add_test(c, name_may_have_1024_bytes_and_no_more);
     tcase_add_test(c, name_full_of_the_shortest_labels_is_accepted);
     tcase_add_test(c, name_need_not_end_in_nul);
+    tcase_add_loop_test(c, labels_have_one_order, 0,
+                        (int)(sizeof spellings / sizeof spellings[0]));
     tcase_add_test(c, labels_are_walked_in_order);
     tcase_add_test(c, counter_adds_and_keeps_the_later_time);
     tcase_add_test(c, gauge_keeps_hits_total_and_extremes);

@@ -64,6 +64,21 @@ START_TEST(store_interns_one_object_per_name)
 }
 END_TEST
 
+START_TEST(store_takes_labels_in_any_order_for_one_metric)
+{
+    mproxy_store *store = open_store();
+
+    const mproxy_metric *a = intern(store, "a{y=\"2\",x=\"1\"}", MPROXY_COUNTER, NULL);
+
+    ck_assert_str_eq(a->name, "a{x=\"1\",y=\"2\"}");
+    ck_assert_ptr_eq(intern(store, "a{x=\"1\",y=\"2\"}", MPROXY_COUNTER, NULL), a);
+    ck_assert_ptr_eq(intern(store, "a{y=\"2\",x=\"1\"}", MPROXY_COUNTER, NULL), a);
+    ck_assert_int_eq(mproxy_store_metric_count(store), 1);
+
+    mproxy_store_close(store);
+}
+END_TEST
+
 START_TEST(store_keeps_the_first_doc_that_is_given)
 {
     mproxy_store *store = open_store();
@@ -493,6 +508,7 @@ int main(void)
     TCase *c = tcase_create("store");
     tcase_set_timeout(c, 60);
     tcase_add_test(c, store_interns_one_object_per_name);
+    tcase_add_test(c, store_takes_labels_in_any_order_for_one_metric);
     tcase_add_test(c, store_keeps_the_first_doc_that_is_given);
     tcase_add_test(c, store_refuses_a_second_type_and_still_gives_the_metric);
     tcase_add_test(c, store_reports_limit_past_max_metrics);
