@@ -33,6 +33,7 @@ void mpx_vectors_free(struct mpx_vectors *vs)
         free(vs->layouts[i]);
     free(vs->layouts);
     mpx_index_fini(&vs->index);
+    mpx_bounds_fini(&vs->bounds);
     free(vs->metrics);
     free(vs->stamps);
     free(vs);
@@ -161,7 +162,8 @@ bool mpx_layout_begin(struct mpx_vectors *vs, size_t room)
 {
     vs->count = 0;
     vs->stamp++;
-    vs->starved = vs->is_cut = false;
+    vs->starved = false;
+    vs->uncounted = 0;
     return MPX_RESERVE(vs->metrics, vs->room, room);
 }
 

@@ -4,6 +4,7 @@
 #define MPX_PROCESSES_LAYOUTS_H
 
 #include "base/index.h"
+#include "processes/bounds.h"
 #include "processes/vectors.h"
 
 struct layout;
@@ -13,17 +14,19 @@ struct mpx_vectors {
     size_t layout_count, layout_room;
     struct mpx_index index; // of them, by content
     size_t layout_entries;
-    size_t idle; // layouts without a user
+    struct mpx_bounds bounds; // of histograms, by family
+    size_t idle;              // layouts without a user
     struct mpx_vectors_stats stats;
-    bool allow_negative;
+    bool allow_negative, allow_reserved;
     // Scratch of the vector that is being made.
     const mproxy_metric **metrics;
     size_t count, room;
     uint32_t *stamps; // by metric id: the number of the vector that has it
     size_t stamp_room;
     uint32_t stamp;
-    bool starved;          // memory was missing for a metric of it
-    bool is_cut;           // there were too many names for it
+    bool starved; // memory was missing for a metric of it
+    uint32_t
+        uncounted; // why definitions of it were refused, bits as in a segment's flags
     struct mpx_user *user; // whose it is; NULL: the proxy's own
 };
 

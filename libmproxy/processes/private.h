@@ -47,8 +47,8 @@ struct mpx_segment {
     bool unlinked;               // to be forgotten
     const mproxy_layout *layout; // of values; NULL: none
     double *values;
-    bool stale;  // values are to be computed again
-    bool is_cut; // there were too many names to take all
+    bool stale;         // values are to be computed again
+    uint32_t uncounted; // why definitions were refused
 };
 
 struct mpx_unit {

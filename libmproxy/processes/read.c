@@ -39,6 +39,13 @@ static bool is_our_own(const struct mpx_segment *seg)
            mpx_reader_owner(seg->reader) == geteuid();
 }
 
+// What older programs send: their start and end are counted as they say.
+static bool is_gateways(const struct mpx_segment *seg)
+{
+    return mpx_reader_header(seg->reader)->kind == MPX_SEG_GATEWAY &&
+           mpx_reader_owner(seg->reader) == geteuid();
+}
+
 // False: for want of memory it is to be done again.
 static bool compute(struct mpx_segments *s, struct mpx_segment *seg)
 {
@@ -48,9 +55,11 @@ static bool compute(struct mpx_segments *s, struct mpx_segment *seg)
     struct mpx_user *user = mpx_users_get(s->users, seg->unit->uid);
     if (!user)
         return false;
+    mpx_vectors_allow_reserved(s->vectors, is_gateways(seg));
     mproxy_status status =
         mpx_vectors_of(s->vectors, user, table, &layout, &refusal, &err);
-    seg->is_cut = status == MPROXY_E_LIMIT || mpx_vectors_is_cut(table);
+    seg->uncounted =
+        status == MPROXY_E_LIMIT ? MPX_OFF_NAMES : mpx_vectors_uncounted(table);
     if (refusal.status != MPROXY_OK)
         mpx_segments_warn(s, "segment '%s': %s", seg->name, refusal.text);
     if (status != MPROXY_OK)

@@ -30,6 +30,7 @@
 
 #include "base/array.h"
 #include "base/err.h"
+#include "metric/reserved.h"
 #include "processes/derived.h"
 #include "processes/layouts.h"
 #include "processes/procfs.h"
@@ -50,7 +51,7 @@ struct mpx_vector_map {
     struct op *ops;
     double *scales; // per value
     struct mpx_derived derived;
-    bool is_cut; // there were too many names
+    uint32_t uncounted; // why definitions were refused
 };
 
 // ---- process metrics
@@ -164,7 +165,17 @@ static void count_refusal(struct mpx_vectors *vs, mproxy_status status)
         vs->stats.refused_limits++;
     else
         vs->stats.refused_names++;
-    vs->is_cut |= status == MPROXY_E_LIMIT;
+    vs->uncounted |= status == MPROXY_E_LIMIT ? MPX_OFF_NAMES : MPX_OFF_REFUSED;
+}
+
+// Counted, and the first of them told. @return false
+static bool refuse(struct mpx_vectors *vs, mproxy_status status, const mproxy_error *why,
+                   mproxy_error *refusal)
+{
+    count_refusal(vs, status);
+    if (refusal && refusal->status == MPROXY_OK)
+        *refusal = *why;
+    return false;
 }
 
 static bool take_metric(struct mpx_vectors *vs, const char *name, mproxy_type type,
@@ -182,10 +193,7 @@ static bool take_metric(struct mpx_vectors *vs, const char *name, mproxy_type ty
     }
     if (vs->starved)
         return false;
-    count_refusal(vs, status);
-    if (refusal && refusal->status == MPROXY_OK)
-        *refusal = why;
-    return false;
+    return refuse(vs, status, &why, refusal);
 }
 
 // NAME{labels} -> NAME<suffix>{labels,le="bound"}; bound NULL: without `le`.
@@ -222,11 +230,15 @@ static bool take_histogram(struct mpx_vectors *vs, const struct mpx_def *def,
 {
     size_t before = vs->count;
     char name[1200], bound[32] = "+Inf";
+    mproxy_error why;
     // Also sees that the name can be taken apart.
-    if (mproxy_metric_check_name(def->name, strlen(def->name), refusal) != MPROXY_OK) {
-        vs->stats.refused_names++;
-        return false;
-    }
+    mproxy_status status = mproxy_metric_check_name(def->name, strlen(def->name), &why);
+    if (status == MPROXY_OK)
+        status = mpx_bounds_take(&vs->bounds, vs->store, def->name, def->bounds,
+                                 def->bound_count, &why);
+    vs->starved |= status == MPROXY_E_NOMEM;
+    if (status != MPROXY_OK)
+        return !vs->starved && refuse(vs, status, &why, refusal);
     for (uint32_t i = 0; i <= def->bound_count; i++) {
         if (i < def->bound_count)
             print_bound(bound, sizeof bound, def->bounds[i]);
@@ -251,6 +263,13 @@ refuse:
 static bool take_def(struct mpx_vectors *vs, const struct mpx_def *def,
                      mproxy_error *refusal)
 {
+    mproxy_error why;
+    // A program asks the client library, which refuses these; a segment made by hand did not.
+    if (!vs->allow_reserved && mpx_name_is_reserved(def->name))
+        return refuse(vs,
+                      mpx_fail(&why, MPROXY_E_INVALID,
+                               "metric '%.100s': is counted by the proxy", def->name),
+                      &why, refusal);
     if (def->kind == MPX_DEF_HISTOGRAM)
         return take_histogram(vs, def, refusal);
     mproxy_type type = def->kind == MPX_DEF_GAUGE ? MPROXY_GAUGE : MPROXY_COUNTER;
@@ -361,7 +380,7 @@ static mproxy_status make_map(struct mpx_vectors *vs, const struct mpx_def_table
     if (status != MPROXY_OK)
         goto fail;
     mpx_layout_use(map->layout);
-    map->is_cut = vs->is_cut;
+    map->uncounted = vs->uncounted;
     *out = map;
     return MPROXY_OK;
 
@@ -386,10 +405,10 @@ mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_user *user,
     return MPROXY_OK;
 }
 
-bool mpx_vectors_is_cut(const struct mpx_def_table *table)
+uint32_t mpx_vectors_uncounted(const struct mpx_def_table *table)
 {
     const struct mpx_vector_map *map = table->user;
-    return map && map->is_cut;
+    return map ? map->uncounted : 0;
 }
 
 // ---- values
@@ -451,4 +470,9 @@ void mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *tab
 void mpx_vectors_allow_negative(struct mpx_vectors *vs, bool allow)
 {
     vs->allow_negative = allow;
+}
+
+void mpx_vectors_allow_reserved(struct mpx_vectors *vs, bool allow)
+{
+    vs->allow_reserved = allow;
 }

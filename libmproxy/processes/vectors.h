@@ -56,8 +56,8 @@ mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_user *user,
                              struct mpx_def_table *table, const mproxy_layout **layout,
                              mproxy_error *refusal, mproxy_error *err);
 
-// Whether a definition of the table was refused because there are too many names.
-bool mpx_vectors_is_cut(const struct mpx_def_table *table);
+// Why definitions of the table were refused, as bits of a segment's flags; 0: none was.
+uint32_t mpx_vectors_uncounted(const struct mpx_def_table *table);
 
 // Values from columns. What is not finite, or a counter below zero, is refused: a counter
 // keeps the value it has in `values`, a gauge counts as never set.
@@ -66,5 +66,8 @@ void mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *tab
 // Whether the next computations may leave counters below zero: the proxy's own segments
 // hold differences, where somebody set a counter to less than what others count.
 void mpx_vectors_allow_negative(struct mpx_vectors *vs, bool allow);
+// Whether the next tables may define names of ours: the gateway's own segments hold the
+// starts and ends of older programs.
+void mpx_vectors_allow_reserved(struct mpx_vectors *vs, bool allow);
 
 #endif

@@ -179,6 +179,49 @@ START_TEST(segments_refuse_names_and_types_one_by_one)
 }
 END_TEST
 
+START_TEST(segments_refuse_names_of_ours)
+{
+    struct image m = image_new(77, "job-1");
+    image_metric(&m, MPX_DEF_COUNTER, 0, "has_started", NULL, 0);
+    image_metric(&m, MPX_DEF_COUNTER, 1, "mproxy_made_up_total{a=\"1\"}", NULL, 0);
+    image_metric(&m, MPX_DEF_COUNTER, 2, "has_started_well", NULL, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        image_row0(&m)[i] = 1000;
+    close(image_write(&m, dir, "a.seg", m.size));
+
+    play_round();
+
+    ck_assert_double_le(shown("job-1", "has_started"), 1);
+    ck_assert_ptr_null(find_value("job-1", "mproxy_made_up_total{a=\"1\"}"));
+    ck_assert_double_eq(shown("job-1", "has_started_well"), 1000);
+    ck_assert_uint_eq(stats().refused_names, 2);
+    const char *why = "mproxy_processes_uncounted_total{reason=\"refused metric\"}";
+    ck_assert_double_eq(shown("job-1", why), 1);
+    image_free(&m);
+}
+END_TEST
+
+START_TEST(segments_refuse_other_bounds_of_a_family)
+{
+    const double bounds[] = {1, 2, 4};
+    struct image m = image_new(77, "job-1");
+    image_metric(&m, MPX_DEF_HISTOGRAM, 0, "size{op=\"read\"}", bounds, 3);
+    image_metric(&m, MPX_DEF_HISTOGRAM, 5, "size{op=\"write\"}", bounds + 1, 2);
+    image_metric(&m, MPX_DEF_HISTOGRAM, 9, "size{op=\"stat\"}", bounds, 3);
+    for (uint32_t i = 0; i < 12; i++)
+        image_row0(&m)[i] = 1;
+    close(image_write(&m, dir, "a.seg", m.size));
+
+    play_round();
+
+    ck_assert_double_eq(shown("job-1", "size_bucket{op=\"read\",le=\"1\"}"), 1);
+    ck_assert_ptr_null(find_value("job-1", "size_bucket{op=\"write\",le=\"2\"}"));
+    ck_assert_double_eq(shown("job-1", "size_bucket{op=\"stat\",le=\"4\"}"), 3);
+    ck_assert_uint_eq(stats().refused_types, 1);
+    image_free(&m);
+}
+END_TEST
+
 START_TEST(segments_take_ten_thousand_names)
 {
     struct image m = image_new(77, "job-1");
@@ -257,6 +300,8 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, segments_keep_refused_values_apart_when_definitions_come);
     tcase_add_test(tc, segments_bound_their_warnings);
     tcase_add_test(tc, segments_refuse_names_and_types_one_by_one);
+    tcase_add_test(tc, segments_refuse_names_of_ours);
+    tcase_add_test(tc, segments_refuse_other_bounds_of_a_family);
     tcase_add_test(tc, segments_take_ten_thousand_names);
     tcase_add_test(tc, segments_drop_values_that_are_none);
     tcase_add_test(tc, segments_show_histograms_as_cumulative_buckets);

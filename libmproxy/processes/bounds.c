@@ -1,0 +1,151 @@
+#include "processes/bounds.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mproxy/client.h>
+
+#include "base/array.h"
+#include "base/err.h"
+#include "metric/label.h"
+
+struct mpx_family_bounds {
+    char *base;
+    double *bounds; // in no order, without +Inf
+    size_t count, room;
+};
+
+void mpx_bounds_fini(struct mpx_bounds *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        free(all->items[i].base);
+        free(all->items[i].bounds);
+    }
+    free(all->items);
+    mpx_index_fini(&all->index);
+}
+
+static struct mpx_family_bounds *find(const struct mpx_bounds *all, const char *base,
+                                      size_t length)
+{
+    uint32_t hash = mpx_hash_bytes(base, length);
+    uint32_t at = mpx_index_start(&all->index, hash);
+    for (uint32_t i; mpx_index_next(&all->index, hash, &at, &i);)
+        if (strncmp(all->items[i].base, base, length) == 0 && !all->items[i].base[length])
+            return &all->items[i];
+    return NULL;
+}
+
+static struct mpx_family_bounds *add(struct mpx_bounds *all, const char *base,
+                                     size_t length)
+{
+    if (!MPX_RESERVE(all->items, all->room, all->count + 1) ||
+        !mpx_index_reserve(&all->index, (uint32_t)all->count + 1))
+        return NULL;
+    struct mpx_family_bounds family = {.base = strndup(base, length)};
+    if (!family.base)
+        return NULL;
+    all->items[all->count] = family;
+    mpx_index_put(&all->index, mpx_hash_bytes(base, length), (uint32_t)all->count);
+    return &all->items[all->count++];
+}
+
+static bool has(const struct mpx_family_bounds *family, double bound)
+{
+    for (size_t i = 0; i < family->count; i++)
+        if (family->bounds[i] == bound)
+            return true;
+    return false;
+}
+
+// One more than there may be is enough to be like no other.
+static bool add_bound(struct mpx_family_bounds *family, double bound)
+{
+    if (has(family, bound) || family->count > MPROXY_BOUNDS_MAX)
+        return true;
+    if (!MPX_RESERVE(family->bounds, family->room, family->count + 1))
+        return false;
+    family->bounds[family->count++] = bound;
+    return true;
+}
+
+// The bound of a bucket; false: it is none.
+static bool read_bucket(const mproxy_metric *metric, size_t *base_length, double *bound)
+{
+    static const char suffix[] = "_bucket";
+    const char *at = metric->name + metric->base_length;
+    size_t length = sizeof suffix - 1;
+    if (metric->base_length <= length || memcmp(at - length, suffix, length) != 0)
+        return false;
+    *base_length = metric->base_length - length;
+    struct mpx_label label;
+    while (mpx_label_next(&at, &label)) {
+        if (!mpx_label_is(&label, "le"))
+            continue;
+        char *end;
+        *bound = strtod(label.value, &end);
+        return end == label.value + label.value_length && isfinite(*bound);
+    }
+    return false;
+}
+
+// What an earlier proxy counted stands in the state file, and so in the store.
+static bool scan(struct mpx_bounds *all, const mproxy_store *store)
+{
+    for (size_t id = 0; !all->scanned && id < mproxy_store_metric_count(store); id++) {
+        const mproxy_metric *metric = mproxy_store_metric_at(store, (uint32_t)id);
+        size_t length;
+        double bound;
+        if (!read_bucket(metric, &length, &bound))
+            continue;
+        struct mpx_family_bounds *family = find(all, metric->name, length);
+        if (!family)
+            family = add(all, metric->name, length);
+        if (!family || !add_bound(family, bound))
+            return false;
+    }
+    return all->scanned = true;
+}
+
+static bool are_equal(const struct mpx_family_bounds *family, const double *bounds,
+                      size_t count)
+{
+    if (family->count != count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!has(family, bounds[i]))
+            return false;
+    return true;
+}
+
+static bool take_first(struct mpx_bounds *all, const char *base, size_t length,
+                       const double *bounds, size_t count)
+{
+    double *copy = malloc((count + 1) * sizeof *copy);
+    struct mpx_family_bounds *family = copy ? add(all, base, length) : NULL;
+    if (!family) {
+        free(copy);
+        return false;
+    }
+    memcpy(copy, bounds, count * sizeof *copy);
+    family->bounds = copy;
+    family->count = family->room = count;
+    return true;
+}
+
+mproxy_status mpx_bounds_take(struct mpx_bounds *all, const mproxy_store *store,
+                              const char *name, const double *bounds, size_t count,
+                              mproxy_error *err)
+{
+    size_t length = mproxy_metric_base_length(name);
+    bool done = scan(all, store);
+    const struct mpx_family_bounds *family = done ? find(all, name, length) : NULL;
+    if (family && are_equal(family, bounds, count))
+        return MPROXY_OK;
+    if (family)
+        return mpx_fail(err, MPROXY_E_TYPE, "histogram '%.100s': has other bounds", name);
+    if (done && take_first(all, name, length, bounds, count))
+        return MPROXY_OK;
+    return mpx_fail(err, MPROXY_E_NOMEM, "histogram '%.100s': no memory", name);
+}
