@@ -28,7 +28,7 @@ typedef struct mproxy_daemon_options {
     int no_profiles;             /**< do not save profiles */
     unsigned sampling_period_ms; /**< 0: 1000 */
     int64_t linger_ms;           /**< 0: 2000; negative: none */
-    unsigned continue_s;         /**< 0: 600 */
+    int64_t continue_s;          /**< 0: 600; negative: no run goes on */
     const char *proc_root;       /**< NULL: /proc; for tests on fixture trees */
     const char *sys_root;        /**< NULL: /sys */
     mproxy_log_fn log; /**< called from any of the daemon's threads; NULL: silence */

@@ -26,7 +26,7 @@ static mproxy_status open_sums(struct mproxy_daemon *d, mproxy_error *err)
     mproxy_ledger_options ledger = {.struct_size = sizeof ledger,
                                     .host = d->host,
                                     .linger_ms = d->options.linger_ms,
-                                    .continue_ms = (int64_t)d->options.continue_s * 1000};
+                                    .continue_ms = d->options.continue_s * 1000};
     mproxy_status status = mproxy_store_open(NULL, &d->store, err);
     if (status == MPROXY_OK)
         status = mproxy_ledger_open(d->state_fd, d->store, &ledger, &d->ledger, err);

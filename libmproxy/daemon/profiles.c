@@ -43,8 +43,7 @@ static void on_keeper(void *daemon, int fd, unsigned events)
 
 mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *err)
 {
-    struct mpx_keeper_options keeper = {.continue_ms =
-                                            (int64_t)d->options.continue_s * 1000,
+    struct mpx_keeper_options keeper = {.continue_ms = d->options.continue_s * 1000,
                                         .log = d->options.log,
                                         .log_arg = d->options.log_arg,
                                         .dir = d->profiles_path};

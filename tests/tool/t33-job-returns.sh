@@ -114,3 +114,16 @@ wait_for "the newest run" released open
 want "the newest run" "$(of open)" "3 1"
 want "the older run" "$(of "$(older open)")" "6 1"
 want "main" "$(value chaos_total)" $((10 + 1 + 3 + 1 + 3 + 1 + 3 + 6 + 3))
+stop_proxy
+
+# With --continue 0 nothing goes on, not even at once.
+start_proxy --linger 100 --continue 0
+wait_for "the first round" get /-/ready
+counts none 1
+wait_for "its profile" released none
+wait_past "$(started none)999"
+counts none 2
+wait_for "the other run" sh -c "curl -s '$URL/profiles/get?jobid=none' |
+    grep -q '\"name\":\"chaos_total\"[^}]*\"value\":3'"
+want "the newest run" "$(of none)" "3 1"
+want "the older run" "$(of "$(older none)")" "1 1"

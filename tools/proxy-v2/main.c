@@ -80,8 +80,8 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
         o->linger_ms = number ? (int64_t)number : -1;
         break;
     case OPT_CONTINUE:
-        ok = tool_number(argument, 1, 31536000, &number, why);
-        o->continue_s = (unsigned)number;
+        ok = tool_number(argument, 0, 31536000, &number, why);
+        o->continue_s = number ? (int64_t)number : -1;
         break;
     case OPT_LISTEN:
         return tool_text(argument, &o->listen_address, why);
