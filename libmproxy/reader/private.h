@@ -13,7 +13,7 @@ struct mpx_owner {
 };
 
 struct mpx_readers {
-    struct mpx_table_cache *tables;
+    struct mpx_def_tables *tables;
     uint64_t max_bytes;
     uint32_t max_descriptors, descriptors;
     int dir_fd;

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "reader/guard.h"
 #include "reader/private.h"
-#include "reader/sum.h"
+#include "reader/rows.h"
 #include "reader/table.h"
 
 enum { DESCRIPTORS_FOR_OTHERS = 256 };
@@ -35,7 +35,7 @@ mproxy_status mpx_readers_open(const struct mpx_readers_options *o,
     rs->max_bytes = o->max_bytes_per_uid ? o->max_bytes_per_uid : UINT64_C(256) << 20;
     rs->max_descriptors = o->max_descriptors ? o->max_descriptors : default_descriptors();
     rs->dir_fd = -1;
-    rs->tables = mpx_table_cache_new(o->free_user);
+    rs->tables = mpx_def_tables_new(o->free_user);
     rs->sum = calloc(MPX_SEG_SLOTS_MAX, sizeof *rs->sum);
     rs->columns = calloc(MPX_SEG_SLOTS_MAX, sizeof *rs->columns);
     mproxy_status status = MPROXY_E_NOMEM;
@@ -57,7 +57,7 @@ void mpx_readers_close(struct mpx_readers *rs)
         return;
     if (rs->guarded)
         mpx_guard_remove();
-    mpx_table_cache_free(rs->tables);
+    mpx_def_tables_free(rs->tables);
     mpx_buf_free(&rs->metrics);
     free(rs->owners);
     free(rs->sum);
@@ -221,7 +221,7 @@ void mpx_reader_close(struct mpx_reader *r)
         return;
     mpx_reader_drop_mapping(r);
     mpx_reader_drop_descriptor(r);
-    mpx_table_unref(r->rs->tables, r->table);
+    mpx_def_table_unref(r->rs->tables, r->table);
     mpx_records_free(&r->log);
     free(r->sum);
     free(r->name);
@@ -266,7 +266,7 @@ struct mpx_def_table *mpx_reader_table(const struct mpx_reader *r)
 const double *mpx_reader_columns(const struct mpx_reader *r)
 {
     const uint32_t *doubles;
-    uint32_t count = mpx_table_doubles(r->table, &doubles);
+    uint32_t count = mpx_def_table_doubles(r->table, &doubles);
     mpx_sum_to_doubles(r->sum, r->table->slot_end, doubles, count, r->rs->columns);
     return r->rs->columns;
 }

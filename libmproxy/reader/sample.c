@@ -11,7 +11,7 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "reader/guard.h"
-#include "reader/sum.h"
+#include "reader/rows.h"
 #include "reader/table.h"
 
 // What is known was checked against the size when it was new, and rows that are cut off since
@@ -93,15 +93,15 @@ static mproxy_status take_table(struct mpx_reader *r, const struct mpx_buf *metr
 {
     struct mpx_def_table *table;
     mproxy_status status =
-        mpx_table_extend(r->rs->tables, r->user, r->table, metrics, &table, err);
+        mpx_def_table_extend(r->rs->tables, r->user, r->table, metrics, &table, err);
     if (status != MPROXY_OK)
         return status;
     status = take_columns(r, table->slot_end, err);
     if (status != MPROXY_OK) {
-        mpx_table_unref(r->rs->tables, table);
+        mpx_def_table_unref(r->rs->tables, table);
         return status;
     }
-    mpx_table_unref(r->rs->tables, r->table);
+    mpx_def_table_unref(r->rs->tables, r->table);
     r->table = table;
     return MPROXY_OK;
 }
@@ -132,9 +132,9 @@ static mproxy_status read_rows(struct mpx_reader *r, bool *changed, mproxy_error
 {
     uint32_t slot_end = r->table->slot_end;
     const uint32_t *doubles;
-    uint32_t double_count = mpx_table_doubles(r->table, &doubles);
+    uint32_t double_count = mpx_def_table_doubles(r->table, &doubles);
     uint64_t *sum = r->rs->sum;
-    mpx_sum_rows(&r->log, r->map, slot_end, doubles, double_count, sum);
+    mpx_rows_sum(&r->log, r->map, slot_end, doubles, double_count, sum);
     if (mpx_guard_hit())
         return mpx_fail(err, MPROXY_E_CORRUPT, "lost a page while it was read");
     if (memcmp(sum, r->sum, slot_end * sizeof *sum) == 0)

@@ -27,7 +27,7 @@ struct table {
     uint32_t *doubles;
 };
 
-struct mpx_table_cache {
+struct mpx_def_tables {
     uint64_t seed; // so that nobody can choose records that meet in one bucket
     void (*free_user)(void *user);
     struct table **tables; // in no order
@@ -35,9 +35,9 @@ struct mpx_table_cache {
     struct mpx_index index;
 };
 
-struct mpx_table_cache *mpx_table_cache_new(void (*free_user)(void *user))
+struct mpx_def_tables *mpx_def_tables_new(void (*free_user)(void *user))
 {
-    struct mpx_table_cache *cache = calloc(1, sizeof *cache);
+    struct mpx_def_tables *cache = calloc(1, sizeof *cache);
     if (!cache)
         return NULL;
     if (getrandom(&cache->seed, sizeof cache->seed, GRND_NONBLOCK) < 0)
@@ -46,7 +46,7 @@ struct mpx_table_cache *mpx_table_cache_new(void (*free_user)(void *user))
     return cache;
 }
 
-void mpx_table_cache_free(struct mpx_table_cache *cache)
+void mpx_def_tables_free(struct mpx_def_tables *cache)
 {
     if (!cache)
         return;
@@ -230,7 +230,7 @@ static void free_table(struct table *t)
     free(t);
 }
 
-static struct table *find(struct mpx_table_cache *cache, uint64_t hash, uint32_t uid,
+static struct table *find(struct mpx_def_tables *cache, uint64_t hash, uint32_t uid,
                           const struct table *old, const struct mpx_buf *added)
 {
     size_t before = old ? old->size : 0;
@@ -246,7 +246,7 @@ static struct table *find(struct mpx_table_cache *cache, uint64_t hash, uint32_t
     return NULL;
 }
 
-static bool reserve(struct mpx_table_cache *cache)
+static bool reserve(struct mpx_def_tables *cache)
 {
     return MPX_RESERVE(cache->tables, cache->room, cache->count + 1) &&
            mpx_index_reserve(&cache->index, (uint32_t)cache->count + 1);
@@ -281,10 +281,10 @@ fail:
     return status;
 }
 
-mproxy_status mpx_table_extend(struct mpx_table_cache *cache, uint32_t uid,
-                               const struct mpx_def_table *old_shown,
-                               const struct mpx_buf *added, struct mpx_def_table **out,
-                               mproxy_error *err)
+mproxy_status mpx_def_table_extend(struct mpx_def_tables *cache, uint32_t uid,
+                                   const struct mpx_def_table *old_shown,
+                                   const struct mpx_buf *added,
+                                   struct mpx_def_table **out, mproxy_error *err)
 {
     const struct table *old = (const struct table *)old_shown;
     uint64_t hash =
@@ -307,7 +307,7 @@ mproxy_status mpx_table_extend(struct mpx_table_cache *cache, uint32_t uid,
     return MPROXY_OK;
 }
 
-void mpx_table_unref(struct mpx_table_cache *cache, struct mpx_def_table *shown)
+void mpx_def_table_unref(struct mpx_def_tables *cache, struct mpx_def_table *shown)
 {
     struct table *t = (struct table *)shown;
     if (!t || --t->refs > 0)
@@ -324,7 +324,7 @@ void mpx_table_unref(struct mpx_table_cache *cache, struct mpx_def_table *shown)
     free_table(t);
 }
 
-uint32_t mpx_table_doubles(const struct mpx_def_table *shown, const uint32_t **slots)
+uint32_t mpx_def_table_doubles(const struct mpx_def_table *shown, const uint32_t **slots)
 {
     const struct table *t = (const struct table *)shown;
     *slots = t->doubles;

@@ -82,3 +82,17 @@ externs_circles() {
         }
     }' "$1"
 }
+
+# Files all of whose functions one file of their folder calls, and it alone: FILE OF-FILE.
+# The concept may end there, or the file was cut for its size.
+externs_satellites() {
+    awk '
+    function folder(file) { sub(/[^\/]*$/, "", file); return file }
+    { all[$5]++ }
+    $1 == 1 && folder($6) == folder($5) { of[$5] = $6; one[$5, $6]++ }
+    END {
+        for (file in of)
+            if (one[file, of[file]] == all[file])
+                print file, of[file]
+    }' "$1" | sort
+}

@@ -1,7 +1,8 @@
 #!/bin/sh
-# structure.sh SOURCE [BUILD]: prints how large files and functions are, how much comment there
-# is and, of a build, how many private functions have one calling file. For comparing a tree
-# before and after; the limits are in test_sizes.sh.
+# structure.sh SOURCE [BUILD [all]]: prints how large files and functions are, how much comment there
+# is and, of a build, how many private functions have one calling file and which files call
+# each other in a circle; with `all` also which files are called by one alone. For comparing a
+# tree before and after; the limits are in test_sizes.sh.
 set -eu
 source_dir=${1:?the source folder}
 build_dir=${2:-}
@@ -66,4 +67,12 @@ if [ -n "$build_dir" ]; then
     . "$here/externs.sh"
     externs "$source_dir" "$build_dir" >"$scratch/externs"
     externs_summary "$scratch/externs"
+    externs_circles "$scratch/externs" >"$scratch/circles"
+    echo "circles of calls between the files of a folder: $(wc -l <"$scratch/circles")"
+    sed 's/^/    /' "$scratch/circles"
+    externs_satellites "$scratch/externs" >"$scratch/satellites"
+    echo "files that one file of their folder alone calls: $(wc -l <"$scratch/satellites")"
+    if [ "${3:-}" = all ]; then
+        sed 's/^/    /' "$scratch/satellites"
+    fi
 fi

@@ -5,7 +5,7 @@
 // by the vectors of x86-64 and arm64, and no word depends on another. memcpy() promises no
 // such thing: some copy by instructions that move bytes.
 
-#include "reader/sum.h"
+#include "reader/rows.h"
 
 #include <string.h>
 
@@ -88,7 +88,7 @@ static void add_reals(const struct mpx_extent *e, const unsigned char *base,
     }
 }
 
-void mpx_sum_rows(const struct mpx_records *log, const unsigned char *base,
+void mpx_rows_sum(const struct mpx_records *log, const unsigned char *base,
                   uint32_t slot_end, const uint32_t *doubles, uint32_t double_count,
                   uint64_t *sum)
 {
