@@ -213,7 +213,7 @@ static inline void act(struct acting *a, enum step what)
         atomic_fetch_add(&mpx_writer_row(a->w, 0).slots[a->slot], 1000);
         break;
     case STEP_FINISH:
-        mpx_writer_header(a->w)->final[0] = 2500000;
+        mpx_writer_header(a->w)->final[MPX_FINAL_USER_TIME] = 2500000;
         mpx_writer_header(a->w)->final_set = 1;
         mpx_writer_header(a->w)->end_wall_ns = 1;
         mpx_writer_header(a->w)->finished = 1;

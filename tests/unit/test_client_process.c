@@ -500,12 +500,14 @@ START_TEST(final_values_are_of_the_process)
     const struct mpx_seg_header *h = probe_header(&p);
     ck_assert_uint_eq(h->finished, 1);
     ck_assert_uint_eq(h->final_set & 0x7cf, 0x7cf); // 4 and 5 need /proc/self/io
-    ck_assert_uint_ge(h->final[0] + h->final[1], 15000);
-    ck_assert_uint_lt(h->final[0] + h->final[1], 10000000);
-    ck_assert_uint_gt(h->final[2], 4096);
-    ck_assert_uint_ge(h->final[3], h->final[2] / 2);
-    ck_assert_uint_gt(h->final[6], 0);
-    ck_assert_uint_eq(h->final[10], 1);
+    ck_assert_uint_ge(h->final[MPX_FINAL_USER_TIME] + h->final[MPX_FINAL_SYSTEM_TIME],
+                      15000);
+    ck_assert_uint_lt(h->final[MPX_FINAL_USER_TIME] + h->final[MPX_FINAL_SYSTEM_TIME],
+                      10000000);
+    ck_assert_uint_gt(h->final[MPX_FINAL_RESIDENT], 4096);
+    ck_assert_uint_ge(h->final[MPX_FINAL_MAX_RESIDENT], h->final[MPX_FINAL_RESIDENT] / 2);
+    ck_assert_uint_gt(h->final[MPX_FINAL_MINOR_FAULTS], 0);
+    ck_assert_uint_eq(h->final[MPX_FINAL_THREADS], 1);
     ck_assert_uint_ge(h->end_wall_ns, h->birth_wall_ns);
     probe_close(&p);
 }

@@ -278,7 +278,7 @@ START_TEST(reader_reports_state_and_change_of_it)
     sample(r);
     image_header(&m)->started = 1;
     image_header(&m)->final_set = 5;
-    image_header(&m)->final[2] = 1000;
+    image_header(&m)->final[MPX_FINAL_RESIDENT] = 1000;
     image_header(&m)->flags = MPX_OFF_SPACE;
     ck_assert_int_eq(pwrite(fd, m.bytes, m.size, 0), (ssize_t)m.size);
 
@@ -288,7 +288,7 @@ START_TEST(reader_reports_state_and_change_of_it)
     ck_assert_uint_eq(mpx_reader_state(r)->started, 1);
     ck_assert_uint_eq(mpx_reader_state(r)->finished, 0);
     ck_assert_uint_eq(mpx_reader_state(r)->final_set, 5);
-    ck_assert_uint_eq(mpx_reader_state(r)->final[2], 1000);
+    ck_assert_uint_eq(mpx_reader_state(r)->final[MPX_FINAL_RESIDENT], 1000);
     ck_assert_uint_eq(mpx_reader_state(r)->flags, MPX_OFF_SPACE);
     close(fd);
     mpx_reader_close(r);
