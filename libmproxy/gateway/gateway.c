@@ -1,8 +1,26 @@
 // Clients of the legacy socket: accepting, reading, and what a message does.
 //
 // The socket and each client are guests of the event loop. A call takes a bounded amount
-// from its client, so that one that never stops sending delays the others by no more than
-// that.
+// from its client, so that one that never stops sending delays the others by no more
+// than that.
+//
+// A client sends JSON messages that end in NUL, and is never answered; it blocks when
+// its socket is full. So the proxy reads whatever happens: a client beyond the limit is
+// accepted and closed, because left in the queue it would stop its program. What is no
+// message ends the connection; a message whose value can't be counted is passed over.
+//
+// Each client has a scribe (own/scribe.c), for the user whom the kernel says it is.
+// Values are written into its segment when they arrive, one message after the other;
+// there is no state here that a killed proxy could lose but the bytes of a message that
+// is not whole.
+//
+// Memory is bounded twice: a message without an end, and all unfinished messages
+// together. A buffer that was large once is given back when it is empty.
+//
+// The socket's file may be removed by anybody who cleans /tmp. Before each round it is
+// looked at, by device and inode, and made again if it is not ours any more; clients
+// that are connected do not notice. What goes wrong is told once per client, and once
+// per trouble with the file.
 
 #include "gateway/gateway.h"
 

@@ -1,3 +1,26 @@
+// The scribe: a segment that the proxy writes on behalf of somebody.
+//
+// What comes over a socket or by HTTP would live in the proxy's memory only. It is
+// written into a segment of the same directory before anybody is answered, and is read
+// back from there like every other: so it outlives the proxy, and there is one way from
+// a value to a sum.
+//
+// Metrics are known by name and outlive the segment; a change of the job begins another
+// segment and leaves the values behind in the old one, which is final then. A slot is
+// defined in the current segment at its first use, and again after a change.
+//
+// Whoever removes our file takes nothing from the sum: values move to a new file, and
+// the old one, which a reader may still have mapped, is emptied slot by slot, so that
+// none counts twice.
+//
+// Setting a counter to a value, as the push API does, is a difference: the total is the
+// sum of many segments, and ours is the only one we may change. `marked` is what this
+// slot held when the total that is shown was read, so that value - shown + marked is
+// what it must hold now.
+//
+// When there is no room for a segment, `no_room` keeps the rest of a round from trying
+// again for every message.
+
 #include "own/scribe.h"
 
 #include <errno.h>

@@ -1,3 +1,22 @@
+// Readers of segments: opening one, and what all of a directory share.
+//
+// A segment is written by a program that may be anybody's, while we read. So its file is
+// opened without following links and without waiting for a FIFO or a terminal, and only
+// if it has one name. What identifies the process is copied from the header once and
+// never read again.
+//
+// A header may claim any user. It is believed only if the file is that user's, or if the
+// file is the directory's owner's: the proxy writes segments on behalf of others.
+//
+// Mappings are kept, so that a segment goes on counting when its file is removed; they
+// count for the file's owner, who has a budget of bytes. Descriptors are kept as far as
+// they go, since the lock is asked for by them; a reader without one opens its file
+// again when it is needed, and checks that it is the same.
+//
+// All reading of mapped bytes happens between mpx_guard_enter() and mpx_guard_leave(): a
+// file that was cut under us is a bus error, which the guard turns into zeros and a
+// flag.
+
 #include "reader/reader.h"
 
 #include <errno.h>

@@ -1,3 +1,23 @@
+// The record log of a segment, parsed once per record, never trusted.
+//
+// Everything below the published count is immutable, says the format; a hostile writer
+// changes it all the same. So each record is copied before it is judged, and what was
+// judged is the copy. Sizes are checked against the chunk, the file and the bound of a
+// record before a byte behind them is looked at.
+//
+// METRIC records are collected for the table (table.c), as bytes; JOB and EXTENT records
+// are understood here. Extents of a row come in the order of their slots and do not
+// overlap, and all together are no more than the file can hold: this bounds what a round
+// reads.
+//
+// A log may speak of bytes that are in the file and not in our mapping, because its
+// owner has no budget left for them. Then reading stops before that record and goes on
+// from there later. mpx_records_rewind() goes back to a mark in the same way when what
+// was read could not be used for want of memory.
+//
+// A record of an unknown type is passed over: a later release may add types, not change
+// them.
+
 #include "reader/records.h"
 
 #include <stdlib.h>

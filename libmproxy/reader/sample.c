@@ -1,4 +1,22 @@
 // What a round reads of a segment.
+//
+// The order is what makes it right: the changing fields of the header, the number of
+// records, the size of the file that these records need, the records, and last the rows
+// that they announce. The writer goes the other way: room in the file first, then the
+// record that speaks of it, then the number of records. So whatever is announced is
+// there.
+//
+// A sample is taken whole or not at all. Rows are added up into scratch that all readers
+// share and compared with what was known; only a difference is copied, which is also how
+// the caller learns that anything has changed. If a page was lost meanwhile, nothing of
+// it is used.
+//
+// A segment that went bad stays bad: its mapping is given back, its last good values are
+// the caller's to keep, and each later sample says why. Want of memory or of descriptors
+// is no such verdict; the next round reads the same records again.
+//
+// When the lock was free before a sample, that sample is the last: the mapping and the
+// descriptor are given back.
 
 #include "reader/private.h"
 

@@ -1,6 +1,18 @@
 // A table keeps a copy of the records it was made of; definitions point into that copy.
-// Programs of one kind write the same records in the same order, so that 128 ranks share one
-// table, and what the collector derives from it.
+// Programs of one kind write the same records in the same order, so that 128 ranks share
+// one table, and what the collector derives from it.
+//
+// A table never changes. When a program defines more, the table of what it has then is
+// looked up or made, by the hash of the old one continued over the new records; so two
+// programs that arrive at the same definitions share again, however many steps each
+// took. The hash has a seed, and equality is judged by the bytes.
+//
+// Tables are per user: what is refused to one, because he has too many names, must not
+// be missing in another's.
+//
+// A definition that is malformed in its shape makes the whole segment bad, for nothing
+// behind it can be trusted to be where it says. One whose name, scale or bounds are none
+// is kept with an empty name, so that numbering stays, and is refused by name later.
 
 #include "reader/table.h"
 
