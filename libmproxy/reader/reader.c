@@ -5,8 +5,8 @@
 // if it has one name. What identifies the process is copied from the header once and
 // never read again.
 //
-// A header may claim any user. It is believed only if the file is that user's, or if the
-// file is the directory's owner's: the proxy writes segments on behalf of others.
+// A header may claim any user, and is not asked: the owner of the file is the user. Only
+// root's proxy, in root's directory, may say for whom it wrote a segment.
 //
 // Mappings are kept, so that a segment goes on counting when its file is removed; they
 // count for the file's owner, who has a budget of bytes. Descriptors are kept as far as
