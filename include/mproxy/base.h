@@ -5,6 +5,10 @@
  * Threads: every function may be called from any thread.
  * Memory:  texts returned are static; a mproxy_error belongs to the caller.
  *
+ * Wrong arguments, such as NULL where a function does not say that it may be, are mistakes of
+ * the program: a function that returns a status returns MPROXY_E_INVALID, and a debug build of
+ * the library aborts.
+ *
  * Options structs begin with `size_t struct_size`, to be set to their sizeof; every other field
  * that is zero means its default, and NULL instead of the struct all defaults where a function
  * says so. A struct_size of 0 or of less than the struct had in its first release is refused

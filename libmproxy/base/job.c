@@ -26,6 +26,7 @@ static char *copy_text(const char *text)
 
 mproxy_status mproxy_job_copy(const mproxy_job *job, mproxy_job *out)
 {
+    MPX_REQUIRE(job && out, NULL);
     mproxy_job copy = *job;
     copy.jobid = copy_text(job->jobid);
     copy.command = copy_text(job->command);

@@ -312,6 +312,7 @@ static uint64_t find_size(void)
 mproxy_status mproxy_job_from_environment(mproxy_job *out, uint32_t *rank,
                                           mproxy_error *err)
 {
+    MPX_REQUIRE(out && rank, err);
     mproxy_job job = {
         .jobid = find_id(),
         .command = find_command(),

@@ -75,6 +75,7 @@ static mproxy_status open_all(struct mproxy_daemon *d,
 mproxy_status mproxy_daemon_open(const mproxy_daemon_options *options,
                                  mproxy_daemon **out, mproxy_error *err)
 {
+    MPX_REQUIRE(out, err);
     struct mproxy_daemon *d = calloc(1, sizeof *d);
     if (!d)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for a daemon");
@@ -97,6 +98,7 @@ const char *mproxy_daemon_url(const mproxy_daemon *daemon)
 
 mproxy_status mproxy_daemon_run(mproxy_daemon *daemon, mproxy_error *err)
 {
+    MPX_REQUIRE(daemon, err);
     return mpx_daemon_serve(daemon, err);
 }
 

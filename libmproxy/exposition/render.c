@@ -2,14 +2,22 @@
 
 #include <stdlib.h>
 
+#include "base/err.h"
 #include "exposition/json_view.h"
 #include "exposition/select.h"
 #include "exposition/text.h"
+
+static bool is_format(mproxy_format format)
+{
+    return format >= MPROXY_FORMAT_PROMETHEUS && format <= MPROXY_FORMAT_JSON;
+}
 
 mproxy_status mproxy_render_view(const mproxy_view *view, mproxy_format format,
                                  const mproxy_render_options *options,
                                  mproxy_write_fn write, void *arg)
 {
+    MPX_REQUIRE(view && write, NULL);
+    MPX_REQUIRE(is_format(format), NULL);
     mproxy_render_options o;
     mproxy_status status = mpx_render_options_take(&o, options);
     if (status != MPROXY_OK)
@@ -44,6 +52,8 @@ mproxy_status mproxy_render_snapshot(const mproxy_snapshot *snapshot,
                                      const mproxy_render_options *options,
                                      mproxy_write_fn write, void *arg)
 {
+    MPX_REQUIRE(snapshot && write, NULL);
+    MPX_REQUIRE(is_format(format), NULL);
     mproxy_render_options o;
     mproxy_status status = mpx_render_options_take(&o, options);
     if (status != MPROXY_OK)
@@ -62,6 +72,8 @@ mproxy_status mproxy_render_nodes(const mproxy_view *view, const mproxy_node_par
                                   size_t count, const mproxy_render_options *options,
                                   mproxy_write_fn write, void *arg)
 {
+    MPX_REQUIRE(view && write, NULL);
+    MPX_REQUIRE(parts || count == 0, NULL);
     mproxy_render_options o;
     mproxy_status status = mpx_render_options_take(&o, options);
     if (status != MPROXY_OK)

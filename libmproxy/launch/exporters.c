@@ -144,6 +144,7 @@ static int by_name(const void *a, const void *b)
 mproxy_status mproxy_exporters_find(const char *dir, mproxy_exporters **out,
                                     mproxy_error *err)
 {
+    MPX_REQUIRE(out, err);
     mproxy_exporters *x = calloc(1, sizeof *x);
     if (!x)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the exporters");
@@ -172,6 +173,7 @@ static const char *next_name(const char *at, size_t *length)
 mproxy_status mproxy_exporters_choose(mproxy_exporters *exporters, const char *names,
                                       mproxy_error *err)
 {
+    MPX_REQUIRE(exporters && names, err);
     size_t length;
     for (const char *at = names; (at = next_name(at, &length)); at += length)
         if (!find(exporters, at, length))

@@ -337,6 +337,7 @@ static void meet_proxy(const mproxy_launch_options *options, const char *socket,
 mproxy_status mproxy_launch_prepare(const mproxy_launch_options *given,
                                     char *const command[], mproxy_error *err)
 {
+    MPX_REQUIRE(command && command[0], err);
     mproxy_launch_options taken;
     const mproxy_launch_options *options = &taken;
     if (MPX_OPTIONS_TAKE(mproxy_launch_options, user, &taken, given, err) != MPROXY_OK)
@@ -380,6 +381,7 @@ static mproxy_status refuse(const char *program, int *exit_status, mproxy_error 
 mproxy_status mproxy_launch_check(char *const command[], int *exit_status,
                                   mproxy_error *err)
 {
+    MPX_REQUIRE(command && command[0] && exit_status, err);
     char path[PATH_MAX];
     return mpx_program_find(command[0], path) ? MPROXY_OK
                                               : refuse(command[0], exit_status, err);
@@ -405,6 +407,7 @@ static void exec_tool(char *const command[])
 mproxy_status mproxy_launch_exec(char *const command[], int *exit_status,
                                  mproxy_error *err)
 {
+    MPX_REQUIRE(command && command[0] && exit_status, err);
     if (proxy_counts_calls)
         prctl(MPX_MARK_OPTION, &mark, 0, 0, 0);
     if (tool_path)

@@ -155,6 +155,7 @@ mproxy_status mproxy_ledger_open(int state_fd, mproxy_store *store,
                                  const mproxy_ledger_options *options,
                                  mproxy_ledger **out, mproxy_error *err)
 {
+    MPX_REQUIRE(state_fd >= 0 && store && out, err);
     mproxy_ledger_options o;
     mproxy_status status =
         MPX_OPTIONS_TAKE(mproxy_ledger_options, discard_damaged, &o, options, err);
@@ -176,6 +177,7 @@ mproxy_status mproxy_ledger_open(int state_fd, mproxy_store *store,
 
 mproxy_status mproxy_ledger_move(mproxy_ledger *l, int state_fd, mproxy_error *err)
 {
+    MPX_REQUIRE(l && state_fd >= 0, err);
     int fd = fcntl(state_fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return mpx_fail_errno(err, "ledger: state directory");
@@ -247,6 +249,9 @@ static bool reserve_members(struct mproxy_ledger *l)
 mproxy_status mproxy_ledger_process(mproxy_ledger *l, const mproxy_process *process,
                                     mproxy_error *err)
 {
+    MPX_REQUIRE(l && process && process->job, err);
+    MPX_REQUIRE(process->parts || process->part_count == 0, err);
+    MPX_REQUIRE(process->segments || process->segment_count == 0, err);
     // Folded in a round whose state file could not be written: it is counted already.
     if (process->final && process->segment_count > 0 &&
         mpx_pending_has(&l->pending, process->segments[0]))
@@ -272,6 +277,8 @@ void mproxy_ledger_forget(mproxy_ledger *l, const mproxy_layout *layout)
 mproxy_status mproxy_ledger_node(mproxy_ledger *l, const mproxy_layout *layout,
                                  const mproxy_value *values, mproxy_error *err)
 {
+    MPX_REQUIRE(l && layout, err);
+    MPX_REQUIRE(values || layout->count == 0, err);
     (void)err;
     l->node_layout = layout;
     l->node_values = values;
@@ -280,6 +287,7 @@ mproxy_status mproxy_ledger_node(mproxy_ledger *l, const mproxy_layout *layout,
 
 mproxy_status mproxy_ledger_release(mproxy_ledger *l, uint64_t share)
 {
+    MPX_REQUIRE(l, NULL);
     struct mpx_share *s = mpx_ledger_find(l, share);
     if (!s)
         return MPROXY_E_NOTFOUND;
@@ -353,6 +361,7 @@ static void finish(struct mproxy_ledger *l)
 
 mproxy_status mproxy_ledger_round_end(mproxy_ledger *l, mproxy_error *err)
 {
+    MPX_REQUIRE(l, err);
     if (!mpx_ledger_prepare(l)) {
         for (size_t i = 0; i < l->name_count; i++)
             free(l->names[i]);

@@ -140,6 +140,7 @@ static mproxy_status scan_labels(struct scan *s)
 
 mproxy_status mproxy_metric_check_name(const char *name, size_t length, mproxy_error *err)
 {
+    MPX_REQUIRE(name || length == 0, err);
     struct scan s;
     s.text = name;
     s.length = length;

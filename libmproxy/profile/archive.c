@@ -30,6 +30,7 @@ static mproxy_status first_scan(mproxy_archive *a, mproxy_error *err)
 mproxy_status mproxy_archive_open(const char *dir, mproxy_log_fn log, void *log_arg,
                                   mproxy_archive **out, mproxy_error *err)
 {
+    MPX_REQUIRE(dir && out, err);
     mproxy_archive *a = calloc(1, sizeof *a);
     if (!a)
         return mpx_fail(err, MPROXY_E_NOMEM, "%s: no memory", dir);
@@ -110,6 +111,7 @@ static mproxy_status read_open(int fd, const char *key, struct mpx_buf *out,
 mproxy_status mproxy_archive_load(mproxy_archive *a, const char *key,
                                   mproxy_profile **out, mproxy_error *err)
 {
+    MPX_REQUIRE(a && key && out, err);
     int fd = -1;
     mproxy_status status = open_key(a, key, &fd, err);
     if (status != MPROXY_OK)
@@ -125,6 +127,7 @@ mproxy_status mproxy_archive_load(mproxy_archive *a, const char *key,
 
 mproxy_status mproxy_archive_refresh(mproxy_archive *a, mproxy_error *err)
 {
+    MPX_REQUIRE(a, err);
     mproxy_status status = mpx_archive_open_dir(a, false, err);
     if (status == MPROXY_E_NOTFOUND)
         return MPROXY_OK;

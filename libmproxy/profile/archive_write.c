@@ -273,6 +273,7 @@ static mproxy_status lock_dir(mproxy_archive *a, int *lock, mproxy_error *err)
 mproxy_status mproxy_archive_store(mproxy_archive *a, const mproxy_profile *profile,
                                    mproxy_error *err)
 {
+    MPX_REQUIRE(a && profile, err);
     return mpx_archive_store(a, profile, MPX_ARCHIVE_ANY, err);
 }
 
@@ -320,6 +321,7 @@ static mproxy_status remove_locked(mproxy_archive *a, const char *key, mproxy_er
 
 mproxy_status mproxy_archive_remove(mproxy_archive *a, const char *key, mproxy_error *err)
 {
+    MPX_REQUIRE(a && key, err);
     int lock;
     mproxy_status status = lock_dir(a, &lock, err);
     if (status != MPROXY_OK)

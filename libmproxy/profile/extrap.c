@@ -46,6 +46,7 @@ mproxy_archive_each_by_command(mproxy_archive *archive,
                                void (*visit)(void *arg, const mproxy_archive_item *item),
                                void *arg, mproxy_error *err)
 {
+    MPX_REQUIRE(archive && visit, err);
     struct mpx_archive_index *index = mpx_archive_take_index(archive);
     struct mpx_archive_entry **order = malloc((index->count + 1) * sizeof *order);
     if (!order) {
@@ -111,6 +112,7 @@ static void put_point(struct mpx_sink *s, uint64_t size,
 mproxy_status mproxy_profile_render_extrap(const mproxy_profile *profile,
                                            mproxy_write_fn write, void *arg)
 {
+    MPX_REQUIRE(profile && write, NULL);
     struct mpx_sink s;
     mproxy_status status = mpx_sink_init(&s, write, arg);
     if (status != MPROXY_OK)
@@ -124,6 +126,7 @@ mproxy_status mproxy_archive_render_extrap(mproxy_archive *archive, const char *
                                            mproxy_write_fn write, void *arg,
                                            mproxy_error *err)
 {
+    MPX_REQUIRE(archive && key && write, err);
     struct mpx_archive_index *index = mpx_archive_take_index(archive);
     const struct mpx_archive_entry *of = mpx_archive_index_find(index, key);
     mproxy_status status =

@@ -253,6 +253,7 @@ static void normalise(mproxy_profile_share *s)
 
 mproxy_status mproxy_profile_sum(mproxy_profile *p, mproxy_error *err)
 {
+    MPX_REQUIRE(p, err);
     mproxy_profile_entry *entries = NULL;
     char **partial = NULL;
     size_t count = 0, partial_count = 0;

@@ -439,6 +439,7 @@ static mproxy_status parse(const char *text, size_t length, bool head_only,
 mproxy_status mproxy_profile_parse(const char *text, size_t length, mproxy_profile **out,
                                    mproxy_error *err)
 {
+    MPX_REQUIRE((text || length == 0) && out, err);
     if (length > MPX_PROFILE_BYTES_MAX)
         return mpx_fail(err, MPROXY_E_LIMIT, "profile: %zu bytes, at most %zu are read",
                         length, MPX_PROFILE_BYTES_MAX);

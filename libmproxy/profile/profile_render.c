@@ -12,6 +12,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/err.h"
 #include "exposition/json.h"
 
 #define WHOLE_MAX (UINT64_C(1) << 53)
@@ -292,6 +293,7 @@ static void put_all_rows(struct mpx_sink *s, const mproxy_profile *p)
 mproxy_status mproxy_profile_render(const mproxy_profile *p, mproxy_write_fn write,
                                     void *arg)
 {
+    MPX_REQUIRE(p && write, NULL);
     struct tee tee = {.write = write, .arg = arg, .sum = crc32(0, NULL, 0)};
     struct mpx_sink sink;
     char trailer[32];

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/err.h"
 
 bool mpx_lay_out(struct mproxy_reduction *r, const mproxy_source *source,
                  mproxy_source *out)
@@ -96,6 +97,7 @@ mproxy_status mproxy_reduction_changes(mproxy_reduction *r, uint64_t since,
                                                            const mproxy_change *change),
                                        void *arg)
 {
+    MPX_REQUIRE(r && fn, NULL);
     mproxy_status status = MPROXY_OK;
     mpx_directories_sort(r);
     for (size_t i = 0; i < r->directory_count && status == MPROXY_OK; i++) {
@@ -120,6 +122,7 @@ mproxy_status mproxy_reduction_change_of(mproxy_reduction *r, const uint8_t dire
                                          uint64_t since_epoch, uint64_t since_sequence,
                                          mproxy_change *out)
 {
+    MPX_REQUIRE(r && directory && out, NULL);
     struct mpx_directory *d = mpx_directory_find(r, directory);
     struct mpx_held *h = d ? mpx_directory_source(d, kind, number) : NULL;
     if (!h)

@@ -104,6 +104,7 @@ static bool has_absorbable(const struct mpx_directory *d)
 mproxy_status mproxy_reduction_absorb(mproxy_reduction *r, const uint8_t directory[16],
                                       mproxy_error *err)
 {
+    MPX_REQUIRE(r && directory, err);
     struct mpx_directory *d = mpx_directory_find(r, directory);
     if (!d)
         return mpx_fail(err, MPROXY_E_NOTFOUND, "nothing is held of the directory");
@@ -225,6 +226,7 @@ mproxy_status mproxy_reduction_replace(mproxy_reduction *r,
                                        const mproxy_source *const *sources, size_t count,
                                        mproxy_error *err)
 {
+    MPX_REQUIRE(r && (sources || count == 0), err);
     const mproxy_source *base;
     mproxy_status status = check_all(r, sources, count, &base, err);
     if (status != MPROXY_OK)

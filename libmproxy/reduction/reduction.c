@@ -19,6 +19,7 @@ enum { DEFAULT_CONTINUE_MS = 600000 };
 mproxy_status mproxy_reduction_new(mproxy_store *store, mproxy_reduction **out,
                                    mproxy_error *err)
 {
+    MPX_REQUIRE(store && out, err);
     struct mproxy_reduction *r = calloc(1, sizeof *r);
     if (!r)
         return mpx_fail(err, MPROXY_E_NOMEM, "reduction: no memory");
@@ -168,6 +169,7 @@ static mproxy_status look_up(struct mproxy_reduction *r, const mproxy_source *s,
 mproxy_status mproxy_reduction_put(mproxy_reduction *r, const mproxy_source *source,
                                    mproxy_error *err)
 {
+    MPX_REQUIRE(r && source, err);
     struct mpx_held *h;
     bool is_absorbed;
     mproxy_source s;
@@ -220,6 +222,7 @@ static mproxy_change fill(const mproxy_change *change, const struct mpx_held *h)
 mproxy_status mproxy_reduction_apply(mproxy_reduction *r, const mproxy_change *change,
                                      mproxy_error *err)
 {
+    MPX_REQUIRE(r && change, err);
     const mproxy_source *s = &change->source;
     if (change->whole)
         return mproxy_reduction_put(r, s, err);
@@ -370,6 +373,7 @@ static mproxy_status build(struct mproxy_reduction *r, bool *any, mproxy_error *
 
 mproxy_status mproxy_reduction_publish(mproxy_reduction *r, mproxy_error *err)
 {
+    MPX_REQUIRE(r, err);
     r->round++;
     size_t before = count_views(r);
     bool any = !r->published || r->regroup;

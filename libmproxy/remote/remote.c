@@ -52,6 +52,7 @@ struct mproxy_remote {
 mproxy_status mproxy_remote_open(const mproxy_remote_options *options,
                                  mproxy_remote **out, mproxy_error *err)
 {
+    MPX_REQUIRE(out, err);
     mproxy_remote_options o;
     mproxy_status status =
         MPX_OPTIONS_TAKE(mproxy_remote_options, user_agent, &o, options, err);
@@ -270,6 +271,7 @@ mproxy_status mproxy_remote_start(mproxy_remote *r, const mproxy_remote_request 
                                   mproxy_remote_done done, void *arg,
                                   mproxy_remote_call **call, mproxy_error *err)
 {
+    MPX_REQUIRE(r && request && done, err);
     mproxy_remote_request q;
     mproxy_status status =
         MPX_OPTIONS_TAKE(mproxy_remote_request, max_reply, &q, request, err);
@@ -336,6 +338,7 @@ static void on_answer(void *arg, mproxy_status status, const mproxy_remote_reply
 mproxy_status mproxy_remote_ask(mproxy_remote *r, const mproxy_remote_request *request,
                                 mproxy_remote_reply *reply, mproxy_error *err)
 {
+    MPX_REQUIRE(r && request && reply, err);
     struct waiter w = {.remote = r, .reply = reply, .err = err};
     mproxy_status status = mproxy_remote_start(r, request, on_answer, &w, NULL, err);
     if (status != MPROXY_OK)

@@ -75,6 +75,7 @@ mproxy_status mproxy_remote_url(const char *address, unsigned default_port,
                                 const char *path, char out[MPROXY_REMOTE_URL_MAX],
                                 mproxy_error *err)
 {
+    MPX_REQUIRE(address && path && out, err);
     struct server s;
     const char *wrong = take_apart(address, &s);
     if (wrong)

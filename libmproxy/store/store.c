@@ -106,6 +106,7 @@ static const char *find_twin(const mproxy_snapshot *s)
 mproxy_status mproxy_store_open(const mproxy_store_options *options, mproxy_store **out,
                                 mproxy_error *err)
 {
+    MPX_REQUIRE(out, err);
     mproxy_store_options o;
     mproxy_status status =
         MPX_OPTIONS_TAKE(mproxy_store_options, max_metrics, &o, options, err);
@@ -141,6 +142,8 @@ mproxy_status mproxy_store_metric(mproxy_store *store, const char *name, mproxy_
                                   const char *doc, const mproxy_metric **out,
                                   mproxy_error *err)
 {
+    MPX_REQUIRE(store && name && out, err);
+    MPX_REQUIRE(type == MPROXY_COUNTER || type == MPROXY_GAUGE, err);
     return mpx_names_intern(store->names, name, type, doc, true, out, err);
 }
 
@@ -179,6 +182,7 @@ const mproxy_metric *const *mproxy_store_metric_order(mproxy_store *store)
 mproxy_status mproxy_store_publish(mproxy_store *store, mproxy_view *const *views,
                                    size_t count, mproxy_error *err)
 {
+    MPX_REQUIRE(store && (views || count == 0), err);
     mproxy_snapshot *fresh =
         snapshot_new(store->names, store->sequence + 1, views, count, store->newest);
     if (!fresh)

@@ -79,6 +79,7 @@ static bool make_room(mproxy_view *view, uint32_t room)
 mproxy_status mproxy_view_new(const char *key, const mproxy_job *desc, size_t capacity,
                               mproxy_view **out, mproxy_error *err)
 {
+    MPX_REQUIRE(key && desc && out, err);
     mproxy_view *view = calloc(1, sizeof *view);
     if (!view)
         goto nomem;
@@ -96,6 +97,7 @@ nomem:
 
 mproxy_status mproxy_view_add(mproxy_view *view, const mproxy_entry *entry)
 {
+    MPX_REQUIRE(view && entry && entry->metric, NULL);
     struct mpx_shape *shape = view->parts[0]->shape;
     if (shape->count == shape->room && !make_room(view, shape->room * 2 + 16))
         return MPROXY_E_NOMEM;

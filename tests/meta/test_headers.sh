@@ -25,4 +25,18 @@ for type in $(sed -n 's/^typedef struct \(mproxy_[a-z_]*_options\) .*/\1/p' incl
 done
 grep -rnE 'struct_size *(<|>|=)' libmproxy --include='*.c' | grep -v 'struct_size = sizeof' |
     complain_lines "struct_size is looked at by base/options.c only"
+# Public functions that return a status refuse wrong arguments first. Left out: those of the
+# client, which take what comes and count nothing then, and mproxy_job_check_id(), whose
+# argument is what it checks.
+find libmproxy -name '*.c' ! -path 'libmproxy/client/*' -exec awk '
+    /^mproxy_status mproxy_/ || (/^mproxy_[a-z_]*\(/ && before == "mproxy_status") {
+        name = $0
+        sub(/^mproxy_status /, "", name)
+        sub(/\(.*/, "", name)
+    }
+    { before = $0 }
+    wanted && $0 !~ /^ +MPX_REQUIRE/ { print FILENAME ": " wanted }
+    { wanted = "" }
+    /^{/ { wanted = name == "mproxy_job_check_id" ? "" : name; name = "" }' {} + |
+    complain_lines "does not begin with MPX_REQUIRE (base/err.h)"
 verdict
