@@ -13,7 +13,8 @@
  * that is zero means its default, and NULL instead of the struct all defaults where a function
  * says so. A struct_size of 0 or of less than the struct had in its first release is refused
  * with MPROXY_E_INVALID, a field that a newer header has and this library does not know with
- * MPROXY_E_VERSION.
+ * MPROXY_E_VERSION. So it is with every other struct that a caller allocates and that begins
+ * with struct_size; one that is filled in for the caller is filled as far as it reaches.
  */
 #ifndef MPROXY_BASE_H
 #define MPROXY_BASE_H

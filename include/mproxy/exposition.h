@@ -37,6 +37,7 @@ typedef struct mproxy_render_options {
 
 /** What one node contributes to a job, for mproxy_render_nodes(). */
 typedef struct mproxy_node_part {
+    size_t struct_size;      /**< sizeof(mproxy_node_part) */
     const char *node;        /**< host name */
     int fresh;               /**< it reported lately */
     double age_s;            /**< seconds since its report */

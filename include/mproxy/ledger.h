@@ -28,6 +28,7 @@ typedef struct mproxy_part {
 
 /** One process (all images of one pid and start time) as a round has read it. */
 typedef struct mproxy_process {
+    size_t struct_size;    /**< sizeof(mproxy_process) */
     const mproxy_job *job; /**< jobid "" or one that may not name a job: the base */
     uint32_t uid;
     uint32_t rank;
@@ -147,6 +148,7 @@ MPROXY_API size_t mproxy_ledger_sources(mproxy_ledger *ledger,
                                         const mproxy_source *const **out);
 
 typedef struct mproxy_ledger_stats {
+    size_t struct_size; /**< sizeof(mproxy_ledger_stats), set before it is filled in */
     uint64_t open_shares;
     uint64_t sealed_shares;
     uint64_t live_processes; /**< of the last round */
@@ -156,8 +158,9 @@ typedef struct mproxy_ledger_stats {
     uint64_t failed_writes;
     uint64_t refused_series; /**< of the state file: name known with the other type */
 } mproxy_ledger_stats;
-MPROXY_API void mproxy_ledger_get_stats(const mproxy_ledger *ledger,
-                                        mproxy_ledger_stats *out);
+/** @return MPROXY_OK or MPROXY_E_INVALID (struct_size) */
+MPROXY_API mproxy_status mproxy_ledger_get_stats(const mproxy_ledger *ledger,
+                                                 mproxy_ledger_stats *out);
 
 #ifdef __cplusplus
 }

@@ -136,14 +136,16 @@ MPROXY_API mproxy_status mproxy_reduction_change_of(
     uint64_t number, uint64_t since_epoch, uint64_t since_sequence, mproxy_change *out);
 
 typedef struct mproxy_reduction_stats {
+    size_t struct_size; /**< sizeof(mproxy_reduction_stats), set before it is filled in */
     uint64_t sources;
     uint64_t views;
     uint64_t refused_sources; /**< of a job id that may not name a job */
     uint64_t dropped_values;  /**< not finite */
     uint64_t steps_back; /**< counters shown lower than before: a source made a step */
 } mproxy_reduction_stats;
-MPROXY_API void mproxy_reduction_get_stats(const mproxy_reduction *reduction,
-                                           mproxy_reduction_stats *out);
+/** @return MPROXY_OK or MPROXY_E_INVALID (struct_size) */
+MPROXY_API mproxy_status mproxy_reduction_get_stats(const mproxy_reduction *reduction,
+                                                    mproxy_reduction_stats *out);
 
 #ifdef __cplusplus
 }

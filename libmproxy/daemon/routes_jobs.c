@@ -53,7 +53,8 @@ static mproxy_status render(void *arg, mproxy_write_fn write, void *write_arg)
     const struct query *q = arg;
     if (q->by_node) {
         // A lone proxy's node is all there is to a job.
-        mproxy_node_part part = {.node = q->host, .fresh = 1, .view = q->view};
+        mproxy_node_part part = {
+            .struct_size = sizeof part, .node = q->host, .fresh = 1, .view = q->view};
         return mproxy_render_nodes(q->view, &part, 1, &q->options, write, write_arg);
     }
     if (q->view)

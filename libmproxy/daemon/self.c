@@ -213,8 +213,8 @@ static void tell_syscalls(struct mpx_self *self)
 
 static uint64_t tell_sums(struct mpx_self *self)
 {
-    mproxy_ledger_stats ledger;
-    mproxy_reduction_stats sums;
+    mproxy_ledger_stats ledger = {.struct_size = sizeof ledger};
+    mproxy_reduction_stats sums = {.struct_size = sizeof sums};
     mproxy_ledger_get_stats(self->daemon->ledger, &ledger);
     mproxy_reduction_get_stats(self->daemon->reduction, &sums);
     tell(self, JOBS, (double)self->daemon->jobs);

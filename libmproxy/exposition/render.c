@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/options.h"
 #include "exposition/json_view.h"
 #include "exposition/select.h"
 #include "exposition/text.h"
@@ -76,6 +77,8 @@ mproxy_status mproxy_render_nodes(const mproxy_view *view, const mproxy_node_par
     MPX_REQUIRE(parts || count == 0, NULL);
     mproxy_render_options o;
     mproxy_status status = mpx_render_options_take(&o, options);
+    for (size_t i = 0; i < count && status == MPROXY_OK; i++)
+        status = MPX_STRUCT_CHECK(mproxy_node_part, view, &parts[i], NULL);
     if (status != MPROXY_OK)
         return status;
     struct mpx_sink sink;

@@ -252,6 +252,9 @@ mproxy_status mproxy_ledger_process(mproxy_ledger *l, const mproxy_process *proc
     MPX_REQUIRE(l && process && process->job, err);
     MPX_REQUIRE(process->parts || process->part_count == 0, err);
     MPX_REQUIRE(process->segments || process->segment_count == 0, err);
+    mproxy_status status = MPX_STRUCT_CHECK(mproxy_process, segments, process, err);
+    if (status != MPROXY_OK)
+        return status;
     // Folded in a round whose state file could not be written: it is counted already.
     if (process->final && process->segment_count > 0 &&
         mpx_pending_has(&l->pending, process->segments[0]))

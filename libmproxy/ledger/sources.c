@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "base/err.h"
+#include "base/options.h"
+
 static mproxy_source common(const struct mproxy_ledger *l, mproxy_source_kind kind,
                             uint64_t number, uint64_t sequence)
 {
@@ -69,15 +72,17 @@ size_t mproxy_ledger_sources(mproxy_ledger *l, const mproxy_source *const **out)
     return count;
 }
 
-void mproxy_ledger_get_stats(const mproxy_ledger *l, mproxy_ledger_stats *out)
+mproxy_status mproxy_ledger_get_stats(const mproxy_ledger *l, mproxy_ledger_stats *out)
 {
-    *out = l->stats;
-    out->open_shares = out->sealed_shares = 0;
+    MPX_REQUIRE(l && out, NULL);
+    mproxy_ledger_stats stats = l->stats;
+    stats.open_shares = stats.sealed_shares = 0;
     for (uint32_t i = 0; i < l->share_count; i++)
         if (l->shares[i]->state == MPX_SHARE_SEALED)
-            out->sealed_shares++;
+            stats.sealed_shares++;
         else
-            out->open_shares++;
-    out->live_processes = l->tracked_count;
-    out->pending = l->pending.count;
+            stats.open_shares++;
+    stats.live_processes = l->tracked_count;
+    stats.pending = l->pending.count;
+    return MPX_STRUCT_GIVE(mproxy_ledger_stats, refused_series, out, &stats, NULL);
 }

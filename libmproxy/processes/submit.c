@@ -84,6 +84,7 @@ static void describe(const struct mpx_segments *s, struct mpx_unit *u)
     mproxy_process *p = &u->process;
     const struct mpx_segment *first = u->segments[0];
     p->job = first->reader ? mpx_reader_job(first->reader) : &u->note;
+    p->struct_size = sizeof *p;
     p->final = u->gone && mpx_unit_is_final(u);
     for (size_t i = 0; i < u->count; i++)
         u->names[i] = u->segments[i]->key;

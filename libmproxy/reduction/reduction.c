@@ -12,6 +12,7 @@
 
 #include "base/array.h"
 #include "base/err.h"
+#include "base/options.h"
 #include "source/spans.h"
 
 enum { DEFAULT_CONTINUE_MS = 600000 };
@@ -397,9 +398,12 @@ mproxy_status mproxy_reduction_publish(mproxy_reduction *r, mproxy_error *err)
     return status;
 }
 
-void mproxy_reduction_get_stats(const mproxy_reduction *r, mproxy_reduction_stats *out)
+mproxy_status mproxy_reduction_get_stats(const mproxy_reduction *r,
+                                         mproxy_reduction_stats *out)
 {
-    *out = r->stats;
-    out->views = count_views(r);
-    out->sources = r->source_count;
+    MPX_REQUIRE(r && out, NULL);
+    mproxy_reduction_stats stats = r->stats;
+    stats.views = count_views(r);
+    stats.sources = r->source_count;
+    return MPX_STRUCT_GIVE(mproxy_reduction_stats, steps_back, out, &stats, NULL);
 }

@@ -114,7 +114,8 @@ static void make_actor(struct actor *a, uint64_t key, const mproxy_layout *layou
     snprintf(a->name, sizeof a->name, "%llu-1700000000-0.seg", (unsigned long long)key);
     a->names[0] = a->name;
     a->part = (mproxy_part){.layout = layout, .values = values};
-    a->process = (mproxy_process){.job = &job,
+    a->process = (mproxy_process){.struct_size = sizeof a->process,
+                                  .job = &job,
                                   .uid = 1000,
                                   .rank = (uint32_t)(key % PROCESSES),
                                   .key = key,
@@ -241,7 +242,7 @@ static void bench_short(void)
 // All processes end: their ranks are in the state file until the share is sealed.
 static void bench_state(struct actor *actors)
 {
-    mproxy_ledger_stats before, after;
+    mproxy_ledger_stats before = {.struct_size = sizeof before}, after = before;
     for (int p = 0; p < PROCESSES; p++)
         actors[p].process.final = 1;
     double end_us = one_round(actors, PROCESSES).round;

@@ -23,6 +23,14 @@ for type in $(sed -n 's/^typedef struct \(mproxy_[a-z_]*_options\) .*/\1/p' incl
         complain "$type does not begin with struct_size"
     grep -rqE "MPX_OPTIONS_TAKE\($type," libmproxy || complain "$type is not taken by MPX_OPTIONS_TAKE"
 done
+for type in $(grep -rhoE 'MPX_STRUCT_(GIVE|CHECK)\(mproxy_[a-z_]*' libmproxy --include='*.c' | sed 's/.*(//') \
+    $(sed -n 's/^typedef struct \(mproxy_[a-z_]*_stats\) .*/\1/p' include/mproxy/*.h); do
+    grep -A1 "^typedef struct $type " include/mproxy/*.h | grep -q 'size_t struct_size;' ||
+        complain "$type does not begin with struct_size"
+    case $type in
+    *_stats) grep -rqE "MPX_STRUCT_GIVE\($type," libmproxy || complain "$type is not given by MPX_STRUCT_GIVE" ;;
+    esac
+done
 grep -rnE 'struct_size *(<|>|=)' libmproxy --include='*.c' | grep -v 'struct_size = sizeof' |
     complain_lines "struct_size is looked at by base/options.c only"
 # Public functions that return a status refuse wrong arguments first. Left out: those of the

@@ -120,7 +120,8 @@ static inline void person_init(struct fixture *f, struct person *p, uint64_t key
     p->names[0] = p->name;
     p->values[LEVEL] = NAN;
     p->part = (mproxy_part){.layout = &f->layout, .values = p->values};
-    p->process = (mproxy_process){.job = &p->job,
+    p->process = (mproxy_process){.struct_size = sizeof p->process,
+                                  .job = &p->job,
                                   .uid = 1000,
                                   .key = key,
                                   .start_boot_ms = f->now,

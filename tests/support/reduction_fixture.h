@@ -122,7 +122,7 @@ static inline bool is_listed(const char *view)
 
 static inline uint64_t steps_back(void)
 {
-    mproxy_reduction_stats stats;
+    mproxy_reduction_stats stats = {.struct_size = sizeof stats};
     mproxy_reduction_get_stats(reduction, &stats);
     return stats.steps_back;
 }

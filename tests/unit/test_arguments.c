@@ -91,6 +91,8 @@ static mproxy_status hear(void *arg, const mproxy_change *change)
     X(mproxy_ledger_node(NULL, NULL, NULL, err), 1)                                      \
     X(mproxy_ledger_release(NULL, 1), 0)                                                 \
     X(mproxy_ledger_round_end(NULL, err), 1)                                             \
+    X(mproxy_ledger_get_stats(NULL, NULL), 0)                                            \
+    X(mproxy_reduction_get_stats(reduction, NULL), 0)                                    \
     X(mproxy_reduction_new(NULL, &reduction, err), 1)                                    \
     X(mproxy_reduction_new(store, NULL, err), 1)                                         \
     X(mproxy_reduction_put(NULL, &source, err), 1)                                       \

@@ -490,9 +490,17 @@ END_TEST
 START_TEST(nodes_show_their_parts_and_who_holds_the_extremes)
 {
     mproxy_snapshot *snapshot = publish_two();
-    const mproxy_node_part parts[] = {{"n1", 1, 0, mproxy_snapshot_at(snapshot, 0)},
-                                      {"n2", 0, 7.5, mproxy_snapshot_at(snapshot, 1)}};
+    const size_t size = sizeof(mproxy_node_part);
+    const mproxy_node_part parts[] = {
+        {size, "n1", 1, 0, mproxy_snapshot_at(snapshot, 0)},
+        {size, "n2", 0, 7.5, mproxy_snapshot_at(snapshot, 1)},
+    };
 
+    const mproxy_node_part sizeless = {.node = "n1", .view = parts[0].view};
+
+    ck_assert_int_eq(
+        mproxy_render_nodes(parts[1].view, &sizeless, 1, NULL, mpx_write_to_buf, &out),
+        MPROXY_E_INVALID);
     mproxy_render_nodes(parts[1].view, parts, 2, NULL, mpx_write_to_buf, &out);
 
     const char *text = mpx_buf_text(&out);

@@ -279,7 +279,7 @@ static void show(void)
         return;
     REQUIRE(mproxy_reduction_publish(reduction, &err) == MPROXY_OK, "publish: %s",
             err.text);
-    mproxy_reduction_stats stats;
+    mproxy_reduction_stats stats = {.struct_size = sizeof stats};
     mproxy_reduction_get_stats(reduction, &stats);
     REQUIRE(stats.steps_back == 0, "a counter stepped back");
 }

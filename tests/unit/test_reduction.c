@@ -279,7 +279,7 @@ START_TEST(sources_that_may_not_be_are_refused)
     put(&b);
     publish();
 
-    mproxy_reduction_stats stats;
+    mproxy_reduction_stats stats = {.struct_size = sizeof stats};
     mproxy_reduction_get_stats(reduction, &stats);
     ck_assert_uint_eq(stats.refused_sources, 2);
     ck_assert_uint_eq(stats.dropped_values, 1);

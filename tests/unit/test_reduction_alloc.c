@@ -104,7 +104,7 @@ START_TEST(a_publication_without_memory_leaves_what_is_shown)
         }
     }
     ck_assert_uint_gt(failures, 100);
-    mproxy_reduction_stats stats;
+    mproxy_reduction_stats stats = {.struct_size = sizeof stats};
     mproxy_reduction_get_stats(reduction, &stats);
     ck_assert_uint_eq(stats.steps_back, 0);
 }

@@ -374,7 +374,7 @@ static void take(struct holder *h, const struct reply *reply)
 
 static void show(struct holder *h)
 {
-    mproxy_reduction_stats stats;
+    mproxy_reduction_stats stats = {.struct_size = sizeof stats};
     ck_assert_int_eq(mproxy_reduction_publish(h->reduction, NULL), MPROXY_OK);
     mproxy_reduction_get_stats(h->reduction, &stats);
     ck_assert_msg(stats.steps_back == 0, "seed %u: a counter stepped back", seed);

@@ -166,7 +166,7 @@ END_TEST
 START_TEST(nothing_is_written_while_nothing_durable_changes)
 {
     struct person a;
-    mproxy_ledger_stats before, after;
+    mproxy_ledger_stats before = {.struct_size = sizeof before}, after = before;
     person_start(&f, &a, 1, "j", 3);
     ROUND(&f, &a);
     mproxy_ledger_get_stats(f.ledger, &before);
@@ -447,7 +447,7 @@ END_TEST
 
 START_TEST(a_metric_known_with_the_other_type_loses_its_series_only)
 {
-    mproxy_ledger_stats stats;
+    mproxy_ledger_stats stats = {.struct_size = sizeof stats};
     const mproxy_metric *metric;
     fill();
     mproxy_ledger_close(f.ledger);
