@@ -9,6 +9,7 @@
 #include <mproxy/client.h>
 #include <mproxy/daemon.h>
 #include <mproxy/exposition.h>
+#include <mproxy/http.h>
 #include <mproxy/job.h>
 #include <mproxy/launch.h>
 #include <mproxy/ledger.h>
@@ -18,5 +19,6 @@
 #include <mproxy/remote.h>
 #include <mproxy/source.h>
 #include <mproxy/store.h>
+#include <mproxy/system.h>
 
 #endif

@@ -45,7 +45,7 @@ struct mproxy_daemon {
     mproxy_ledger *ledger;
     mproxy_reduction *reduction;
     struct mpx_segments *segments;
-    struct mpx_system *system;
+    struct mproxy_system *system;
     struct mpx_gateway *gateway;
     struct mpx_direct *direct;
     struct mpx_syscalls *syscalls; // NULL: not asked for, or not possible

@@ -70,12 +70,13 @@ static mproxy_status open_segments(struct mproxy_daemon *d, mproxy_error *err)
 
 static mproxy_status open_system(struct mproxy_daemon *d, mproxy_error *err)
 {
-    struct mpx_system_options options = {.store = d->store,
-                                         .ledger = d->ledger,
-                                         .proc_root = d->options.proc_root,
-                                         .sys_root = d->options.sys_root,
-                                         .host = d->host};
-    return mpx_system_open(&options, &d->system, err);
+    mproxy_system_options options = {.struct_size = sizeof options,
+                                     .store = d->store,
+                                     .ledger = d->ledger,
+                                     .proc_root = d->options.proc_root,
+                                     .sys_root = d->options.sys_root,
+                                     .host = d->host};
+    return mproxy_system_open(&options, &d->system, err);
 }
 
 static bool is_idle(void *arg, const char *jobid, uint32_t uid)
@@ -157,6 +158,6 @@ void mpx_inputs_end(struct mproxy_daemon *d, int dir_fd)
 void mpx_inputs_close(struct mproxy_daemon *d)
 {
     mpx_inputs_end(d, -1);
-    mpx_system_close(d->system);
+    mproxy_system_close(d->system);
     mpx_segments_close(d->segments);
 }

@@ -95,7 +95,8 @@ static void do_scrapes(struct mproxy_daemon *d, struct mpx_request *rq, void *ar
                  "\"last_scrape\":%llu,\"healthy\":true,\"last_error\":\"\","
                  "\"samples\":%zu,\"duration_ms\":%lld}]",
                  period, (unsigned long long)(d->round_us / 1000000),
-                 mpx_system_layout(d->system)->count, (long long)(d->round_ns / 1000000));
+                 mproxy_system_layout(d->system)->count,
+                 (long long)(d->round_ns / 1000000));
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);
 }
 

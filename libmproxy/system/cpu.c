@@ -54,7 +54,7 @@ static struct cpu *cpu_at(struct cpu_state *state, uint64_t number)
     return &state->cpus[number];
 }
 
-static void describe(struct mpx_system *s, struct cpu *cpu, uint64_t number,
+static void describe(struct mproxy_system *s, struct cpu *cpu, uint64_t number,
                      const char *vendor, const char *model)
 {
     struct mpx_buf labels = MPX_BUF_INIT;
@@ -72,7 +72,7 @@ static void describe(struct mpx_system *s, struct cpu *cpu, uint64_t number,
     mpx_buf_free(&labels);
 }
 
-static void end_block(struct mpx_system *s, struct cpu_state *state, struct block *b)
+static void end_block(struct mproxy_system *s, struct cpu_state *state, struct block *b)
 {
     struct cpu *cpu = b->has_number ? cpu_at(state, b->number) : NULL;
     if (cpu) {
@@ -115,7 +115,7 @@ static void read_field(struct block *b, char *line)
         b->mhz = read_mhz(value);
 }
 
-static void read_cpuinfo(struct mpx_system *s, struct cpu_state *state)
+static void read_cpuinfo(struct mproxy_system *s, struct cpu_state *state)
 {
     struct block block = {.mhz = NAN};
     char *line, *at = mpx_system_read(s, &state->cpuinfo, mpx_system_proc(s), "cpuinfo");
@@ -128,7 +128,8 @@ static void read_cpuinfo(struct mpx_system *s, struct cpu_state *state)
 }
 
 // The CPUs of a policy share one clock, so that one file answers for all of them.
-static void read_policy(struct mpx_system *s, struct cpu_state *state, const char *policy)
+static void read_policy(struct mproxy_system *s, struct cpu_state *state,
+                        const char *policy)
 {
     char path[320];
     double khz;
@@ -143,7 +144,7 @@ static void read_policy(struct mpx_system *s, struct cpu_state *state, const cha
             state->cpus[number].mhz = khz / 1000;
 }
 
-static void read_cpufreq(struct mpx_system *s, struct cpu_state *state)
+static void read_cpufreq(struct mproxy_system *s, struct cpu_state *state)
 {
     char **policies = mpx_system_list(mpx_system_sys(s), "devices/system/cpu/cpufreq",
                                       "policy", POLICIES_MAX);
@@ -181,7 +182,7 @@ static void read_load(struct cpu *cpu, uint64_t busy, uint64_t all)
     cpu->all = all;
 }
 
-static void put_cpu(struct mpx_system *s, struct cpu *cpu, uint64_t number)
+static void put_cpu(struct mproxy_system *s, struct cpu *cpu, uint64_t number)
 {
     if (!cpu->described)
         describe(s, cpu, number, "", "");
@@ -194,8 +195,8 @@ struct sums {
     double load;
 };
 
-static void read_cpu_line(struct mpx_system *s, struct cpu_state *state, const char *at,
-                          struct sums *sums)
+static void read_cpu_line(struct mproxy_system *s, struct cpu_state *state,
+                          const char *at, struct sums *sums)
 {
     uint64_t number, busy, all;
     if (!mpx_system_u64(&at, &number) || !read_times(at, &busy, &all))
@@ -212,7 +213,7 @@ static void read_cpu_line(struct mpx_system *s, struct cpu_state *state, const c
     sums->load += cpu->percent;
 }
 
-static void read_stat(struct mpx_system *s, struct cpu_state *state)
+static void read_stat(struct mproxy_system *s, struct cpu_state *state)
 {
     struct sums sums = {0};
     uint64_t switches;
@@ -231,7 +232,7 @@ static void read_stat(struct mpx_system *s, struct cpu_state *state)
         mpx_system_put(s, state->load, sums.load / sums.loads);
 }
 
-static void sample(struct mpx_system *s, void *arg)
+static void sample(struct mproxy_system *s, void *arg)
 {
     struct cpu_state *state = arg;
     if (!state->total) {

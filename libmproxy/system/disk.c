@@ -18,7 +18,7 @@ struct disk_state {
 };
 
 // What is backed by memory or by a file, or is part of a device that is listed itself.
-static bool is_ignored(const struct mpx_system *s, const char *name)
+static bool is_ignored(const struct mproxy_system *s, const char *name)
 {
     static const char *const kinds[] = {"loop", "ram", "zram", "fd", "sr"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -32,7 +32,7 @@ static bool is_ignored(const struct mpx_system *s, const char *name)
     return mpx_system_sys(s) >= 0 && faccessat(mpx_system_sys(s), path, F_OK, 0) == 0;
 }
 
-static void resolve(struct mpx_system *s, struct disk *d)
+static void resolve(struct mproxy_system *s, struct disk *d)
 {
     d->resolved = true;
     d->ignored = is_ignored(s, d->device.name);
@@ -51,7 +51,7 @@ static void resolve(struct mpx_system *s, struct disk *d)
 
 // After the name: reads merged sectors ms writes merged sectors ms running io-ms weighted-ms.
 // Older kernels keep 32 bits of the milliseconds.
-static void put(struct mpx_system *s, struct disk *d, const uint64_t field[10])
+static void put(struct mproxy_system *s, struct disk *d, const uint64_t field[10])
 {
     double read = (double)mpx_cumulative_add(&d->sectors_read, field[2], 0);
     double written = (double)mpx_cumulative_add(&d->sectors_written, field[6], 0);
@@ -61,7 +61,7 @@ static void put(struct mpx_system *s, struct disk *d, const uint64_t field[10])
     mpx_system_put(s, d->seconds, ms / 1000);
 }
 
-static void read_disk(struct mpx_system *s, struct disk_state *state, const char *at)
+static void read_disk(struct mproxy_system *s, struct disk_state *state, const char *at)
 {
     uint64_t field[10];
     if (!mpx_system_u64(&at, &field[0]) || !mpx_system_u64(&at, &field[1]))
@@ -85,7 +85,7 @@ static void read_disk(struct mpx_system *s, struct disk_state *state, const char
         put(s, d, field);
 }
 
-static void sample(struct mpx_system *s, void *arg)
+static void sample(struct mproxy_system *s, void *arg)
 {
     struct disk_state *state = arg;
     mpx_system_devices_begin(&state->disks);

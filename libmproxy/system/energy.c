@@ -21,7 +21,7 @@ struct energy_state {
     unsigned samples;
 };
 
-static bool read_name(struct mpx_system *s, const char *zone, int length,
+static bool read_name(struct mproxy_system *s, const char *zone, int length,
                       char out[TEXT_MAX])
 {
     char path[192];
@@ -30,7 +30,7 @@ static bool read_name(struct mpx_system *s, const char *zone, int length,
 }
 
 // "package-0", and for a part of it "package-0/dram".
-static void resolve(struct mpx_system *s, struct domain *d)
+static void resolve(struct mproxy_system *s, struct domain *d)
 {
     char path[192], own[TEXT_MAX], whole[TEXT_MAX], name[2 * TEXT_MAX];
     const char *zone = d->device.name, *part = strrchr(zone, ':');
@@ -52,7 +52,7 @@ static void resolve(struct mpx_system *s, struct domain *d)
     mpx_buf_free(&labels);
 }
 
-static void scan(struct mpx_system *s, struct energy_state *state)
+static void scan(struct mproxy_system *s, struct energy_state *state)
 {
     mpx_system_devices_begin(&state->domains);
     char **zones =
@@ -63,7 +63,7 @@ static void scan(struct mpx_system *s, struct energy_state *state)
     mpx_system_list_free(zones);
 }
 
-static void sample_domain(struct mpx_system *s, struct domain *d)
+static void sample_domain(struct mproxy_system *s, struct domain *d)
 {
     char path[192];
     uint64_t raw;
@@ -77,7 +77,7 @@ static void sample_domain(struct mpx_system *s, struct domain *d)
 
 // What was measured so far stays with the domain's name; a counter of another directory has
 // nothing to do with the last value.
-static void look_at_zone(struct mpx_system *s, struct domain *d)
+static void look_at_zone(struct mproxy_system *s, struct domain *d)
 {
     char path[192];
     snprintf(path, sizeof path, "class/powercap/%.64s", d->device.name);
@@ -96,7 +96,7 @@ static void look_at_zone(struct mpx_system *s, struct domain *d)
     d->zone = zone;
 }
 
-static void sample(struct mpx_system *s, void *arg)
+static void sample(struct mproxy_system *s, void *arg)
 {
     struct energy_state *state = arg;
     if (state->samples++ % RESCAN_SAMPLES == 0)

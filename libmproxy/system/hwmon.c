@@ -46,7 +46,7 @@ static int chip_length(const char *path)
 }
 
 // "coretemp Core 0", "coretemp Core 0 (hwmon1)", "coretemp Core 0 (hwmon1 temp3)".
-static void name_sensor(struct mpx_system *s, const struct hwmon_state *state,
+static void name_sensor(struct mproxy_system *s, const struct hwmon_state *state,
                         const char *path, char *out, size_t size)
 {
     char file[192], chip[TEXT_MAX], label[TEXT_MAX];
@@ -74,7 +74,7 @@ static void forget(struct sensor *t)
     t->celsius = t->critical = t->is_critical = NULL;
 }
 
-static void resolve(struct mpx_system *s, struct hwmon_state *state, struct sensor *t)
+static void resolve(struct mproxy_system *s, struct hwmon_state *state, struct sensor *t)
 {
     char component[256];
     struct mpx_buf labels = MPX_BUF_INIT;
@@ -106,7 +106,7 @@ static void scan_chip(struct hwmon_state *state, int root, const char *chip)
     mpx_system_list_free(names);
 }
 
-static void scan(struct mpx_system *s, struct hwmon_state *state)
+static void scan(struct mproxy_system *s, struct hwmon_state *state)
 {
     mpx_system_devices_begin(&state->sensors);
     char **chips = mpx_system_list(mpx_system_sys(s), "class/hwmon", "hwmon", CHIPS_MAX);
@@ -116,7 +116,7 @@ static void scan(struct mpx_system *s, struct hwmon_state *state)
 }
 
 // Whether a sensor's chip is another one than it was, or has gone.
-static bool look_at_chips(struct mpx_system *s, struct hwmon_state *state)
+static bool look_at_chips(struct mproxy_system *s, struct hwmon_state *state)
 {
     char path[192], last[192] = "";
     uint64_t chip = 0;
@@ -136,7 +136,7 @@ static bool look_at_chips(struct mpx_system *s, struct hwmon_state *state)
     return changed;
 }
 
-static void sample_sensor(struct mpx_system *s, struct sensor *t)
+static void sample_sensor(struct mproxy_system *s, struct sensor *t)
 {
     char path[192];
     double celsius, critical;
@@ -153,7 +153,7 @@ static void sample_sensor(struct mpx_system *s, struct sensor *t)
 
 // Chips are looked for once a minute, and when one has changed; their sensors are read in
 // every sample.
-static void sample(struct mpx_system *s, void *arg)
+static void sample(struct mproxy_system *s, void *arg)
 {
     struct hwmon_state *state = arg;
     if (state->samples++ % RESCAN_SAMPLES == 0)

@@ -33,7 +33,7 @@ struct infiniband_state {
     unsigned samples;
 };
 
-static void resolve(struct mpx_system *s, struct port *p)
+static void resolve(struct mproxy_system *s, struct port *p)
 {
     char adapter[80];
     struct mpx_buf labels = MPX_BUF_INIT;
@@ -60,7 +60,7 @@ static void scan_adapter(struct infiniband_state *state, int root, const char *a
     mpx_system_list_free(ports);
 }
 
-static void scan(struct mpx_system *s, struct infiniband_state *state)
+static void scan(struct mproxy_system *s, struct infiniband_state *state)
 {
     mpx_system_devices_begin(&state->ports);
     char **adapters =
@@ -70,7 +70,7 @@ static void scan(struct mpx_system *s, struct infiniband_state *state)
     mpx_system_list_free(adapters);
 }
 
-static void sample_port(struct mpx_system *s, struct port *p)
+static void sample_port(struct mproxy_system *s, struct port *p)
 {
     for (size_t i = 0; i < COUNTERS; i++) {
         char path[192];
@@ -85,7 +85,7 @@ static void sample_port(struct mpx_system *s, struct port *p)
     }
 }
 
-static void sample(struct mpx_system *s, void *arg)
+static void sample(struct mproxy_system *s, void *arg)
 {
     struct infiniband_state *state = arg;
     if (state->samples++ % RESCAN_SAMPLES == 0)

@@ -45,7 +45,7 @@ void mpx_system_file_fini(struct mpx_system_file *file)
     file->fd_plus_1 = 0;
 }
 
-char *mpx_system_read(struct mpx_system *s, struct mpx_system_file *file, int root,
+char *mpx_system_read(struct mproxy_system *s, struct mpx_system_file *file, int root,
                       const char *path)
 {
     struct mpx_system_file once = {0};
@@ -62,7 +62,8 @@ char *mpx_system_read(struct mpx_system *s, struct mpx_system_file *file, int ro
     return ok ? s->text.data : NULL;
 }
 
-bool mpx_system_read_number(struct mpx_system *s, int root, const char *path, double *out)
+bool mpx_system_read_number(struct mproxy_system *s, int root, const char *path,
+                            double *out)
 {
     const char *text = mpx_system_read(s, NULL, root, path);
     if (!text)
@@ -75,7 +76,7 @@ bool mpx_system_read_number(struct mpx_system *s, int root, const char *path, do
     return true;
 }
 
-bool mpx_system_read_line(struct mpx_system *s, int root, const char *path, char *out,
+bool mpx_system_read_line(struct mproxy_system *s, int root, const char *path, char *out,
                           size_t size)
 {
     const char *text = mpx_system_read(s, NULL, root, path);
@@ -92,7 +93,7 @@ bool mpx_system_read_line(struct mpx_system *s, int root, const char *path, char
     return true;
 }
 
-uint64_t mpx_system_identity(struct mpx_system *s, const char *path)
+uint64_t mpx_system_identity(struct mproxy_system *s, const char *path)
 {
     struct stat st;
     if (s->sys_fd < 0 || fstatat(s->sys_fd, path, &st, 0) != 0)

@@ -37,8 +37,8 @@ static void read_field(struct field fields[FIELDS], const char *line)
 }
 
 // Total, used and used percent, as three metrics.
-static void put(struct mpx_system *s, const mproxy_metric *const *metrics, double total,
-                double left)
+static void put(struct mproxy_system *s, const mproxy_metric *const *metrics,
+                double total, double left)
 {
     double used = left < total ? total - left : 0;
     mpx_system_put(s, metrics[0], total);
@@ -46,7 +46,7 @@ static void put(struct mpx_system *s, const mproxy_metric *const *metrics, doubl
     mpx_system_put(s, metrics[2], total > 0 ? 100 * used / total : 0);
 }
 
-static void sample(struct mpx_system *s, void *arg)
+static void sample(struct mproxy_system *s, void *arg)
 {
     struct memory_state *state = arg;
     for (size_t i = 0; i < METRICS && !state->metrics[i]; i++)

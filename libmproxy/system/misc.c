@@ -31,7 +31,7 @@ static void os_field(const char *text, const char *key, char out[TEXT_MAX])
     }
 }
 
-static const mproxy_metric *resolve_scrape(struct mpx_system *s)
+static const mproxy_metric *resolve_scrape(struct mproxy_system *s)
 {
     char os[TEXT_MAX] = "unknown", version[TEXT_MAX] = "unknown", kernel[TEXT_MAX];
     const char *text = mpx_system_read(s, NULL, AT_FDCWD, "/etc/os-release");
@@ -53,7 +53,7 @@ static const mproxy_metric *resolve_scrape(struct mpx_system *s)
     return metric;
 }
 
-static void put_first_number(struct mpx_system *s, struct mpx_system_file *file,
+static void put_first_number(struct mproxy_system *s, struct mpx_system_file *file,
                              const char *path, const mproxy_metric *metric)
 {
     const char *text = mpx_system_read(s, file, mpx_system_proc(s), path);
@@ -63,7 +63,7 @@ static void put_first_number(struct mpx_system *s, struct mpx_system_file *file,
         mpx_system_put(s, metric, value);
 }
 
-static void sample(struct mpx_system *s, void *arg)
+static void sample(struct mproxy_system *s, void *arg)
 {
     struct misc_state *state = arg;
     if (!state->scrape) {

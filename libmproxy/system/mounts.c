@@ -190,7 +190,7 @@ static bool is_covered(const struct mounts *all, const struct mount *m)
     return false;
 }
 
-static const char *kind_of(struct mpx_system *s, const struct mount *m)
+static const char *kind_of(struct mproxy_system *s, const struct mount *m)
 {
     char path[320];
     double rotational;
@@ -214,7 +214,7 @@ static const char *kind_of(struct mpx_system *s, const struct mount *m)
     return rotational > 0 ? "HDD" : "SSD";
 }
 
-static void resolve(struct mpx_system *s, struct filesystem *f, const struct mount *m)
+static void resolve(struct mproxy_system *s, struct filesystem *f, const struct mount *m)
 {
     struct mpx_buf labels = MPX_BUF_INIT;
     mpx_system_label(&labels, "kind", kind_of(s, m));
@@ -232,7 +232,7 @@ static void resolve(struct mpx_system *s, struct filesystem *f, const struct mou
     mpx_buf_free(&labels);
 }
 
-static void put(struct mpx_system *s, const struct filesystem *f, const char *point)
+static void put(struct mproxy_system *s, const struct filesystem *f, const char *point)
 {
     struct statvfs st;
     if (statvfs(point, &st) != 0 || st.f_blocks == 0)
@@ -245,7 +245,7 @@ static void put(struct mpx_system *s, const struct filesystem *f, const char *po
     mpx_system_put(s, f->usage, 100 * (size - available) / size);
 }
 
-static void sample_mount(struct mpx_system *s, struct mounts_state *state,
+static void sample_mount(struct mproxy_system *s, struct mounts_state *state,
                          const struct mount *m)
 {
     struct mpx_buf key = MPX_BUF_INIT;
@@ -263,7 +263,7 @@ static void sample_mount(struct mpx_system *s, struct mounts_state *state,
     put(s, f, m->point);
 }
 
-static void sample(struct mpx_system *s, void *arg)
+static void sample(struct mproxy_system *s, void *arg)
 {
     struct mounts_state *state = arg;
     const char *text =

@@ -29,7 +29,7 @@ struct net_state {
     struct mpx_system_devices interfaces;
 };
 
-static void resolve(struct mpx_system *s, struct interface *i)
+static void resolve(struct mproxy_system *s, struct interface *i)
 {
     struct mpx_buf labels = MPX_BUF_INIT;
     mpx_system_label(&labels, "interface", i->device.name);
@@ -55,7 +55,7 @@ static bool read_counts(const char *at, uint64_t counts[COUNTS])
     return true;
 }
 
-static void put(struct mpx_system *s, struct interface *i, const uint64_t raw[COUNTS])
+static void put(struct mproxy_system *s, struct interface *i, const uint64_t raw[COUNTS])
 {
     int64_t now_ms = mpx_system_now_ms(s), passed_ms = now_ms - i->at_ms;
     for (size_t k = 0; k < COUNTS; k++) {
@@ -71,7 +71,7 @@ static void put(struct mpx_system *s, struct interface *i, const uint64_t raw[CO
     i->at_ms = now_ms;
 }
 
-static void read_interface(struct mpx_system *s, struct net_state *state, char *line)
+static void read_interface(struct mproxy_system *s, struct net_state *state, char *line)
 {
     // An alias carries a colon in its name ("eth0:1"): the last one ends the name.
     char *colon = strrchr(line, ':');
@@ -91,7 +91,7 @@ static void read_interface(struct mpx_system *s, struct net_state *state, char *
     put(s, i, raw);
 }
 
-static void sample(struct mpx_system *s, void *arg)
+static void sample(struct mproxy_system *s, void *arg)
 {
     struct net_state *state = arg;
     mpx_system_devices_begin(&state->interfaces);

@@ -19,7 +19,7 @@ struct pressure_state {
     struct mpx_cumulative totals[RESOURCES][KINDS];
 };
 
-static const mproxy_metric *resolve(struct mpx_system *s, size_t resource, size_t kind)
+static const mproxy_metric *resolve(struct mproxy_system *s, size_t resource, size_t kind)
 {
     struct mpx_buf labels = MPX_BUF_INIT;
     mpx_system_label(&labels, "kind", kinds[kind]);
@@ -31,8 +31,8 @@ static const mproxy_metric *resolve(struct mpx_system *s, size_t resource, size_
 }
 
 // A line reads "some avg10=0.00 avg60=0.00 avg300=0.00 total=MICROSECONDS".
-static void read_line(struct mpx_system *s, struct pressure_state *state, size_t resource,
-                      const char *line)
+static void read_line(struct mproxy_system *s, struct pressure_state *state,
+                      size_t resource, const char *line)
 {
     const char *total = strstr(line, " total=");
     uint64_t us;
@@ -51,7 +51,7 @@ static void read_line(struct mpx_system *s, struct pressure_state *state, size_t
     }
 }
 
-static void sample(struct mpx_system *s, void *arg)
+static void sample(struct mproxy_system *s, void *arg)
 {
     struct pressure_state *state = arg;
     for (size_t r = 0; r < RESOURCES; r++) {

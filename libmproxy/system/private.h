@@ -10,7 +10,7 @@ struct layout {
     const mproxy_metric *metrics[];
 };
 
-struct mpx_system {
+struct mproxy_system {
     mproxy_store *store;
     mproxy_ledger *ledger; // NULL: nobody is told
     char *host;

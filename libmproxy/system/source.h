@@ -20,7 +20,7 @@ enum mpx_node_metric {
 // One kind of input. The state is zeroed memory of `size` bytes of the source's own.
 struct mpx_system_source {
     size_t size;
-    void (*sample)(struct mpx_system *system, void *state);
+    void (*sample)(struct mproxy_system *system, void *state);
     void (*fini)(void *state); // may be NULL
 };
 
@@ -37,10 +37,10 @@ extern const struct mpx_system_source mpx_system_misc;
 
 // ---- input
 
-int mpx_system_proc(const struct mpx_system *system); // directory descriptors
-int mpx_system_sys(const struct mpx_system *system);
-const char *mpx_system_host(const struct mpx_system *system);
-int64_t mpx_system_now_ms(const struct mpx_system *system); // of this sample
+int mpx_system_proc(const struct mproxy_system *system); // directory descriptors
+int mpx_system_sys(const struct mproxy_system *system);
+const char *mpx_system_host(const struct mproxy_system *system);
+int64_t mpx_system_now_ms(const struct mproxy_system *system); // of this sample
 
 // A file that is read at every sample and stays open in between. Zeroed: not open yet.
 struct mpx_system_file {
@@ -49,19 +49,19 @@ struct mpx_system_file {
 
 // Read a whole file: NUL-terminated, valid until the next read of any file; NULL when it is
 // not there or can't be read. `file` may be NULL: opened and closed for this read.
-char *mpx_system_read(struct mpx_system *system, struct mpx_system_file *file, int root,
-                      const char *path);
+char *mpx_system_read(struct mproxy_system *system, struct mpx_system_file *file,
+                      int root, const char *path);
 void mpx_system_file_fini(struct mpx_system_file *file);
 // A file that holds one number.
-bool mpx_system_read_number(struct mpx_system *system, int root, const char *path,
+bool mpx_system_read_number(struct mproxy_system *system, int root, const char *path,
                             double *out);
 // A file's first line, without white space around it. False if absent, empty or too long.
-bool mpx_system_read_line(struct mpx_system *system, int root, const char *path,
+bool mpx_system_read_line(struct mproxy_system *system, int root, const char *path,
                           char *out, size_t size);
 
 // Which directory of /sys a path leads to now: the kernel gives a number of its own to each
 // that it makes, so that a device which took another's name is told from it. 0: none.
-uint64_t mpx_system_identity(struct mpx_system *system, const char *path);
+uint64_t mpx_system_identity(struct mproxy_system *system, const char *path);
 
 // Parse a decimal at *at, blanks before it skipped; *at moves behind it. False if none.
 bool mpx_system_u64(const char **at, uint64_t *out);
@@ -74,10 +74,11 @@ char *mpx_system_line(char **at);
 // no UTF-8, replaced.
 void mpx_system_label(struct mpx_buf *labels, const char *key, const char *value);
 // The metric with these labels (`a="x",b="y"`, NULL: none); NULL if it can't be had.
-const mproxy_metric *mpx_system_metric(struct mpx_system *system, enum mpx_node_metric id,
-                                       const char *labels);
+const mproxy_metric *mpx_system_metric(struct mproxy_system *system,
+                                       enum mpx_node_metric id, const char *labels);
 // Report a value in this sample. A NULL metric or a value that is not finite: nothing.
-void mpx_system_put(struct mpx_system *system, const mproxy_metric *metric, double value);
+void mpx_system_put(struct mproxy_system *system, const mproxy_metric *metric,
+                    double value);
 
 // A raw counter of the kernel that may restart at zero, made cumulative.
 struct mpx_cumulative {

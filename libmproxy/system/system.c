@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "base/err.h"
+#include "base/options.h"
 #include "system/source.h"
 #include "system/private.h"
 #include "store/exempt.h"
@@ -29,7 +30,7 @@ static const struct {
 #undef MPX_NODE_METRIC
 };
 
-const mproxy_metric *mpx_system_metric(struct mpx_system *s, enum mpx_node_metric id,
+const mproxy_metric *mpx_system_metric(struct mproxy_system *s, enum mpx_node_metric id,
                                        const char *labels)
 {
     struct mpx_buf name = MPX_BUF_INIT;
@@ -45,7 +46,7 @@ const mproxy_metric *mpx_system_metric(struct mpx_system *s, enum mpx_node_metri
     return metric;
 }
 
-static bool grow(struct mpx_system *s)
+static bool grow(struct mproxy_system *s)
 {
     size_t room = mpx_array_room(s->room, s->room + 1);
     if (!MPX_RESERVE_TO(s->metrics, room) || !MPX_RESERVE_TO(s->fresh, room)) {
@@ -56,7 +57,7 @@ static bool grow(struct mpx_system *s)
     return true;
 }
 
-void mpx_system_put(struct mpx_system *s, const mproxy_metric *metric, double value)
+void mpx_system_put(struct mproxy_system *s, const mproxy_metric *metric, double value)
 {
     if (!metric || !isfinite(value) || s->failed)
         return;
@@ -69,7 +70,7 @@ void mpx_system_put(struct mpx_system *s, const mproxy_metric *metric, double va
 }
 
 // Two devices of one name would report one metric twice: the first is kept.
-static void drop_repeated(struct mpx_system *s)
+static void drop_repeated(struct mproxy_system *s)
 {
     size_t ids = mproxy_store_metric_count(s->store);
     unsigned char *taken = calloc(ids ? ids : 1, 1);
@@ -88,14 +89,14 @@ static void drop_repeated(struct mpx_system *s)
     free(taken);
 }
 
-static bool is_layout(const struct mpx_system *s, const mproxy_layout *layout)
+static bool is_layout(const struct mproxy_system *s, const mproxy_layout *layout)
 {
     return layout->count == s->count &&
            (s->count == 0 ||
             memcmp(layout->metrics, s->metrics, s->count * sizeof *s->metrics) == 0);
 }
 
-static struct layout *new_layout(struct mpx_system *s)
+static struct layout *new_layout(struct mproxy_system *s)
 {
     struct layout *l = calloc(1, sizeof *l + s->count * sizeof *l->metrics);
     if (!l)
@@ -108,7 +109,7 @@ static struct layout *new_layout(struct mpx_system *s)
 }
 
 // A device that comes and goes gets its earlier layouts back.
-static struct layout *find_or_add_layout(struct mpx_system *s)
+static struct layout *find_or_add_layout(struct mproxy_system *s)
 {
     if (s->current && is_layout(s, &s->current->layout))
         return s->current;
@@ -120,7 +121,7 @@ static struct layout *find_or_add_layout(struct mpx_system *s)
 }
 
 // A counter's time is that of its last change.
-static void keep_times(struct mpx_system *s, const struct layout *next)
+static void keep_times(struct mproxy_system *s, const struct layout *next)
 {
     if (next != s->current)
         return;
@@ -130,8 +131,10 @@ static void keep_times(struct mpx_system *s, const struct layout *next)
             s->fresh[i].ts_us = s->values[i].ts_us;
 }
 
-mproxy_status mpx_system_sample(struct mpx_system *s, int64_t boot_ms, uint64_t wall_us)
+mproxy_status mproxy_system_sample(struct mproxy_system *s, int64_t boot_ms,
+                                   uint64_t wall_us)
 {
+    MPX_REQUIRE(s, NULL);
     s->count = 0;
     s->failed = false;
     s->boot_ms = boot_ms;
@@ -155,42 +158,42 @@ mproxy_status mpx_system_sample(struct mpx_system *s, int64_t boot_ms, uint64_t 
 static mproxy_status before_round(void *self, const struct mpx_input_round *round,
                                   mproxy_error *err)
 {
-    struct mpx_system *s = self;
+    struct mproxy_system *s = self;
     // The previous values stand in for ones that there was no memory for.
-    (void)mpx_system_sample(s, round->boot_ms, round->wall_us);
-    return mproxy_ledger_node(s->ledger, mpx_system_layout(s), s->values, err);
+    (void)mproxy_system_sample(s, round->boot_ms, round->wall_us);
+    return mproxy_ledger_node(s->ledger, mproxy_system_layout(s), s->values, err);
 }
 
 const struct mpx_input mpx_system_input = {.name = "the node's metrics",
                                            .before_round = before_round};
 
-const mproxy_layout *mpx_system_layout(const struct mpx_system *s)
+const mproxy_layout *mproxy_system_layout(const struct mproxy_system *s)
 {
     static const mproxy_layout empty = {0};
     return s->current ? &s->current->layout : &empty;
 }
 
-const mproxy_value *mpx_system_values(const struct mpx_system *s)
+const mproxy_value *mproxy_system_values(const struct mproxy_system *s)
 {
     return s->values;
 }
 
-int mpx_system_proc(const struct mpx_system *s)
+int mpx_system_proc(const struct mproxy_system *s)
 {
     return s->proc_fd;
 }
 
-int mpx_system_sys(const struct mpx_system *s)
+int mpx_system_sys(const struct mproxy_system *s)
 {
     return s->sys_fd;
 }
 
-const char *mpx_system_host(const struct mpx_system *s)
+const char *mpx_system_host(const struct mproxy_system *s)
 {
     return s->host;
 }
 
-int64_t mpx_system_now_ms(const struct mpx_system *s)
+int64_t mpx_system_now_ms(const struct mproxy_system *s)
 {
     return s->boot_ms;
 }
@@ -203,8 +206,8 @@ static char *own_host(const char *host)
     return strdup(uname(&name) == 0 ? name.nodename : "unknown");
 }
 
-static mproxy_status open_roots(struct mpx_system *s, const char *proc, const char *sys,
-                                mproxy_error *err)
+static mproxy_status open_roots(struct mproxy_system *s, const char *proc,
+                                const char *sys, mproxy_error *err)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
     s->proc_fd = open(proc, flags);
@@ -214,37 +217,42 @@ static mproxy_status open_roots(struct mpx_system *s, const char *proc, const ch
     return MPROXY_OK;
 }
 
-mproxy_status mpx_system_open(const struct mpx_system_options *options,
-                              struct mpx_system **out, mproxy_error *err)
+mproxy_status mproxy_system_open(const mproxy_system_options *options,
+                                 mproxy_system **out, mproxy_error *err)
 {
-    struct mpx_system *s = calloc(1, sizeof *s + SOURCES * sizeof *s->states);
+    MPX_REQUIRE(options && options->store && out, err);
+    mproxy_system_options o;
+    mproxy_status status =
+        MPX_OPTIONS_TAKE(mproxy_system_options, host, &o, options, err);
+    if (status != MPROXY_OK)
+        return status;
+    struct mproxy_system *s = calloc(1, sizeof *s + SOURCES * sizeof *s->states);
     if (!s)
         return mpx_fail(err, MPROXY_E_NOMEM, "node metrics: no memory");
     s->proc_fd = s->sys_fd = -1;
-    s->store = options->store;
-    s->ledger = options->ledger;
-    mproxy_status status =
-        open_roots(s, options->proc_root ? options->proc_root : "/proc",
-                   options->sys_root ? options->sys_root : "/sys", err);
+    s->store = o.store;
+    s->ledger = o.ledger;
+    status = open_roots(s, o.proc_root ? o.proc_root : "/proc",
+                        o.sys_root ? o.sys_root : "/sys", err);
     if (status != MPROXY_OK) {
-        mpx_system_close(s);
+        mproxy_system_close(s);
         return status;
     }
-    s->host = own_host(options->host);
+    s->host = own_host(o.host);
     bool complete = s->host != NULL;
     for (size_t i = 0; i < SOURCES; i++) {
         s->states[i] = calloc(1, sources[i]->size);
         complete &= s->states[i] != NULL;
     }
     if (!complete) {
-        mpx_system_close(s);
+        mproxy_system_close(s);
         return mpx_fail(err, MPROXY_E_NOMEM, "node metrics: no memory");
     }
     *out = s;
     return MPROXY_OK;
 }
 
-void mpx_system_close(struct mpx_system *s)
+void mproxy_system_close(struct mproxy_system *s)
 {
     if (!s)
         return;

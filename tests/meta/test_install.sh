@@ -27,7 +27,7 @@ PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export PKG_CONFIG_PATH
 cp -r "$installed_docs/docs/examples" "$scratch/pc"
 # An example's comment says how to compile it: `//   rpath=...`, `//   cc ...`.
-for example in counter daemon legacy_client; do
+for example in counter daemon node_metrics legacy_client; do
     sed -nE 's,^//   (rpath=|cc ),\1,p' "$scratch/pc/$example.c" >"$scratch/pc/how"
     grep -q '^cc ' "$scratch/pc/how" || complain "$example.c does not say how to compile it"
     sed -i "s,^cc ,${CC:-cc} -std=gnu11 -Wall -Wextra -Werror ," "$scratch/pc/how"

@@ -62,6 +62,9 @@ static mproxy_status hear(void *arg, const mproxy_change *change)
     X(mproxy_remote_start(NULL, NULL, NULL, NULL, NULL, err), 1)                         \
     X(mproxy_remote_ask(NULL, NULL, NULL, err), 1)                                       \
     X(mproxy_remote_url(NULL, 1337, "/", url, err), 1)                                   \
+    X(mproxy_system_open(NULL, NULL, err), 1)                                            \
+    X(mproxy_system_sample(NULL, 1, 1), 0)                                               \
+    X(mproxy_http_open(NULL, NULL, err), 1)                                              \
     X(mproxy_store_open(NULL, NULL, err), 1)                                             \
     X(mproxy_store_metric(NULL, "a", MPROXY_COUNTER, "", &metric, err), 1)               \
     X(mproxy_store_metric(store, NULL, MPROXY_COUNTER, "", &metric, err), 1)             \

@@ -80,12 +80,12 @@ static mproxy_status store_and_load(void *arg)
 
 static void sample_node(void *arg)
 {
-    struct mpx_system_options options = {.store = arg};
-    struct mpx_system *system = NULL;
-    if (mpx_system_open(&options, &system, NULL) == MPROXY_OK)
+    mproxy_system_options options = {.struct_size = sizeof options, .store = arg};
+    struct mproxy_system *system = NULL;
+    if (mproxy_system_open(&options, &system, NULL) == MPROXY_OK)
         for (int i = 1; i < 3; i++)
-            (void)mpx_system_sample(system, 1000 * i, 1);
-    mpx_system_close(system);
+            (void)mproxy_system_sample(system, 1000 * i, 1);
+    mproxy_system_close(system);
 }
 
 START_TEST(sum_survives_every_failing_allocation)

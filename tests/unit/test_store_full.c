@@ -86,7 +86,7 @@ END_TEST
 START_TEST(a_full_store_takes_the_proxys_own_names)
 {
     size_t known;
-    struct mpx_system *system;
+    struct mproxy_system *system;
     reopen_with_room_for(1, &known);
     struct program p = start();
     tell(&p, "start count");
@@ -95,12 +95,12 @@ START_TEST(a_full_store_takes_the_proxys_own_names)
     ck_assert_double_eq(shown("job-1", "has_started"), 1);
     ck_assert(isnan(shown("job-1", "calls_total")));
 
-    struct mpx_system_options so = {.store = store, .host = "host"};
-    ck_assert_int_eq(mpx_system_open(&so, &system, NULL), MPROXY_OK);
-    ck_assert_int_eq(mpx_system_sample(system, boot_ms, 1), MPROXY_OK);
+    mproxy_system_options so = {.struct_size = sizeof so, .store = store, .host = "host"};
+    ck_assert_int_eq(mproxy_system_open(&so, &system, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_system_sample(system, boot_ms, 1), MPROXY_OK);
 
-    ck_assert_uint_ge(mpx_system_layout(system)->count, 10);
-    mpx_system_close(system);
+    ck_assert_uint_ge(mproxy_system_layout(system)->count, 10);
+    mproxy_system_close(system);
 }
 END_TEST
 

@@ -17,7 +17,7 @@
 
 struct node {
     mproxy_store *store;
-    struct mpx_system *system;
+    struct mproxy_system *system;
     char root[64]; // of a copy of the fixture
 };
 
@@ -25,12 +25,14 @@ static struct node node;
 
 static void open_roots(const char *proc, const char *sys)
 {
-    struct mpx_system_options options = {
-        .proc_root = proc, .sys_root = sys, .host = "node\"7"};
+    mproxy_system_options options = {.struct_size = sizeof options,
+                                     .proc_root = proc,
+                                     .sys_root = sys,
+                                     .host = "node\"7"};
     mproxy_error err;
     ck_assert_int_eq(mproxy_store_open(NULL, &node.store, &err), MPROXY_OK);
     options.store = node.store;
-    ck_assert_int_eq(mpx_system_open(&options, &node.system, &err), MPROXY_OK);
+    ck_assert_int_eq(mproxy_system_open(&options, &node.system, &err), MPROXY_OK);
 }
 
 static void open_copy(const char *fixture)
@@ -48,7 +50,7 @@ static void open_copy(const char *fixture)
 
 static void teardown(void)
 {
-    mpx_system_close(node.system);
+    mproxy_system_close(node.system);
     mproxy_store_close(node.store);
     if (node.root[0]) {
         char command[128];
@@ -70,16 +72,16 @@ static void rewrite(const char *path, const char *text)
 
 static void sample(int64_t boot_ms)
 {
-    ck_assert_int_eq(mpx_system_sample(node.system, boot_ms, 1000u * (uint64_t)boot_ms),
-                     MPROXY_OK);
+    ck_assert_int_eq(
+        mproxy_system_sample(node.system, boot_ms, 1000u * (uint64_t)boot_ms), MPROXY_OK);
 }
 
 static const mproxy_value *find(const char *name)
 {
-    const mproxy_layout *layout = mpx_system_layout(node.system);
+    const mproxy_layout *layout = mproxy_system_layout(node.system);
     for (size_t i = 0; i < layout->count; i++)
         if (strcmp(layout->metrics[i]->name, name) == 0)
-            return &mpx_system_values(node.system)[i];
+            return &mproxy_system_values(node.system)[i];
     return NULL;
 }
 
@@ -92,7 +94,7 @@ static double value(const char *name)
 
 static size_t count_base(const char *base)
 {
-    const mproxy_layout *layout = mpx_system_layout(node.system);
+    const mproxy_layout *layout = mproxy_system_layout(node.system);
     size_t count = 0;
     for (size_t i = 0; i < layout->count; i++)
         count += strncmp(layout->metrics[i]->name, base, strlen(base)) == 0 &&
@@ -338,24 +340,24 @@ END_TEST
 START_TEST(layout_stays_until_the_set_of_metrics_changes)
 {
     open_copy("node");
-    ck_assert_uint_eq(mpx_system_layout(node.system)->count, 0);
+    ck_assert_uint_eq(mproxy_system_layout(node.system)->count, 0);
     sample(1000);
     sample(2000);
-    const mproxy_layout *with = mpx_system_layout(node.system);
+    const mproxy_layout *with = mproxy_system_layout(node.system);
     size_t count = with->count;
     sample(3000);
-    ck_assert_ptr_eq(mpx_system_layout(node.system), with);
+    ck_assert_ptr_eq(mproxy_system_layout(node.system), with);
 
     rewrite("proc/loadavg", "");
     sample(4000);
-    const mproxy_layout *without = mpx_system_layout(node.system);
+    const mproxy_layout *without = mproxy_system_layout(node.system);
     ck_assert_ptr_ne(without, with);
     ck_assert_uint_eq(without->count, count - 1);
     ck_assert_uint_eq(with->count, count);
 
     rewrite("proc/loadavg", "2.00 0 0 1/1 1\n");
     sample(5000);
-    ck_assert_ptr_eq(mpx_system_layout(node.system), with);
+    ck_assert_ptr_eq(mproxy_system_layout(node.system), with);
 }
 END_TEST
 
@@ -380,7 +382,7 @@ START_TEST(samples_are_counted_with_the_system_in_labels)
     sample(1000);
     sample(2000);
 
-    const mproxy_layout *layout = mpx_system_layout(node.system);
+    const mproxy_layout *layout = mproxy_system_layout(node.system);
     const char *name = NULL;
     for (size_t i = 0; i < layout->count; i++)
         if (strncmp(layout->metrics[i]->name, "proxy_scrape_total{", 19) == 0)
@@ -416,7 +418,7 @@ static void only_the_scrape_counter(const char *fixture)
     sample(1000);
     sample(2000);
 
-    const mproxy_layout *layout = mpx_system_layout(node.system);
+    const mproxy_layout *layout = mproxy_system_layout(node.system);
     for (size_t i = 0; i < layout->count; i++)
         ck_assert_msg(strncmp(layout->metrics[i]->name, "proxy_scrape_total{", 19) == 0,
                       "%s is there", layout->metrics[i]->name);
@@ -437,14 +439,20 @@ END_TEST
 
 START_TEST(missing_root_is_an_error_that_names_it)
 {
-    struct mpx_system_options options = {.proc_root = "/no/such/proc"};
-    struct mpx_system *out = NULL;
+    mproxy_system_options options = {.struct_size = sizeof options,
+                                     .proc_root = "/no/such/proc"};
+    struct mproxy_system *out = NULL;
     mproxy_error err;
+    ck_assert_int_eq(mproxy_store_open(NULL, &options.store, &err), MPROXY_OK);
 
-    ck_assert_int_eq(mpx_system_open(&options, &out, &err), MPROXY_E_SYSTEM);
+    ck_assert_int_eq(mproxy_system_open(&options, &out, &err), MPROXY_E_SYSTEM);
 
     ck_assert_ptr_null(out);
     ck_assert_ptr_nonnull(strstr(err.text, "/no/such/proc"));
+    options.proc_root = NULL;
+    options.struct_size = 0;
+    ck_assert_int_eq(mproxy_system_open(&options, &out, &err), MPROXY_E_INVALID);
+    mproxy_store_close(options.store);
 }
 END_TEST
 

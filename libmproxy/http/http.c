@@ -1,0 +1,173 @@
+// The server as other programs see it: the public header's functions on those of this module.
+//
+// A listening socket, a server that is ready at once, and a copy of the routes, with the
+// rights that follow from their methods.
+#include <mproxy/http.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/options.h"
+#include "http/listen.h"
+#include "http/server.h"
+
+_Static_assert((int)MPROXY_HTTP_GET == MPX_GET && (int)MPROXY_HTTP_POST == MPX_POST &&
+                   (int)MPROXY_HTTP_PUT == MPX_PUT &&
+                   (int)MPROXY_HTTP_DELETE == MPX_DELETE,
+               "methods are passed on as they are");
+
+struct mproxy_http {
+    struct mpx_server *server;
+    struct mpx_route *routes; // paths and types are ours
+    size_t route_count;
+    int listen_fd, port;
+};
+
+static mproxy_status copy_route(const mproxy_http_route *from, struct mpx_route *to,
+                                mproxy_error *err)
+{
+    mproxy_status status = MPX_STRUCT_CHECK(mproxy_http_route, body_types, from, err);
+    if (status != MPROXY_OK)
+        return status;
+    if (!from->path || from->path[0] != '/' || !from->handle || from->methods == 0)
+        return mpx_fail(err, MPROXY_E_INVALID,
+                        "route '%.200s': methods, a path from '/' and a handler were "
+                        "expected",
+                        from->path ? from->path : "");
+    char *types = from->body_types ? strdup(from->body_types) : NULL;
+    *to = (struct mpx_route){.methods = from->methods,
+                             .path = strdup(from->path),
+                             .handle = from->handle,
+                             .need = from->methods == MPX_GET ? MPX_NEED_READ
+                                                              : MPX_NEED_CHANGE,
+                             .types = types};
+    if (!to->path || (from->body_types && !types))
+        return mpx_fail(err, MPROXY_E_NOMEM, "route '%.200s': no memory", from->path);
+    return MPROXY_OK;
+}
+
+static mproxy_status copy_routes(struct mproxy_http *h, const mproxy_http_options *o,
+                                 mproxy_error *err)
+{
+    h->routes = calloc(o->route_count + 1, sizeof *h->routes);
+    if (!h->routes)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %zu routes", o->route_count);
+    mproxy_status status = MPROXY_OK;
+    for (size_t i = 0; i < o->route_count && status == MPROXY_OK; i++) {
+        status = copy_route(&o->routes[i], &h->routes[i], err);
+        h->route_count++;
+    }
+    return status;
+}
+
+static mproxy_status serve(struct mproxy_http *h, const mproxy_http_options *o,
+                           mproxy_error *err)
+{
+    h->port = o->port;
+    mproxy_status status = mpx_listen(o->address, &h->port, &h->listen_fd, err);
+    if (status != MPROXY_OK)
+        return status;
+    struct mpx_server_options options = {.routes = h->routes,
+                                         .route_count = h->route_count,
+                                         .context = o->context,
+                                         .listen_fd = h->listen_fd,
+                                         .threads = o->threads,
+                                         .max_connections = o->max_connections,
+                                         .max_body = o->max_body};
+    status = mpx_server_open(&options, &h->server, err);
+    if (status == MPROXY_OK)
+        mpx_server_set_ready(h->server, true);
+    return status;
+}
+
+mproxy_status mproxy_http_open(const mproxy_http_options *options, mproxy_http **out,
+                               mproxy_error *err)
+{
+    MPX_REQUIRE(options && out, err);
+    mproxy_http_options o;
+    mproxy_status status =
+        MPX_OPTIONS_TAKE(mproxy_http_options, max_body, &o, options, err);
+    if (status != MPROXY_OK)
+        return status;
+    struct mproxy_http *h = calloc(1, sizeof *h);
+    if (!h)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the web server");
+    h->listen_fd = -1;
+    status = copy_routes(h, &o, err);
+    if (status == MPROXY_OK)
+        status = serve(h, &o, err);
+    if (status == MPROXY_OK)
+        *out = h;
+    else
+        mproxy_http_close(h);
+    return status;
+}
+
+int mproxy_http_port(const mproxy_http *http)
+{
+    return http->port;
+}
+
+void mproxy_http_close(mproxy_http *http)
+{
+    struct mproxy_http *h = http;
+    if (!h)
+        return;
+    mpx_server_close(h->server);
+    if (h->listen_fd >= 0)
+        close(h->listen_fd);
+    for (size_t i = 0; i < h->route_count; i++) {
+        free((char *)(uintptr_t)h->routes[i].path);
+        free((char *)(uintptr_t)h->routes[i].types);
+    }
+    free(h->routes);
+    free(h);
+}
+
+const char *mproxy_request_path(const mproxy_request *request)
+{
+    return mpx_request_path(request);
+}
+
+const char *mproxy_request_param(const mproxy_request *request, const char *name)
+{
+    return mpx_request_param(request, name);
+}
+
+const char *mproxy_request_header(const mproxy_request *request, const char *name)
+{
+    return mpx_request_header(request, name);
+}
+
+const char *mproxy_request_body(const mproxy_request *request, size_t *length)
+{
+    return mpx_request_body(request, length);
+}
+
+void mproxy_reply_bytes(mproxy_request *request, int code, const char *type,
+                        const char *bytes, size_t length)
+{
+    struct mpx_buf body = MPX_BUF_INIT;
+    mpx_buf_add(&body, bytes, length);
+    if (body.failed) {
+        mpx_buf_free(&body);
+        mpx_reply_refuse(request, 503, "no memory to answer");
+        return;
+    }
+    mpx_reply_buf(request, code, type, &body);
+}
+
+void mproxy_reply_refuse(mproxy_request *request, int code, const char *text)
+{
+    mpx_reply_refuse(request, code, "%s", text);
+}
+
+void mproxy_reply_stream(mproxy_request *request, const char *type,
+                         mproxy_status (*produce)(void *arg, mproxy_write_fn write,
+                                                  void *write_arg),
+                         void (*release)(void *arg), void *arg)
+{
+    mpx_reply_stream(request, type, produce, release, arg);
+}
