@@ -1,6 +1,6 @@
 # Programs that no one here wrote give the same output with and without the exporters, and
 # their counters are plausible: hpcc, lammps, and ScaLAPACK's test of LU for both MPIs.
-# Prints the rows of the table in docs/mpi.md.
+# Prints the rows of the table in docs/performance.md.
 . "$(dirname "$0")/lib.sh"
 need mpi python3
 EXPORTERS=process,mpi,posix
