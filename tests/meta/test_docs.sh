@@ -24,6 +24,15 @@ for document in $documents; do
     done
 done | complain_lines "metrics that do not exist"
 
+# The steps of a walk, tables under `<!-- walk -->`: each file defines its function.
+awk -F'`' '/^<!-- walk -->/ { walk = 1 } /^#/ { walk = 0 } walk && NF > 4 { print $(NF - 3), $(NF - 1) }' \
+    docs/architecture.md >"$scratch/walk"
+[ -s "$scratch/walk" ] || complain "docs/architecture.md has no walk"
+while read -r file function; do
+    grep -qE "^[a-z].*[ *]$function\(" "libmproxy/$file" 2>/dev/null ||
+        echo "libmproxy/$file: $function()"
+done <"$scratch/walk" | complain_lines "steps of docs/architecture.md that are not there"
+
 for command in './run demo' './run check' './install.sh'; do
     grep -qF "$command" README.md || complain "README.md does not name $command"
 done
