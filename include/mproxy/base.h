@@ -1,6 +1,6 @@
 /**
  * @file mproxy/base.h
- * What every other header stands on: statuses, error texts, export marks, the version.
+ * The ground of every other header: statuses, error texts, export marks, the version.
  *
  * Threads: every function may be called from any thread.
  * Memory:  texts returned are static; a mproxy_error belongs to the caller.
@@ -9,12 +9,12 @@
  * the program: a function that returns a status returns MPROXY_E_INVALID, and a debug build of
  * the library aborts.
  *
- * Options structs begin with `size_t struct_size`, to be set to their sizeof; every other field
- * that is zero means its default, and NULL instead of the struct all defaults where a function
- * says so. A struct_size of 0 or of less than the struct had in its first release is refused
- * with MPROXY_E_INVALID, a field that a newer header has and this library does not know with
- * MPROXY_E_VERSION. So it is with every other struct that a caller allocates and that begins
- * with struct_size; one that is filled in for the caller is filled as far as it reaches.
+ * Options structs begin with `size_t struct_size`, which the caller sets to their sizeof. Every
+ * other field that is zero means its default; where a function says so, NULL instead of the
+ * struct means all defaults. MPROXY_E_INVALID refuses a struct_size of 0 or below that of the
+ * first release; MPROXY_E_VERSION refuses a field that is set and that only a newer library
+ * knows. The same holds for every other struct that a caller allocates and that begins with
+ * struct_size; a struct that is filled in for the caller is filled as far as it reaches.
  */
 #ifndef MPROXY_BASE_H
 #define MPROXY_BASE_H

@@ -7,13 +7,13 @@
  * waits or takes a lock, and goes on unharmed when there is no proxy.
  *
  * Threads: any thread may call any function, signal handlers included, except where a
- *          function says otherwise. The first call of a process asks malloc() for memory: a
- *          handler of a process that does not run under proxy_run must not be the first.
+ *          function says otherwise. The first call of a process asks malloc() for memory: in
+ *          a process that does not run under proxy_run, no signal handler may make it.
  * Memory:  handles live as long as the process and are never freed. A handle is never
  *          NULL: one that could not be had counts nothing, so that the caller need not test.
  * fork:    the child goes on with the same handles and counts for itself, from zero; so does
- *          one of a raw clone system call, from its first call on. One of vfork counts for its
- *          parent. Only a raw clone made in a signal handler that interrupts an update may
+ *          the child of a raw clone system call, from its first call on. A child of vfork
+ *          counts for its parent. Only a raw clone made in a signal handler that interrupts an update may
  *          repeat that one update in the parent's segment.
  */
 #ifndef MPROXY_CLIENT_H
@@ -135,16 +135,16 @@ MPROXY_API void mproxy_process_observes(void);
 
 /**
  * Say whether this process is confined, as by a seccomp filter that kills it for a system
- * call it does not expect: while it is, nothing here makes one. What is declared goes on
- * counting; what is asked for first now, and what forked children count, does not. The
+ * call it does not expect: while it is, nothing here makes one. Metrics that were declared go
+ * on counting; metrics asked for first now, and those of forked children, do not. The
  * `process` exporter calls it when the program calls prctl() or seccomp.
  */
 MPROXY_API void mproxy_process_confined(int is_confined);
 
 /**
- * For tracers, which count a process's system calls: those that the library makes on its own
- * account, to map its counters or to read what the process used, are not the program's. In
- * an environment that has the variable MPROXY_TRACED they stand between a call
+ * For tracers, which count a process's system calls: the library makes some on its own account,
+ * to map its counters or to read the process's use, which are not the program's. In an
+ * environment that has the variable MPROXY_TRACED they stand between a call
  * close(MPROXY_OWN_BEGIN) and a call close(MPROXY_OWN_END) of the same thread, numbers that
  * no descriptor has. Pairs may be nested.
  */
@@ -154,7 +154,7 @@ enum mproxy_own_call {
     MPROXY_OWN_END = -0x6d707802,
 };
 
-/** What an exporter may have to leave uncounted. */
+/** Calls that an exporter may have to leave uncounted. */
 enum mproxy_uncounted {
     MPROXY_UNCOUNTED_MPI = 1, /**< calls of an MPI library that it has no back-end for */
 };

@@ -24,7 +24,7 @@ typedef enum mproxy_format {
     MPROXY_FORMAT_JSON = 3         /**< application/json: {"desc":…,"counters":[…]} */
 } mproxy_format;
 
-/** What to show, and of it what. All fields may be zero. */
+/** Which metrics to show, and how. All fields may be zero. */
 typedef struct mproxy_render_options {
     size_t struct_size;    /**< sizeof(mproxy_render_options) */
     const char *job_label; /**< text: adds job_id="…" to every sample; NULL: none */
@@ -35,7 +35,7 @@ typedef struct mproxy_render_options {
     int ranks;          /**< JSON: with each counter's spread over ranks where known */
 } mproxy_render_options;
 
-/** What one node contributes to a job, for mproxy_render_nodes(). */
+/** One node's part of a job, for mproxy_render_nodes(). */
 typedef struct mproxy_node_part {
     size_t struct_size;      /**< sizeof(mproxy_node_part) */
     const char *node;        /**< host name */

@@ -2,8 +2,8 @@
  * @file mproxy/inline.h
  * mproxy_counter_add() without the call: for wrappers of functions that take nanoseconds.
  *
- * The same guards, the same result; what is not plain is left to the function. Everything
- * else is as mproxy/client.h says. GCC or Clang.
+ * The guards and the result are the same; cases that are not plain are left to the function.
+ * Everything else is as mproxy/client.h says. GCC or Clang.
  *
  * `struct mproxy_lane` is part of the binary interface; only the functions below use it.
  */
@@ -30,8 +30,8 @@ MPROXY_API extern __thread struct mproxy_lane mproxy_lane
 /**
  * Whether the caller has thread-local storage. A child of clone() with CLONE_VM and CLONE_SETTLS
  * may have been given an empty area instead, as by browsers' sandboxes: in it neither this
- * library nor errno nor most of the C library may be touched. What stands in for functions
- * of the C library asks first; it costs a load.
+ * library nor errno nor most of the C library may be touched. A wrapper that stands in for a
+ * function of the C library asks first; that costs a load.
  */
 static inline int mproxy_thread_has_storage(void)
 {
@@ -55,8 +55,8 @@ static inline uint32_t mproxy_counter_slot(const mproxy_counter *counter)
 }
 
 /**
- * Begin an update of slots up to `highest`. What is between this and mproxy_lane_leave() must
- * not call anything. NULL: the update is for mproxy_counter_add().
+ * Begin an update of slots up to `highest`. Code between this and mproxy_lane_leave() must not
+ * call anything. NULL: the update is for mproxy_counter_add().
  */
 static inline struct mproxy_lane *mproxy_lane_enter(uint32_t highest)
 {

@@ -1,7 +1,7 @@
 /**
  * @file mproxy/job.h
- * What a job is called and where it runs: the description that every process of a job
- * derives from its environment, and that replies and profiles show.
+ * A job's description: its name and where it runs. Every process of a job derives it from its
+ * environment; replies and profiles show it.
  *
  * Threads: any thread; a description is a plain value.
  * Memory:  a mproxy_job owns its strings after copy; release with mproxy_job_clear().

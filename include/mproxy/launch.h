@@ -69,7 +69,7 @@ MPROXY_API const mproxy_exporter *mproxy_exporters_get(const mproxy_exporters *e
 MPROXY_API mproxy_status mproxy_exporters_choose(mproxy_exporters *exporters,
                                                  const char *names, mproxy_error *err);
 
-/** What a program is started with; zero means default. */
+/** Options that a program is started with; zero means default. */
 typedef struct mproxy_launch_options {
     size_t struct_size; /**< sizeof (mproxy_launch_options) */
     const char *jobid;  /**< NULL: as the environment says; see mproxy_job_check_id() */
@@ -87,10 +87,10 @@ typedef struct mproxy_launch_options {
  * Sets in its environment PROXY_JOB_ID (with options->jobid only), PROXY_PATH (absolute),
  * PROXY_PERIOD (with a period only), METRIC_PROXY_LAUNCHER_PPID, LD_PRELOAD (what it
  * held, then the exporters chosen; with a tool among them MPROXY_PRELOAD is set instead),
- * MPROXY_LAUNCHER_ID, MPROXY_COMMAND, MPROXY_CLOCK and MPROXY_FILTERS (what programs
- * under it can't find out, or not soon enough). Makes the rendezvous directory where no proxy has made it, so
- * that a proxy started later finds the program, and leaves a sign of the process there, so
- * that one that can't be preloaded belongs to its job all the same.
+ * MPROXY_LAUNCHER_ID, MPROXY_COMMAND, MPROXY_CLOCK and MPROXY_FILTERS (which programs under
+ * it can't find out, or not soon enough). Makes the rendezvous directory where no proxy has
+ * made it, so that a proxy started later finds the program. Leaves a segment there that tells
+ * of the process, so that a program that can't be preloaded belongs to its job all the same.
  *
  * Only a wrong option makes it fail: where nothing can be counted the program runs
  * uncounted, and `say` hears why.
@@ -116,8 +116,8 @@ MPROXY_API mproxy_status mproxy_launch_exec(char *const command[], int *exit_sta
                                             mproxy_error *err);
 
 /**
- * Tell beforehand, as far as that can be known, whether mproxy_launch_exec() would fail,
- * so that a mistyped name leaves no trace of a job.
+ * Say beforehand, as far as that can be known, whether mproxy_launch_exec() would fail, so
+ * that a mistyped name leaves no trace of a job.
  *
  * @return MPROXY_OK; else as mproxy_launch_exec()
  */

@@ -54,10 +54,10 @@ typedef struct mproxy_ledger_options {
     int64_t linger_ms;   /**< a share without processes is sealed after it */
     int64_t continue_ms; /**< gap after which a job id is a new run */
     /**
-     * What to do about a state file that is damaged or of a newer version. 0: refuse to open.
-     * That protects counts best: processes go on counting in their segments, and nothing is
-     * lost or counted twice while somebody looks. Nonzero: move it aside as `ledger.damaged-N`
-     * and start as a new directory; what had been folded into it is lost to this node.
+     * How to treat a state file that is damaged or of a newer version. 0: refuse to open. That
+     * protects counts best: processes go on counting in their segments, and nothing is lost or
+     * counted twice while somebody looks. Nonzero: move it aside as `ledger.damaged-N` and
+     * start as a new directory; the residues in it are lost to this node.
      */
     int discard_damaged;
 } mproxy_ledger_options;
@@ -103,16 +103,16 @@ MPROXY_API mproxy_status mproxy_ledger_node(mproxy_ledger *ledger,
                                             const mproxy_layout *layout,
                                             const mproxy_value *values,
                                             mproxy_error *err);
-/** The root's word: this share is stored. Absorbed into the base if sealed; else no effect. */
+/** Release a share, since a profile holds it: absorbed if sealed; else no effect. */
 MPROXY_API mproxy_status mproxy_ledger_release(mproxy_ledger *ledger, uint64_t share);
 /**
- * Processes that could not count and said no more than that. `count` is the size of the
- * directory's file `refused`, which only grows: telling it again changes nothing.
+ * Take the number of processes that could not count and said no more than that. `count` is the
+ * size of the directory's file `refused`, which only grows: telling it again changes nothing.
  */
 MPROXY_API void mproxy_ledger_refused(mproxy_ledger *ledger, uint64_t count);
 /**
- * Whether a job is kept open by passive processes alone, its linger being over. Whoever has
- * them ends them then (they become final); the share is sealed in the round that sees it.
+ * Whether a job is kept open by passive processes alone, its linger being over. Their owner
+ * then ends them (they become final); the share is sealed in the round that sees it.
  */
 MPROXY_API int mproxy_ledger_is_idle(const mproxy_ledger *ledger, const char *jobid,
                                      uint32_t uid);

@@ -1,6 +1,6 @@
 /**
  * @file mproxy/metric.h
- * What a metric is: a name with labels, a type, and a value that merges.
+ * Metrics: a name with labels, a type, and a value that merges.
  *
  * Merging is commutative and associative, with the zeroed value as identity, so that the
  * order and the place of adding up do not matter.

@@ -29,7 +29,7 @@ typedef struct mproxy_profile_entry {
     mproxy_ranks ranks;
 } mproxy_profile_entry;
 
-/** What one node (directory) counted of the run. */
+/** One share of the run: the part that one node (directory) counted. */
 typedef struct mproxy_profile_share {
     uint8_t directory[16]; /**< id of the rendezvous directory */
     uint64_t number;       /**< of the share in its directory */
@@ -72,8 +72,8 @@ MPROXY_API mproxy_status mproxy_profile_sum(mproxy_profile *profile, mproxy_erro
 
 /**
  * Write a profile as the JSON of `GET /profiles/get` (docs: spec/http-api): desc, counters
- * with ranks, partial, unheard, nodes (derived from the shares), shares. The same text is
- * what the archive keeps: the first line, closed with `}` in place of its comma, is an
+ * with ranks, partial, unheard, nodes (derived from the shares), shares. The archive keeps the
+ * same text: the first line, closed with `}` in place of its comma, is an
  * object of all but the values, and the last key is a checksum of the text before it.
  *
  * Gauges have no times and no ranks there; values that are not finite are left out.
@@ -95,9 +95,9 @@ MPROXY_API mproxy_status mproxy_profile_parse(const char *text, size_t length,
                                               mproxy_profile **out, mproxy_error *err);
 
 /**
- * Open the archive in `dir` (made at the first store if missing, mode 0700) and index it: damaged files are
- * left alone, with a line to `log` (may be NULL) that names them; leftovers of writes that never
- * finished are removed. Several processes may have one archive open, on one host or on
+ * Open the archive in `dir` (made at the first store if missing, mode 0700) and index it.
+ * Damaged files are left alone, with a line to `log` (may be NULL) that names them; leftovers
+ * of writes that never finished are removed. Several processes may have one archive open, on one host or on
  * several that share a file system: each write is made under a lock.
  *
  * @return MPROXY_OK, MPROXY_E_SYSTEM (it is there and can't be read) or MPROXY_E_NOMEM
@@ -144,7 +144,7 @@ typedef struct mproxy_archive_share {
     const char *command; /**< of its processes */
 } mproxy_archive_share;
 
-/** What the index knows of a stored profile. */
+/** A stored profile as the index knows it. */
 typedef struct mproxy_archive_item {
     const char *key; /**< ID or ID@START_TIME */
     const mproxy_job *desc;

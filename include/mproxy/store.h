@@ -1,6 +1,6 @@
 /**
  * @file mproxy/store.h
- * What is shown: jobs, each with its metrics' values, as immutable snapshots.
+ * The store: jobs, each with its metrics' values, shown as immutable snapshots.
  *
  * One writer builds a view per job and publishes them together; readers take the newest
  * snapshot, which never changes under them. A view that did not change between two
@@ -9,7 +9,7 @@
  * Threads: mproxy_store_metric(), mproxy_view_*() and mproxy_store_publish() by one thread at
  *          a time (the writer); mproxy_store_snapshot(), reading a snapshot and
  *          mproxy_snapshot_unref() by any thread.
- * Memory:  what a snapshot points to lives until its last unref. Metrics (names, docs) live
+ * Memory:  all that a snapshot points to lives until its last unref. Metrics (names, docs) live
  *          as long as the store.
  */
 #ifndef MPROXY_STORE_H
