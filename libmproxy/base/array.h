@@ -23,7 +23,7 @@
 // Exactly this room, which is not below what there was.
 #define MPX_RESERVE_TO(array, room) mpx_array_resize(&(array), (room), sizeof *(array))
 
-// What MPX_RESERVE() would grow a room of `room` items to.
+// The room that MPX_RESERVE() would grow a room of `room` items to.
 static inline size_t mpx_array_room(size_t room, size_t count)
 {
     return count <= room ? room : count > 2 * room ? count : 2 * room;

@@ -1,5 +1,5 @@
-// The clocks in use, each in one place: by the kernel's word, for a preloaded library may
-// stand in for clock_gettime(), and its clock go as it likes, or not at all.
+// The clocks in use, each in one place. The kernel is asked directly, because a preloaded
+// library may stand in for clock_gettime() and tell another time.
 #ifndef MPX_BASE_CLOCK_H
 #define MPX_BASE_CLOCK_H
 

@@ -1,4 +1,4 @@
-// A hash index over the positions of somebody else's array: the array says what is equal.
+// A hash index over the positions of somebody else's array; the array decides equality.
 //
 //     for (uint32_t at = mpx_index_start(ix, hash), p; mpx_index_next(ix, hash, &at, &p);)
 //         if (items[p].key == key)
@@ -24,11 +24,11 @@ struct mpx_index {
 
 // Room for `count` entries in all. False when there is no memory; nothing has changed then.
 bool mpx_index_reserve(struct mpx_index *ix, uint32_t count);
-// Room must have been reserved. Equal keys are the caller's to keep out.
+// Room must have been reserved. The caller keeps equal keys out.
 void mpx_index_put(struct mpx_index *ix, uint32_t hash, uint32_t position);
 // Forget a position, which is there under this hash. Not within mpx_index_next().
 void mpx_index_remove(struct mpx_index *ix, uint32_t hash, uint32_t position);
-// What is there under this hash has moved to another place in its array.
+// The item under this hash has moved to another place in its array.
 void mpx_index_move(struct mpx_index *ix, uint32_t hash, uint32_t from, uint32_t to);
 void mpx_index_clear(struct mpx_index *ix); // keeps its room
 void mpx_index_fini(struct mpx_index *ix);

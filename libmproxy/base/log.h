@@ -1,4 +1,5 @@
-// Telling people: whoever has something to say holds a struct mpx_logger, of its caller's.
+// Lines for people: a module that has something to say holds the struct mpx_logger that its
+// caller gave it.
 #ifndef MPX_BASE_LOG_H
 #define MPX_BASE_LOG_H
 

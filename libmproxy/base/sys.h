@@ -1,9 +1,9 @@
 // System calls without the C library's functions of the same names.
 //
-// What runs inside other people's programs must not run other people's code: open(),
+// Our code inside other people's programs must not run other people's code: open(),
 // clock_gettime() and even syscall() may be another preloaded tool's wrappers, which take
-// locks of their own, count, or tell another time. It also needs no version of any symbol,
-// and passes no cancellation point. Returns and errno as the C library's functions have them.
+// locks of their own, count, or tell another time. Direct calls also need no version of any
+// symbol and pass no cancellation point. Results and errno are those of the C library.
 //
 // `struct stat` is taken to be the kernel's own, as glibc and musl have it on these
 // machines; elsewhere the C library is called after all.

@@ -1,4 +1,4 @@
-// What counts as text: UTF-8 as RFC 3629 has it.
+// Text is UTF-8 as RFC 3629 has it; everything else is bytes.
 #ifndef MPX_BASE_UTF8_H
 #define MPX_BASE_UTF8_H
 

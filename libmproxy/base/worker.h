@@ -36,7 +36,7 @@ struct mpx_work {
 mproxy_status mpx_worker_open(const char *name, size_t max, struct mpx_worker **out,
                               mproxy_error *err);
 // Those not begun are done unrun; the one at work gets `timeout_ms`. False: it is still
-// there, and the thread was left behind. What its work uses must then never be freed.
+// there, and the thread was left behind. Memory that its work uses must never be freed then.
 // Accepts NULL.
 bool mpx_worker_close(struct mpx_worker *worker, int timeout_ms);
 

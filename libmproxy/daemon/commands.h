@@ -1,4 +1,4 @@
-// What HTTP threads ask the event loop to do.
+// Commands: changes that HTTP threads ask the event loop to make.
 #ifndef MPX_DAEMON_COMMANDS_H
 #define MPX_DAEMON_COMMANDS_H
 

@@ -1,4 +1,4 @@
-// What the proxy tells of itself: the metrics `mproxy_*` of tables/self.def, as a source.
+// The proxy's own metrics, `mproxy_*` of tables/self.def, as a source.
 #ifndef MPX_DAEMON_SELF_H
 #define MPX_DAEMON_SELF_H
 

@@ -1,4 +1,4 @@
-// What the parts of the text renderer share: text.c (the walk over families) calls
+// The inside of the text renderer, shared by its parts: text.c (the walk over families) calls
 // text_histogram.c, and both write with text_pieces.c.
 #ifndef MPX_EXPOSITION_TEXT_PRIVATE_H
 #define MPX_EXPOSITION_TEXT_PRIVATE_H

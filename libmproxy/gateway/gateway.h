@@ -1,6 +1,7 @@
-// The legacy socket: clients that push JSON messages (docs: spec/legacy-socket). What they
-// count is written into segments of the rendezvous directory before anything else happens,
-// so that it outlives the proxy like the counters of any process.
+// The gateway: the socket of older clients, which push JSON messages (docs:
+// spec/legacy-socket). Their values are written into segments of the rendezvous directory
+// before anything else happens, so that they outlive the proxy like the counters of any
+// process.
 //
 // Threads: one thread at a time, the event loop's.
 #ifndef MPX_GATEWAY_GATEWAY_H
@@ -32,14 +33,14 @@ struct mpx_gateway_options {
 //         MPROXY_E_INVALID (path), MPROXY_E_NOMEM, MPROXY_E_SYSTEM
 mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,
                                struct mpx_gateway **out, mproxy_error *err);
-// What clients counted becomes final. The socket file is removed if it is still ours.
+// The clients' segments become final. The socket file is removed if it is still ours.
 void mpx_gateway_close(struct mpx_gateway *gw); // accepts NULL
 
-// Before a round: bind again if the socket file has vanished, try again what had no room.
-// After it: what was removed of the clients' segments goes on in a new file.
+// Before a round: bind again if the socket file has vanished, try again where room was missing.
+// After it: clients whose segment was removed go on in a new file.
 extern const struct mpx_input mpx_gateway_input;
 
-// What was refused, by reason.
+// Refusals, by reason.
 enum mpx_gateway_refusal {
 #define MPX_REFUSAL(id, reason, meaning)
 #define MPX_GATEWAY_REFUSAL(id, reason, meaning) MPX_GATEWAY_##id,

@@ -1,8 +1,8 @@
 // A request and its reply, as the files of this module see them.
 //
 // They call each other in one direction: server -> transport -> crowd, and
-// server -> admit -> {route, access, reply} -> request. What transport has to tell the
-// server goes through the functions that it was opened with.
+// server -> admit -> {route, access, reply} -> request. Transport reaches the server
+// through the functions that it was opened with.
 #ifndef MPX_HTTP_INTERNAL_H
 #define MPX_HTTP_INTERNAL_H
 
@@ -59,7 +59,7 @@ struct mpx_request {
 };
 
 // request.c
-// What Content-Length says; 0 without one.
+// The value of Content-Length; 0 without one.
 uint64_t mpx_request_announced(const struct mpx_request *rq);
 bool mpx_request_has_body(const struct mpx_request *rq);
 

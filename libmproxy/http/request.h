@@ -1,4 +1,4 @@
-// What a handler sees of a request, and the ways to answer it.
+// A request as its handler sees it, and the ways to answer it.
 //
 // A handler runs on one of the server's threads, reads the request, and calls exactly one
 // mpx_reply_*(). A handler that cannot answer at once calls mpx_request_defer() instead and
@@ -19,7 +19,7 @@ struct sockaddr;
 
 enum mpx_http_method { MPX_GET = 1, MPX_POST = 2, MPX_PUT = 4, MPX_DELETE = 8 };
 
-// What a route does, which decides who may use it: see mpx_http_may().
+// A route's effect, which decides who may use it: see mpx_http_may().
 enum mpx_http_need {
     MPX_NEED_NOTHING =
         0, // says no more than that we are here; answers before all is ready
@@ -34,7 +34,7 @@ struct mpx_route {
         *path; // without a trailing slash; ends in "/*" to take all that lies below
     void (*handle)(struct mpx_request *rq, void *context);
     enum mpx_http_need need;
-    // What a body may be, "TYPE, TYPE" or "*/*"; NULL: a body is ignored.
+    // The types a body may have, "TYPE, TYPE" or "*/*"; NULL: a body is ignored.
     const char *types;
     size_t max_body; // in bytes; 0: the server's
 };
@@ -44,10 +44,10 @@ struct mpx_route {
 #define MPX_TYPE_HTML "text/html; charset=utf-8"
 
 const char *mpx_request_path(const struct mpx_request *rq); // decoded
-// What stands behind the fixed part of the path of a route that ends in "/*", decoded;
+// The rest behind the fixed part of the path of a route that ends in "/*", decoded;
 // "" for other routes.
 const char *mpx_request_rest(const struct mpx_request *rq);
-// Who sent it; NULL when that is not known.
+// The sender's address; NULL when it is not known.
 const struct sockaddr *mpx_request_peer(const struct mpx_request *rq);
 // The token that it proves itself by: `Authorization: Bearer TOKEN`, else the cookie
 // MPX_TOKEN_COOKIE; NULL without one.
@@ -69,8 +69,9 @@ void mpx_reply_buf(struct mpx_request *rq, int code, const char *type,
 void mpx_reply_held(struct mpx_request *rq, int code, const char *type, const char *bytes,
                     size_t length, void (*release)(void *arg), void *arg);
 bool mpx_request_takes_gzip(const struct mpx_request *rq);
-// Bodies are packed for those who accept gzip, each time anew. Who keeps packed bodies asks
-// whether one of this length shall be packed, and says so of the reply then.
+// Bodies are packed for clients that accept gzip, each time anew. A caller that keeps
+// packed bodies asks whether one of this length shall be packed, and says so of the reply
+// then.
 bool mpx_request_packs(const struct mpx_request *rq, size_t length);
 void mpx_reply_is_packed(struct mpx_request *rq);
 // A header of the reply that was made before, instead of the server's own of that name.

@@ -20,7 +20,7 @@ struct mpx_stream_options {
 // @return MPROXY_OK, MPROXY_E_NOMEM, MPROXY_E_SYSTEM
 mproxy_status mpx_stream_open(const struct mpx_stream_options *options,
                               struct mpx_stream **out, mproxy_error *err);
-// What reads it; its close() cuts the producer off, waits for it and frees all.
+// The reading end; its close() cuts the producer off, waits for it and frees all.
 struct mpx_piecewise mpx_stream_body(struct mpx_stream *s);
 
 #endif

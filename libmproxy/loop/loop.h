@@ -1,14 +1,15 @@
 // The event loop: one thread that waits for descriptors, times and children on behalf of
-// guests. Whoever wants to be called back is a guest: the gateway's clients, the sampling
-// timer, commands of HTTP threads, a foreign library with sockets and a timeout of its own.
+// guests. A guest is anything that wants to be called back: the gateway's clients, the
+// sampling timer, commands of HTTP threads, a foreign library with sockets and a timeout of
+// its own.
 //
 // A callback may add, change and remove any guest, itself included. Once removed, a guest
 // is not called again, not even for an event that had been there already.
 //
 // Times are durations on CLOCK_BOOTTIME, which goes on while the machine sleeps.
 //
-// What may take long, a disk or a name server, runs on a thread of base/worker.h, whose
-// descriptor is watched like any other.
+// Work that may take long, on a disk or a name server, runs on a thread of base/worker.h,
+// whose descriptor is watched like any other.
 //
 // Threads: the loop's, that is the one that calls mpx_loop_run(); before it runs, the one
 // that made it. mpx_loop_stop() and mpx_bell_ring(): any thread or signal handler.
@@ -32,7 +33,7 @@ void mpx_loop_free(struct mpx_loop *loop);
 // @return MPROXY_OK, MPROXY_E_SYSTEM
 mproxy_status mpx_loop_run(struct mpx_loop *loop, mproxy_error *err);
 // One turn: wait for at most `wait_ms` (negative: as long as it takes) until there is
-// something to do, and do it. What a callback makes due or ready waits for the next turn.
+// something to do, and do it. Guests that a callback makes due or ready wait for the next turn.
 // @param called  set to how many callbacks there were; may be NULL
 mproxy_status mpx_loop_turn(struct mpx_loop *loop, int64_t wait_ms, size_t *called,
                             mproxy_error *err);
@@ -41,9 +42,9 @@ void mpx_loop_stop(struct mpx_loop *loop);
 
 // ---- descriptors
 
-// What a descriptor is watched for, and what is there. MPX_BROKEN, an error or a hang-up,
-// is told with the others even where nobody asked: whoever does not remove the watch then
-// is called again in each turn.
+// The events that a descriptor is watched for, and those that are there. MPX_BROKEN, an error
+// or a hang-up, is told with the others even where nobody asked: a guest that does not remove
+// the watch then is called again in each turn.
 enum mpx_events { MPX_READABLE = 1, MPX_WRITABLE = 2, MPX_BROKEN = 4 };
 
 struct mpx_watch;

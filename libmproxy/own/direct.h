@@ -45,8 +45,8 @@ mproxy_status mpx_direct_set(struct mpx_direct *d, const struct mpx_direct_key *
                              const char *name, const char *doc, double value,
                              double shown, mproxy_error *err);
 
-// After a round: what was read and shown of ours makes up the next totals, what was removed
-// goes on in a new file, and the segments of jobs that are over end.
+// After a round: values of ours that were read and shown make up the next totals, segments
+// that were removed go on in a new file, and those of jobs that are over end.
 extern const struct mpx_input mpx_direct_input;
 
 #endif

@@ -1,4 +1,4 @@
-// What the files of processes/ share.
+// The inside of processes/, shared by its files.
 //
 // A *segment* here is a name in the directory; a *unit* is what the ledger takes as one
 // process: the segments of all images of one (user, PID namespace, pid, start, job).
@@ -143,8 +143,8 @@ bool mpx_segment_key_split(const char *key, char name[NAME_MAX + 1], uint64_t *i
 // The one that the ledger knows by this key, which begins with the name.
 struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name,
                                       const char *key);
-// What the directory shows under a name. One whose file was removed under us goes on under
-// its name beside it: the next image of the process finds the name free.
+// The segment that the directory shows under a name. A segment whose file was removed goes on
+// under its name beside it: the next image of the process finds the name free.
 struct mpx_segment *mpx_segments_find_shown(struct mpx_segments *s, const char *name,
                                             uint64_t inode);
 // NULL: no memory, or the file's owner has too many.
@@ -190,7 +190,7 @@ void mpx_unit_read(struct mpx_segments *s, struct mpx_unit *u);
 bool mpx_unit_check_life(struct mpx_segments *s, struct mpx_unit *u);
 // Read /proc/PID if it is time to.
 void mpx_unit_sample(struct mpx_segments *s, struct mpx_unit *u);
-// Of what its images have set a gauge to, keep the last. False: no memory.
+// Keep the last of the values that its images have set a gauge to. False: no memory.
 bool mpx_unit_keep_last_gauges(struct mpx_segments *s, struct mpx_unit *u);
 
 // submit.c

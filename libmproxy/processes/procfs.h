@@ -1,4 +1,4 @@
-// What /proc/PID says of a process: whether it lives, and what it used.
+// A process as /proc/PID tells of it: whether it lives, and what it used.
 #ifndef MPX_PROCESSES_PROCFS_H
 #define MPX_PROCESSES_PROCFS_H
 

@@ -1,4 +1,4 @@
-// What the proxy read of /proc/PID, kept in a mapped file so that it outlives the proxy: a
+// Samples of /proc/PID, kept in a mapped file so that they outlive the proxy: a
 // process that is killed while no proxy lives still shows what was known of it.
 //
 // One entry per process, found by (user, PID namespace, pid, start): a segment may claim any

@@ -3,7 +3,7 @@
 // A round, by the daemon's event loop:
 //     mproxy_ledger_round_begin(); mpx_segments_round(); ... mproxy_ledger_round_end();
 //     publish; mpx_segments_unlink();
-// What mpx_segments_round() hands to the ledger stays valid until the next
+// All that mpx_segments_round() hands to the ledger stays valid until the next
 // mpx_segments_round(), _unlink() or _close().
 //
 // Threads: one thread at a time.
@@ -53,8 +53,8 @@ extern const struct mpx_input mpx_segments_input;
 // Whether a segment of this name is adopted. It is kept then, even if its file is removed.
 bool mpx_segments_has(const struct mpx_segments *s, const char *name);
 
-// After a successful mproxy_ledger_round_end(): unlink what is pending and forget it. What
-// cannot be unlinked stays pending and is tried again at the next call.
+// After a successful mproxy_ledger_round_end(): unlink what is pending and forget it. A
+// file that cannot be unlinked stays pending and is tried again at the next call.
 void mpx_segments_unlink(struct mpx_segments *s);
 
 // Whether dir_path is no longer the directory that is open: it was removed or replaced.

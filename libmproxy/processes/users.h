@@ -1,4 +1,4 @@
-// What each user has brought into the rendezvous, so that none takes the room of others.
+// The room that each user takes in the rendezvous, so that none takes that of others.
 #ifndef MPX_PROCESSES_USERS_H
 #define MPX_PROCESSES_USERS_H
 

@@ -59,7 +59,7 @@ mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_user *user,
 // Why definitions of the table were refused, as bits of a segment's flags; 0: none was.
 uint32_t mpx_vectors_uncounted(const struct mpx_def_table *table);
 
-// Values from columns. What is not finite, or a counter below zero, is refused: a counter
+// Values from columns. One that is not finite, or a counter below zero, is refused: a counter
 // keeps the value it has in `values`, a gauge counts as never set.
 void mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *table,
                          const double *columns, double *values);

@@ -51,7 +51,7 @@ struct mpx_reader {
     uint32_t trusted; // samples since the size was looked at
 };
 
-// reader_file.c
+// file.c
 
 // The descriptor of a segment: kept, or opened for now. -1 with errno set; ENOENT also when
 // another file has the name now.
@@ -68,7 +68,7 @@ mproxy_status mpx_reader_fail(const struct mpx_reader *r, const mproxy_error *wh
 // A segment's size: 1 to so many whole pages. Text without the file's name.
 mproxy_status mpx_reader_check_size(uint64_t size, mproxy_error *err);
 
-// reader_sample.c
+// sample.c
 
 // Look at the file's size; follow its growth if its log may speak of it. To be done after
 // the number of records was read, with the guard entered.

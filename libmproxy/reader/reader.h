@@ -22,7 +22,7 @@ struct mpx_def {
 };
 
 // Definitions shared by all segments of a user whose definition records are the same bytes.
-// Reference counted; `user` is the caller's (collect keeps its metric vector there).
+// Reference counted; `user` is the caller's (processes/vectors.c keeps its map there).
 struct mpx_def_table {
     uint32_t count;
     const struct mpx_def *defs;
@@ -31,7 +31,7 @@ struct mpx_def_table {
 };
 
 struct mpx_reader; // one segment
-// What the segments of a directory share: table cache, SIGBUS guard, budgets.
+// Shared by the segments of a directory: table cache, SIGBUS guard, budgets.
 struct mpx_readers;
 
 struct mpx_readers_options {
@@ -48,7 +48,8 @@ uint64_t mpx_readers_bytes(const struct mpx_readers *rs);
 // Where segments whose descriptor is not kept are looked for; mpx_reader_open() sets it too.
 void mpx_readers_set_directory(struct mpx_readers *rs, int dir_fd);
 
-// Open a segment of the directory: a regular file, not a link, one link. Keeps a mapping and, while there are some, a descriptor.
+// Open a segment of the directory: a regular file, not a link, of one name. Keeps a mapping
+// and, while there are some, a descriptor.
 // @return MPROXY_OK, MPROXY_E_NOTFOUND, _CORRUPT, _VERSION, _LIMIT (bytes of the owner), or
 //         for want of descriptors or memory _SYSTEM, _NOMEM; the text names the file
 mproxy_status mpx_reader_open(struct mpx_readers *rs, int dir_fd, const char *name,

@@ -14,7 +14,7 @@ struct mpx_extent {
     uint64_t offset;
 };
 
-// What the records read so far have said. Zeroed before the first mpx_records_read(), but for
+// All that the records read so far have said. Zeroed before the first mpx_records_read(), but for
 // what the header says.
 struct mpx_records {
     uint32_t page_size; // of the header, checked; the file has at least one such page

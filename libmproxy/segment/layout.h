@@ -45,7 +45,7 @@ enum mpx_off_reason {
 #undef MPX_OFF_REASON
 };
 
-// What the process exporter writes at the end: indices of header.final[].
+// Values that the process exporter writes at the end: indices of header.final[].
 enum mpx_final {
 #define MPX_PROCESS(id, index, name, kind, scale, doc) MPX_FINAL_##id = (index),
 #include "tables/process.def"

@@ -4,7 +4,7 @@
 // talking. libc only: used by the client, by proxy_run and by the daemon. Exported to
 // libmproxy.
 //
-// What lies in it: `proxy` (the live proxy's lock), `*.seg`, `.new-*` (segments being born:
+// Its content: `proxy` (the live proxy's lock), `*.seg`, `.new-*` (segments being born:
 // locked, not yet renamed; one with a free lock is litter), `.off-*` and `refused` (what
 // did not count), `state/`.
 #ifndef MPX_SEGMENT_RENDEZVOUS_H

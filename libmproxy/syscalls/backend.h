@@ -1,5 +1,5 @@
-// The library lib/mproxy/ebpf.so, which syscalls/syscalls.c loads when it is asked to: so that
-// a proxy that counts no system calls carries neither libbpf nor libseccomp.
+// The library lib/mproxy/ebpf.so, which syscalls/syscalls.c loads on request, so that a proxy
+// that counts no system calls carries neither libbpf nor libseccomp.
 #ifndef MPX_SYSCALLS_BACKEND_H
 #define MPX_SYSCALLS_BACKEND_H
 
@@ -39,7 +39,7 @@ struct mpx_ebpf_backend {
     bool (*goes_on)(const struct mpx_ebpf *e);
     // The rendezvous directory is another one.
     void (*move)(struct mpx_ebpf *e, uint64_t dir_device, uint64_t dir_inode);
-    // What there was no room for, and the id.
+    // Losses for want of room, and the id.
     const struct mpx_ebpf_state *(*state)(const struct mpx_ebpf *e);
     // Why sums end with the proxy; "" if they do not.
     const char *(*why_brief)(const struct mpx_ebpf *e);

@@ -1,4 +1,4 @@
-// What the kernel keeps of a proxy that was killed: a directory of pinned maps and links in
+// The part of a killed proxy that the kernel keeps: a directory of pinned maps and links in
 // the BPF file system, mproxy-DEVICE-INODE of the rendezvous directory. Its proxy holds its
 // lock, which processes of other mount namespaces see, too.
 #ifndef MPX_SYSCALLS_PINNED_H
@@ -18,7 +18,7 @@ bool mpx_pinned_take(struct mpx_pinned *k, const struct mpx_ebpf_owner *owner, c
                      size_t room);
 void mpx_pinned_path(const struct mpx_pinned *k, const char *name,
                      char out[2 * MPX_PINNED_PATH]);
-// What is in it is of this release and whole but for links.
+// Whether its content is of this release and whole but for links.
 bool mpx_pinned_state(const struct mpx_pinned *k, struct mpx_ebpf_state *out);
 bool mpx_pinned_has_links(const struct mpx_pinned *k);
 void mpx_pinned_drop_links(const struct mpx_pinned *k);

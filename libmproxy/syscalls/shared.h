@@ -1,4 +1,4 @@
-// What the kernel's program and its loader agree on.
+// The agreement between the kernel's program and its loader.
 #ifndef MPX_SYSCALLS_SHARED_H
 #define MPX_SYSCALLS_SHARED_H
 
@@ -10,7 +10,7 @@ enum {
     MPX_EBPF_SUMS = 65536, // pairs of group and call
 };
 
-// What there was no room for.
+// Losses for want of room.
 enum mpx_ebpf_loss { MPX_LOST_TREES, MPX_LOST_THREADS, MPX_LOST_CALLS, MPX_EBPF_LOSSES };
 
 // One of it. All is kept with the sums, for the next proxy.

@@ -34,8 +34,8 @@ const char *mpx_syscalls_why_brief(const struct mpx_syscalls *s);
 // which is told so; -1: it is another's. Accepts NULL.
 void mpx_syscalls_close(struct mpx_syscalls *s, int dir_fd);
 
-// Before a round the sums are written into the segments; after it what was removed of them
-// goes on in new files.
+// Before a round the sums are written into the segments; after it segments that were removed
+// go on in new files.
 extern const struct mpx_input mpx_syscalls_input;
 
 // The directory was removed and is there again.
@@ -45,7 +45,7 @@ void mpx_syscalls_renounce(int dir_fd);
 
 struct mpx_syscalls_stats {
     uint64_t trees; // of processes, that are counted
-    // What there was no room to count.
+    // Not counted for want of room.
     uint64_t lost_trees, lost_threads, lost_calls;
 };
 void mpx_syscalls_get_stats(const struct mpx_syscalls *s, struct mpx_syscalls_stats *out);

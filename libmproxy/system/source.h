@@ -1,4 +1,4 @@
-// What the sources of node metrics (system_*.c) share.
+// Shared by the sources of node metrics (cpu.c, memory.c, ...).
 //
 // To add a source: write its file, declare its table entry here and list it in system.c.
 #ifndef MPX_SYSTEM_SOURCE_H

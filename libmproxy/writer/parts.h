@@ -1,5 +1,5 @@
-// The parts of a writer, shared by writer.c (log, rows, definitions) and writer_birth.c (the
-// file's birth and what fork makes of it).
+// The parts of a writer, shared by writer.c (log, rows, definitions) and birth.c (the file's
+// birth and what fork makes of it).
 //
 // Memory: page 0 and row 0 share one reservation, so that row 0's slots, which begin in
 // page 0, are contiguous; every other row has a reservation of its own. Reservations are
