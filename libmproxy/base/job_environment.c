@@ -1,8 +1,20 @@
 // The job description of the calling process, from its environment.
 //
+// It owns no state: everything is read at each call and copied into the caller's
+// mproxy_job. The order of the sources of an id is the contract of the command line:
+// PROXY_JOB_ID, Slurm, PMIx, PMI, hydra's control port, what proxy_run left
+// (MPROXY_LAUNCHER_ID), and at last the parent's HOST-PID-STARTTIME, so that the
+// processes of one shell line belong together. All ranks of a job must come to the same
+// id without talking to each other; that is why hydra's id is the address on the command
+// line of its proxy, which is the same on every host.
+//
 // This may run in a constructor before the program's own, below the program's malloc and
-// with whatever its environment holds: no stdio, every value is bounded, and a bad id
-// costs the id, not the process.
+// with whatever its environment holds: no stdio, every value is bounded, system calls
+// are made directly (base/sys.h), and a bad id costs the id, not the process: the
+// process then counts in the base.
+//
+// Text is cut between characters, never inside one, since the description ends in JSON.
+
 #include <mproxy/job.h>
 
 #include <ctype.h>

@@ -1,12 +1,18 @@
-// The worker: a queue, a thread that takes from its front, and a list of what has run.
+// The worker: a queue, a thread that takes from its front, and a list of works that have
+// run.
 //
-// The lock guards the two lists and is never held while a work runs or is done. Both the owner
-// and the thread hold a reference, because the thread may come back from the kernel long after
-// the owner has given it up: then it finds `left_behind` and touches nothing but its own
-// worker. Its work is nobody's any more and stays where it is.
+// The lock guards the two lists and is never held while a work runs or is done. Both the
+// owner and the thread hold a reference, because the thread may come back from the
+// kernel long after the owner has given it up: then it finds `left_behind` and touches
+// nothing but its own worker. Its work is nobody's any more and stays where it is.
 //
-// Time is CLOCK_MONOTONIC: a bound must not move with somebody's date. Signals are blocked in
-// the thread, since they are the program's.
+// One thread and not a pool: works are done in the order in which they were put, which
+// their users rely on (a profile is written before it is rewritten), and a file server
+// that hangs takes one thread with it instead of all of them.
+//
+// Time is CLOCK_MONOTONIC: a bound must not move with somebody's date. Signals are
+// blocked in the thread, since they are the program's.
+
 #include "base/worker.h"
 
 #include <errno.h>

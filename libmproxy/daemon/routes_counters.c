@@ -1,5 +1,22 @@
-// Counters that people raise: parsed on the server's threads, done on the loop's. The
-// answer is sent when the value is in shared memory.
+// Counters that people raise over HTTP: /push, /accumulate and /set.
+//
+// A request passes two threads. On the server's thread it is parsed and judged, as far
+// as its own words allow; a `struct change` that owns its texts then goes to the event
+// loop as a command. There the target is found (the node, or the open share of a job),
+// the value is written into a segment of the proxy's own (own/direct.c), and only then
+// the request is answered. So an answer means that the value survives a kill of the
+// proxy, and a request without an answer may have counted or not.
+//
+// Rules kept here:
+// * A counter is never below zero and never not finite: refused with 400.
+// * Names that the proxy uses for processes, nodes and itself are nobody else's
+//   (metric/reserved.h).
+// * A job must run on this node: a share that is sealed takes nothing more (404).
+// * The store learns a name only after the segment had room for it. The other way round
+//   a flood of names that nobody can count would use up the names of all.
+//
+// /set is not an assignment, because a total has many contributors: it adds the
+// difference to the value last shown, which mpx_direct_set() knows how to keep exact.
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,4 +1,21 @@
-// Jobs as they are now, from the newest snapshot; on the server's threads.
+// Jobs as they are now, from the newest snapshot: /job, /job/list, /metrics, and lists
+// made of them.
+//
+// Everything here runs on the server's threads and reads one snapshot, which never
+// changes; no lock is held and the loop is not asked. A `struct query` owns that
+// snapshot's reference and says what to render: format, view, a single metric,
+// descriptions only.
+//
+// A reply takes one of two ways. A body of up to MPX_BODY_MAX is rendered once per
+// snapshot and kept with it (store/cache.h), plain and packed, so that a hundred clients
+// that ask in one round cost one rendering; its key therefore says everything that the
+// bytes depend on, the metric's name with its length before it, since a name may hold
+// anything. A larger body, or one too many, is streamed: rendered by a thread of its own
+// while the client reads (http/stream.c).
+//
+// Parameters are judged before anything is rendered, and each refusal names the
+// parameter and the value. `take_...()` and `select_job()` return false when they have
+// answered.
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,20 @@
 // Finished jobs: those in the archive, and those that are over and not stored yet.
 //
-// Every request goes by the event loop, for two reasons. What has ended since the last round
-// shall be there at once, so the loop may make a round first. And files are read by a worker
+// Every request goes by the event loop, for two reasons. A job that has ended since the
+// last round must be there at once, so the loop may make a round first; rounds made for
+// requests take a bounded part of the loop's time. And files are read by a worker
 // (reading.h), because a request thread must not wait for a file server.
+//
+// Lists come from the archive's index in memory, and from the keeper's list of
+// provisional runs. A description is rendered under the key by which the profile can be
+// asked for, right while the archive lends the item. What fails for want of memory
+// refuses the list as a whole: a list that lacks some profiles would look like a
+// complete one.
+//
+// One profile is a provisional run, summed up from the sources on the thread that writes
+// the reply, or a file, or both, when a part of the run is stored already. ID@START_TIME
+// may name a run that is still stored as ID, until the newer run of that id is stored,
+// too.
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,9 +1,23 @@
 // What becomes of a request: its route, its limits, its handler, its reply.
 //
 // Connections are transport.c's, which calls the functions of `exchange` here, on its
-// threads. Three things are bounded over all requests: connections (crowd.c), large replies,
-// each of which takes a thread (stream.c, large.c), and the bytes of bodies that are held until their
-// handler has run. A body counts as it arrives, so that announcing much costs others nothing.
+// threads. Three things are bounded over all requests: connections (crowd.c), large
+// replies, each of which takes a thread (stream.c, large.c), and the bytes of bodies
+// that are held until their handler has run. A body counts as it arrives, so that
+// announcing much costs others nothing.
+//
+// A request is judged as soon as its head is there, and a refusal is the reply from then
+// on; the rest of its body is swallowed up to a bound, because a client that is still
+// sending would lose the reply to a reset connection. Framing that could be read in two
+// ways closes the connection behind the reply: a proxy in between may take the rest for
+// another request.
+//
+// A handler runs once, when the body is whole. It answers, or defers the request and
+// answers from another thread. A handler that does neither gets a 500, so no client
+// waits for ever.
+//
+// The server knows neither jobs nor metrics: routes come as a table, their context as a
+// pointer.
 
 #include "http/server.h"
 

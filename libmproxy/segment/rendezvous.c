@@ -1,5 +1,20 @@
-// Where segments meet the proxy: the directory's path, its checks and the proxy's lock. Runs
-// inside other people's programs, so it allocates nothing and leaves no descriptor behind.
+// Where segments meet the proxy: the directory's path, its checks and the proxy's lock.
+//
+// Program and proxy never talk, so both derive the directory from the socket's path, as
+// text: links are not followed, because the two may see other links. A path outside /run
+// and /dev/shm becomes one escaped name in /dev/shm; the part that is too long becomes a
+// hash.
+//
+// A directory is used only if its owner alone may write to it, or if it is root's,
+// sticky, and under /run. In the latter anybody may put files, so `proxy`, whose lock
+// means "a proxy is there", counts only if it belongs to the directory's owner; a file
+// of somebody else in its place is exchanged for one that is locked already. Locks are
+// those of open file descriptions: they go with the process, whatever ends it, and a
+// reader can ask for them without taking them.
+//
+// The functions that the client calls run inside other people's programs, maybe inside
+// their malloc, on a small stack: they allocate nothing, leave no descriptor behind, and
+// use system calls directly.
 
 #include "segment/rendezvous.h"
 

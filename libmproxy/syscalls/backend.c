@@ -1,3 +1,26 @@
+// The library that speaks to the kernel: loading the programs, keeping or finding what
+// they count, and reading it. It is the only file that knows libbpf's skeleton, and is
+// loaded on request.
+//
+// Three maps make up what is counted: groups (a process and all that it started), sums
+// per group and call of threads that have ended, and the state (version, id, losses),
+// which is mapped into our memory. Sums of living threads are in their tasks, and an
+// iterator shows them.
+//
+// All is kept or nothing is. With a BPF file system the maps and the links of the
+// programs are pinned (pinned.c), and the next proxy has three cases: programs and sums
+// are whole and of the id that the rendezvous directory names, so it goes on with them;
+// the sums are and the programs are not, so it loads programs anew on the old sums, and
+// groups whose threads nobody saw since are over; or nothing fits, and all is cleared
+// first. If what was kept is in the way of a start, it is removed and one more start is
+// tried.
+//
+// Readers take the sums of ended threads first, then those of the living. A thread that
+// ends between the two is in neither and is seen the next time; the other way round it
+// could be in both, and what is counted twice can never be taken back. So a sum read
+// here may be lower than before, never higher than the truth: the caller (syscalls.c)
+// only ever raises what it has written.
+
 #include "syscalls/backend.h"
 
 #include <bpf/bpf.h>

@@ -1,3 +1,19 @@
+// What outlives the proxy in the BPF file system: one directory per rendezvous
+// directory, named by its device and inode, with pinned maps and links.
+//
+// The proxy that uses such a directory holds its lock (flock(2) on the directory), so
+// one that is not locked belongs to a proxy that is dead, in whatever mount namespace
+// that lived. After locking it is asked whether the name still leads to what was locked:
+// a sweep may have removed the directory between the open and the lock.
+//
+// Only directories that are ours and closed to others are used; the file system is
+// shared by all users.
+//
+// mpx_pinned_sweep() is why a proxy that never comes back does not cost the node for
+// good: every proxy with --ebpf looks at what dead ones of its user left. Programs that
+// count no living process are ended, sums stay for the proxy that may still come, and
+// where no rendezvous directory tells of the sums any more, everything goes.
+
 #include "syscalls/pinned.h"
 
 #include <bpf/bpf.h>

@@ -1,3 +1,27 @@
+// System calls counted in the kernel, written into segments of the jobs once a round.
+//
+// For each group (a process and all that it started) that the kernel has, this has a
+// scribe with a segment of the group's job, made like those of the gateway's clients;
+// the way on, through ledger, reduction and profiles, is that of any process.
+//
+// The kernel's sums are the truth for as long as it has the group, and the segment is a
+// copy that can be made again at any time. Everything follows from that:
+// * Sums are absolute, since the group began, and a counter in the segment is only
+//   raised to them. Writing twice changes nothing, and a sum that is read too low while
+//   a thread ends does no harm.
+// * A proxy that finds groups of one that was killed removes their segments first and
+//   writes new ones. So no call is counted twice, whatever the dead one had written.
+// * A group leaves the kernel only when its segment has all of it, and the segment is
+//   closed, and so becomes final, only after that. A proxy killed in between finds one
+//   of the two, never neither: see docs/decisions/0015-kernel-sums-outlive-the-proxy.md.
+//
+// The mark file in the rendezvous directory tells proxy_run that calls are counted here,
+// and the next proxy by its id which sums are meant. It is made last and removed after
+// the last reading.
+//
+// libbpf and libseccomp stand behind a library of their own (backend.c), loaded on
+// request, so that a proxy that counts no system calls carries neither.
+
 #include "syscalls/syscalls.h"
 
 #include <ctype.h>

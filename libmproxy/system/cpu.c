@@ -1,7 +1,16 @@
 // CPUs: their number, load and clock frequency, and context switches.
 //
-// All comes from two files, /proc/stat and /proc/cpuinfo, whatever the number of CPUs. Where
-// cpuinfo has no frequency (Arm) it is asked of each cpufreq policy.
+// All comes from two files, /proc/stat and /proc/cpuinfo, whatever the number of CPUs.
+// Where cpuinfo has no frequency (Arm) it is asked of each cpufreq policy.
+//
+// A load is the busy part of the ticks between two samples, so a CPU has none in its
+// first sample; in an interval in which its clock did not tick it keeps the one before.
+// Vendor and model are labels of a CPU's metrics, once /proc/cpuinfo has told them.
+//
+// CPUs may come and go while the proxy runs. Their numbers are places in an array that
+// only grows, up to a bound, as /proc is another machine's in tests and may say
+// anything.
+
 #include "system/source.h"
 
 #include <math.h>

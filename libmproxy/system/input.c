@@ -1,4 +1,21 @@
 // What the sources of node metrics read with: whole files, numbers, devices by name.
+//
+// A file of procfs or sysfs that is read at each sample stays open and is read whole by
+// one pread() into the system's one buffer: it may differ between two reads. So a text
+// is valid until the next read of any file. When a read fails the file is closed, for
+// the device may come back under the same path.
+//
+// Devices are remembered by name, with whatever a source keeps for each, so that metrics
+// are interned once and rates have a sample before. Their number is bounded, because a
+// node on which devices are made and removed for years would otherwise never stop
+// growing.
+//
+// A counter of the kernel can start again or wrap. mpx_cumulative_add() makes it one
+// that only grows, as the ledger and every reader of a counter expect.
+//
+// Labels are made of names that the system found: bytes that are no text are replaced,
+// so that a metric's name is always one that mproxy_metric_check_name() takes.
+
 #include "system/source.h"
 
 #include <dirent.h>

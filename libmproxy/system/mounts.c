@@ -1,10 +1,18 @@
 // File systems on local block devices, from /proc/self/mountinfo and statvfs().
 //
-// statvfs() waits for ever on a dead file server, so only local devices are asked, and none
-// that is reached through a mount of a network or user-space file system. Nor is one that
-// another mount covers: its mount point then leads to that one's sizes. A mount is covered by
-// one on top of it, whose parent it is, by one on a folder above it with the same parent, and
-// wherever its parent is.
+// statvfs() waits for ever on a dead file server, so only local devices are asked, and
+// none that is reached through a mount of a network or user-space file system. Nor is
+// one that another mount covers: its mount point then leads to that one's sizes. A mount
+// is covered by one on top of it, whose parent it is, by one on a folder above it with
+// the same parent, and wherever its parent is.
+//
+// Of a device that is mounted several times one place is shown, its root if that is
+// mounted. A file system is remembered with the id of its mount, because what is mounted
+// anew at the same place may be another device.
+//
+// All lists have bounds, beyond which mounts are left out: a host of containers has
+// thousands.
+
 #include "system/source.h"
 
 #include <stdio.h>

@@ -1,4 +1,19 @@
 // Node metrics: the list of sources, and what they report put together into a layout.
+//
+// Each source (cpu.c, memory.c, ...) is asked once a round and puts metrics with values,
+// in its own order; it owns its state and knows no other source. A metric that is put
+// twice counts once. The metrics put in a round make a layout; one that is the same as
+// an earlier one is that layout, by address, since the ledger works out its maps once
+// per layout and they never go away. Devices that come and go make few different ones.
+//
+// A counter's time is that of its last change: one that is as in the round before keeps
+// it, unless the layout has changed.
+//
+// A source that is absent on this node puts nothing. Zero would be a measurement.
+//
+// Without memory the round before stays: layout and values change together or not at
+// all.
+
 #include "system/system.h"
 
 #include <fcntl.h>

@@ -1,4 +1,24 @@
 // The life of a segment: its birth, its end, and what fork makes of it.
+//
+// Birth. The first page (and a second piece, when the job's description is long) is put
+// together in memory and written by one write(), under a name that readers pass over, by
+// a descriptor that holds the lock. Then the file is mapped, renamed, and the descriptor
+// closed: a reader that sees the name sees a whole, locked segment, and the mapping
+// keeps the lock until the process is gone. Whatever fails on the way leaves no file.
+//
+// Memory. Addresses are reserved once, without memory, and never move: threads hold
+// pointers into their rows without any lock. If the limit of locked memory does not
+// allow a reservation, row 0 is what the first page holds, and that is all.
+//
+// Fork. The child shares the parent's mapping at first, so before it may write anything
+// anonymous memory is mapped over every address of the segment (detach). The definitions
+// are saved before that, since the log is in the file. Then the child gets a file of its
+// own with the same definitions in the same slots (rebirth), because handles and
+// pointers into rows stay as they are. If it can't have one, its memory can still be
+// written, and nobody reads it.
+//
+// All this runs in other people's programs, in a child of fork maybe inside malloc:
+// memory comes from mmap() only, and nothing is printed.
 
 #include "writer/writer.h"
 

@@ -1,6 +1,25 @@
-// The file of a segment. Everything here runs inside other people's programs: no
-// allocation, no descriptor kept, no growth past RLIMIT_FSIZE (that would be a deadly
-// SIGXFSZ) and no mapping of a page that is not allocated (a deadly SIGBUS).
+// The file of a segment: its name, its birth under another one, and its growth page by
+// page.
+//
+// Everything here runs inside other people's programs: no allocation, no descriptor
+// kept, no growth past RLIMIT_FSIZE (that would be a deadly SIGXFSZ) and no mapping of a
+// page that is not allocated (a deadly SIGBUS). That is why space is allocated by
+// fallocate(), or by writing zeros, before it is mapped, and why limits are asked before
+// and not learned from a signal.
+//
+// Names say who wrote the file: PID-START-NAMESPACE-IMAGE.seg. The image number is the
+// first that is free, found without a lock by a rename that replaces nothing: each
+// `exec` of a process makes one more. A process that execs in a loop would look through
+// all of them, so beyond the first few the free number is found by bisection; numbers
+// have no gaps.
+//
+// No descriptor is kept, because programs close what they do not know and count those
+// they have. The mapping keeps the lock, and growth opens the path again: device, inode
+// and size must be those of our file, or it was removed, and nothing grows any more.
+//
+// While no proxy lives the directory's bounds apply. They are looked at when a segment
+// passes a power of two in size, so that a growing program does not read the directory
+// each time.
 
 #include "writer/segment_file.h"
 

@@ -1,4 +1,26 @@
 // The writing side of a segment: the record log, the rows and the definitions.
+//
+// Everything is appended. Memory is there before the record that speaks of it, and the
+// record is whole before the count of records is raised, by a release store; a reader
+// that loads the count first can rely on all before it (reader/sample.c). What is
+// published never changes.
+//
+// The log is a chain of chunks. Each keeps room for the record that leads to the next,
+// so there is always a way on; chunks grow with the log, so that many definitions make
+// few mappings. mpx_writer_make_room() can fail, mpx_writer_take_record() after it
+// cannot: nothing half written is ever left.
+//
+// Row 0 covers every slot that is defined, before the definition is published: whatever
+// else can't be had, a counter can be raised there. Rows of threads follow when a thread
+// first needs them; one that can't be had costs speed and no count. A row grows in
+// place, into its reservation. If a mapping failed and may have left a hole, the row
+// stays as long as it is, for somebody else may live in the hole now.
+//
+// A failure sets its reason in the header's flags, so that the proxy tells that this
+// process counts in part.
+//
+// The caller serialises all calls; only slots are written by others, the threads that
+// own rows.
 
 #include "writer/writer.h"
 
