@@ -36,8 +36,8 @@ mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,
 // The clients' segments become final. The socket file is removed if it is still ours.
 void mpx_gateway_close(struct mpx_gateway *gw); // accepts NULL
 
-// Before a round: bind again if the socket file has vanished, try again where room was missing.
-// After it: clients whose segment was removed go on in a new file.
+// Before a round: bind again if the socket file has vanished, try again where room was
+// missing. After it: clients whose segment was removed go on in a new file.
 extern const struct mpx_input mpx_gateway_input;
 
 // Refusals, by reason.

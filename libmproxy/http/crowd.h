@@ -1,6 +1,6 @@
-// The crowd: all connections, and the rule which of them must go when there are too many. One
-// client, however many connections it holds, never keeps others out. Any thread may call any function; one guest is moved by
-// one thread at a time.
+// The crowd: all connections, and the rule which of them must go when there are too many.
+// One client, however many connections it holds, never keeps others out. Any thread may
+// call any function; one guest is moved by one thread at a time.
 #ifndef MPX_HTTP_CROWD_H
 #define MPX_HTTP_CROWD_H
 

@@ -17,9 +17,9 @@
 // they have. The mapping keeps the lock, and growth opens the path again: device, inode
 // and size must be those of our file, or it was removed, and nothing grows any more.
 //
-// While no proxy lives the directory's bounds apply. They are looked at when a segment
-// passes a power of two in size, so that a growing program does not read the directory
-// each time.
+// While no proxy attends, the bounds of the directory apply (segment/crowd.h): of entries
+// at birth, of bytes when a segment passes a power of two in size, so that a growing
+// program does not read the directory each time.
 
 #include "writer/segment_file.h"
 
