@@ -1,4 +1,15 @@
 // What the segments of a unit and /proc say of its process.
+//
+// The lock of a segment is tested before its values are read: values read after the lock
+// was found free are final, whatever ended the process. A segment that can't be read for
+// want of memory or descriptors is read in the next round, and not folded before; one that
+// is damaged keeps its last good values.
+//
+// A process has ended when all locks of its images are free and /proc no longer has its pid
+// with that start. Where /proc can't tell, as for another PID namespace, two rounds in a row
+// must find the locks free, since between two images of an exec they are free for a moment.
+//
+// A process counts once in a gauge, with the value that the last of its images has set.
 
 #include "processes/private.h"
 
