@@ -56,7 +56,7 @@ typedef enum mproxy_status {
     MPROXY_E_TIMEOUT = -14      /**< took longer than it was given */
 } mproxy_status;
 
-/** What went wrong, in one line that names the thing and the value. */
+/** An error, told in one line that names the thing and the value. */
 typedef struct mproxy_error {
     mproxy_status status;
     int line;   /**< of the input, from 1; 0 where there is none */

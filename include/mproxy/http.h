@@ -22,7 +22,7 @@ extern "C" {
 typedef struct mproxy_http mproxy_http;
 typedef struct mpx_request mproxy_request; /**< opaque; valid until its handler returns */
 
-/** What a request wants done; or-ed in a route. */
+/** Methods of requests; or-ed in a route. */
 typedef enum mproxy_http_method {
     MPROXY_HTTP_GET = 1,
     MPROXY_HTTP_POST = 2,

@@ -54,8 +54,8 @@ enum {
  * PMIx, PMI, hydra, or the launcher's host, pid and start time (docs: spec/cli).
  *
  * @param out   set on success; release with mproxy_job_clear()
- * @param rank  set to the MPI rank, 0 where there is none. What MPI_Comm_spawn() started is a
- *              world with a rank 0 of its own: its number stands above the rank, from bit
+ * @param rank  set to the MPI rank, 0 where there is none. Processes that MPI_Comm_spawn()
+ *              started are a world with a rank 0 of its own: its number stands above the rank, from bit
  *              MPROXY_RANK_WORLD_SHIFT on
  * @param err   may be NULL
  * @return MPROXY_OK or MPROXY_E_NOMEM

@@ -180,8 +180,8 @@ MPROXY_API const char *mproxy_command_trim(const char *command, size_t *length);
 MPROXY_API mproxy_status mproxy_profile_render_extrap(const mproxy_profile *profile,
                                                       mproxy_write_fn write, void *arg);
 /**
- * The same for all runs of the command of profile `key`. One that is damaged, or gone since
- * it was listed, is left out. Reads files. Any thread.
+ * The same for all runs of the command of profile `key`. A profile that is damaged, or
+ * gone since it was listed, is left out. Reads files. Any thread.
  *
  * @return MPROXY_OK, MPROXY_E_NOTFOUND (no such key), MPROXY_E_NOMEM or what `write` returned
  */

@@ -1,7 +1,7 @@
 /**
  * @file mproxy/remote.h
- * Asking HTTP servers: other proxies, exporters, Alertmanager. What scrapes, the tree and
- * proxyctl share.
+ * Asking HTTP servers: other proxies, exporters, Alertmanager; shared by scrapes, the tree and
+ * proxyctl.
  *
  * A *remote* keeps connections open between requests and carries any number of requests at a
  * time. It is used in one of two ways: mproxy_remote_ask() waits for one reply;
@@ -12,7 +12,7 @@
  * libcurl is loaded at the first request, since it brings thirty libraries and a MiB of memory
  * that a proxy which asks nobody does not need (docs/decisions/0022).
  *
- * What a server sends is bounded in size, also after decompression, and in time. A redirect is
+ * A reply is bounded in size, also after decompression, and in time. A redirect is
  * followed to the same scheme, host and port only. Proxies that the environment names are not
  * used: the servers asked are those of the cluster.
  *
@@ -51,7 +51,7 @@ typedef struct mproxy_remote_request {
     size_t max_reply;      /**< bytes of a body; 0: 64 MiB */
 } mproxy_remote_request;
 
-/** What a server answered, whatever the code. Borrowed for the callback, or until the next
+/** A server's answer, whatever the code. Borrowed for the callback, or until the next
  *  mproxy_remote_ask(). */
 typedef struct mproxy_remote_reply {
     int code;         /**< 200, 404 ... */

@@ -1,6 +1,6 @@
 /**
  * @file mproxy/source.h
- * What is added up: a source is an identity and a cumulative state with an order.
+ * Sources are what is added up: a source is an identity and a cumulative state with an order.
  *
  * The state of a source is replaced by a later one and never added to, so receiving it
  * twice, late or by two paths changes nothing. A share is one job on one node, the base a
@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-/** What a source is; sums add a directory's sources up in this order. */
+/** The kinds of sources; sums add a directory's sources up in this order. */
 typedef enum mproxy_source_kind {
     MPROXY_SOURCE_BASE = 1,  /**< the rest of a directory that belongs to no job */
     MPROXY_SOURCE_SHARE = 2, /**< one job on one node */

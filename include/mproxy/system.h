@@ -5,8 +5,8 @@
  * One call reads every source once and leaves what is there now as a layout and values that
  * are parallel to it: hand them to mproxy_ledger_node(), or to a reduction as a source of
  * kind MPROXY_SOURCE_NODE. A source that is absent or malformed has no metrics, never zeros;
- * a rate needs two samples. What the kernel restarts or wraps (an interface made anew, an
- * energy counter) is made cumulative here, so that counters only grow while this is open.
+ * a rate needs two samples. Counters that the kernel restarts or wraps (an interface made
+ * anew, an energy counter) are made cumulative here, so that counters only grow while this is open.
  *
  * Threads: one thread at a time, the writer of the store.
  */
@@ -50,7 +50,7 @@ MPROXY_API void mproxy_system_close(mproxy_system *system); /**< accepts NULL */
 MPROXY_API mproxy_status mproxy_system_sample(mproxy_system *system, int64_t boot_ms,
                                               uint64_t wall_us);
 /**
- * What is present now; empty before the first sample. A layout never changes and stays valid
+ * The metrics present now; empty before the first sample. A layout never changes and stays valid
  * until close; another one is made when the set of metrics has changed.
  */
 MPROXY_API const mproxy_layout *mproxy_system_layout(const mproxy_system *system);
