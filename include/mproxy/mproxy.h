@@ -14,6 +14,7 @@
 #include <mproxy/launch.h>
 #include <mproxy/ledger.h>
 #include <mproxy/metric.h>
+#include <mproxy/processes.h>
 #include <mproxy/profile.h>
 #include <mproxy/reduction.h>
 #include <mproxy/remote.h>

@@ -29,7 +29,7 @@ static mproxy_status open_sums(struct mproxy_daemon *d, mproxy_error *err)
                                     .continue_ms = d->options.continue_s * 1000};
     mproxy_status status = mproxy_store_open(NULL, &d->store, err);
     if (status == MPROXY_OK)
-        status = mproxy_ledger_open(d->state_fd, d->store, &ledger, &d->ledger, err);
+        status = mproxy_ledger_open(d->hold.state_fd, d->store, &ledger, &d->ledger, err);
     if (status == MPROXY_OK)
         status = mproxy_reduction_new(d->store, &d->reduction, err);
     if (status == MPROXY_OK)
@@ -79,9 +79,8 @@ mproxy_status mproxy_daemon_open(const mproxy_daemon_options *options,
     struct mproxy_daemon *d = calloc(1, sizeof *d);
     if (!d)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for a daemon");
-    int *fds[] = {&d->listen_fd, &d->dir_fd, &d->state_fd, &d->lock_fd};
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-        *fds[i] = -1;
+    d->listen_fd = -1;
+    d->hold = MPX_HOLD_NONE;
     d->start_boot_ms = mpx_boot_ms();
     mproxy_status status = open_all(d, options, err);
     if (status == MPROXY_OK)
@@ -124,10 +123,9 @@ void mproxy_daemon_close(mproxy_daemon *daemon)
     mpx_commands_fini(&d->commands);
     mpx_loop_free(d->loop);
     free(d->releasable);
-    const int fds[] = {d->listen_fd, d->dir_fd, d->state_fd, d->lock_fd};
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    if (d->listen_fd >= 0)
+        close(d->listen_fd);
+    mpx_hold_close(&d->hold);
     mpx_daemon_free_options(d);
     free(d);
 }

@@ -15,7 +15,7 @@
 #include "gateway/gateway.h"
 #include "loop/loop.h"
 #include "own/direct.h"
-#include "processes/segments.h"
+#include "processes/hold.h"
 #include "syscalls/syscalls.h"
 #include "system/system.h"
 #include "daemon/commands.h"
@@ -41,7 +41,7 @@ struct mproxy_daemon {
     struct mpx_loop *loop; // stopped by any thread
     struct mpx_timer *round_timer;
     int listen_fd;
-    int dir_fd, state_fd, lock_fd;
+    struct mpx_hold hold;
     mproxy_ledger *ledger;
     mproxy_reduction *reduction;
     struct mpx_segments *segments;

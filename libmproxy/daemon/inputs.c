@@ -60,8 +60,8 @@ static mproxy_status open_segments(struct mproxy_daemon *d, mproxy_error *err)
     struct mpx_segments_options options = {.store = d->store,
                                            .ledger = d->ledger,
                                            .dir_path = d->dir_path,
-                                           .dir_fd = d->dir_fd,
-                                           .state_fd = d->state_fd,
+                                           .dir_fd = d->hold.dir_fd,
+                                           .state_fd = d->hold.state_fd,
                                            .proc_root = d->options.proc_root,
                                            .log = d->options.log,
                                            .log_arg = d->options.log_arg};
@@ -115,10 +115,10 @@ static void tell_syscalls(struct mproxy_daemon *d)
 static void open_syscalls(struct mproxy_daemon *d)
 {
     mproxy_error err;
-    bool wanted = d->options.ebpf, left = mpx_syscalls_are_left(d->dir_fd);
+    bool wanted = d->options.ebpf, left = mpx_syscalls_are_left(d->hold.dir_fd);
     mproxy_status status = MPROXY_E_OFF;
     if (wanted || left)
-        status = mpx_syscalls_open(d->dir_path, d->dir_fd, &d->syscalls, &err);
+        status = mpx_syscalls_open(d->dir_path, d->hold.dir_fd, &d->syscalls, &err);
     if (status == MPROXY_OK && wanted) {
         tell_syscalls(d);
         return;
@@ -126,9 +126,9 @@ static void open_syscalls(struct mproxy_daemon *d)
     if (status != MPROXY_OK && status != MPROXY_E_OFF)
         mpx_say(&d->logger, MPROXY_LOG_WARNING,
                 "system calls can't be counted in the kernel: %s", err.text);
-    mpx_syscalls_close(d->syscalls, d->dir_fd);
+    mpx_syscalls_close(d->syscalls, d->hold.dir_fd);
     d->syscalls = NULL;
-    mpx_syscalls_renounce(d->dir_fd);
+    mpx_syscalls_renounce(d->hold.dir_fd);
 }
 
 mproxy_status mpx_inputs_open(struct mproxy_daemon *d, mproxy_error *err)

@@ -130,7 +130,7 @@ void mpx_daemon_round(struct mproxy_daemon *d)
     round.shown = publish(d, round.wall_us);
     MPX_CRASH_POINT("round.published");
     mpx_inputs_after_round(d, &round);
-    mpx_crowd_attend(d->lock_fd, d->dir_fd, d->options.sampling_period_ms);
+    mpx_crowd_attend(d->hold.lock_fd, d->hold.dir_fd, d->options.sampling_period_ms);
     mpx_daemon_archive(d, round.boot_ms);
     mpx_daemon_trim(d);
     measure(d);

@@ -34,7 +34,7 @@ static void finish(struct mproxy_daemon *d)
     mpx_readings_stop(d->readings);
     mpx_server_close(d->server);
     d->server = NULL;
-    mpx_inputs_end(d, d->ousted ? -1 : d->dir_fd);
+    mpx_inputs_end(d, d->ousted ? -1 : d->hold.dir_fd);
     if (!d->ousted)
         mpx_daemon_round(d);
     if (d->keeper && !mpx_keeper_drain(d->keeper, DRAIN_MS))

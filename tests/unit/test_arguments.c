@@ -65,6 +65,8 @@ static mproxy_status hear(void *arg, const mproxy_change *change)
     X(mproxy_system_open(NULL, NULL, err), 1)                                            \
     X(mproxy_system_sample(NULL, 1, 1), 0)                                               \
     X(mproxy_http_open(NULL, NULL, err), 1)                                              \
+    X(mproxy_processes_open(NULL, NULL, err), 1)                                         \
+    X(mproxy_processes_read(NULL, 1, 1, err), 1)                                         \
     X(mproxy_store_open(NULL, NULL, err), 1)                                             \
     X(mproxy_store_metric(NULL, "a", MPROXY_COUNTER, "", &metric, err), 1)               \
     X(mproxy_store_metric(store, NULL, MPROXY_COUNTER, "", &metric, err), 1)             \
