@@ -78,8 +78,8 @@ static enum place find_place(uint32_t slot, uint32_t end)
     if (!atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed) &&
         !mpx_client_recover())
         return NOWHERE;
-    if (mproxy_lane.busy || t->inside)
-        return SHARED_ROW; // the call of a signal handler, or of a wrapper of ours
+    if (mproxy_lane.busy)
+        return SHARED_ROW; // the call of a signal handler
     if (end > mproxy_lane.extent && !mpx_rows_prepare(t))
         return SHARED_ROW;
     return OWN_ROW;

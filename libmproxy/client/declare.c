@@ -14,8 +14,6 @@
 #include "metric/order.h"
 #include "metric/reserved.h"
 
-#define POWERS 63
-
 static struct mproxy_counter no_counter = {{.slot = MPX_NO_SLOT}};
 static struct mproxy_fcounter no_fcounter = {{.slot = MPX_NO_SLOT}};
 static struct mproxy_gauge no_gauge = {{.slot = MPX_NO_SLOT}};
@@ -79,6 +77,7 @@ static __attribute__((noinline)) struct mpx_handle *find_ordered(const char *nam
     return ordered == name ? NULL : mpx_names_find(ordered, mpx_names_hash(ordered));
 }
 
+// The caller holds the lock; err is on its stack.
 static struct mpx_handle *declare_locked(const struct mpx_handle *wish, const char *doc,
                                          mproxy_error *err)
 {
@@ -93,27 +92,44 @@ static struct mpx_handle *declare_locked(const struct mpx_handle *wish, const ch
         mpx_fail(err, MPROXY_E_LIMIT, "metric '%.120s': no memory", wish->name);
         return NULL;
     }
-    mproxy_error why = {0};
     if (mpx_writer_define(mpx_client.writer, wish->kind, made->name, doc, wish->scale,
                           wish->bounds, wish->bound_count, &made->slot,
-                          &why) != MPROXY_OK) {
-        mpx_names_discard(made);
-        mpx_fail(err, MPROXY_E_LIMIT, "metric '%.80s': %s", wish->name, why.text);
-        return NULL;
+                          err) == MPROXY_OK) {
+        mpx_names_publish(made);
+        return made;
     }
-    mpx_names_publish(made);
-    return made;
+    mpx_names_discard(made);
+    err->status = MPROXY_E_LIMIT;
+    return NULL;
 }
 
-// Taking the lock would be a system call already.
-static struct mpx_handle *refuse_confined(const struct mpx_handle *wish,
-                                          mproxy_error *err)
+static void note_off(unsigned reason)
 {
-    __atomic_fetch_or(&mpx_writer_header(mpx_client.writer)->flags, MPX_OFF_SANDBOX,
+    __atomic_fetch_or(&mpx_writer_header(mpx_client.writer)->flags, reason,
                       __ATOMIC_RELAXED);
-    mpx_fail(err, MPROXY_E_OFF, "metric '%.120s': asked for first in a sandbox",
-             wish->name);
+}
+
+static struct mpx_handle *refuse(const struct mpx_handle *wish, mproxy_status status,
+                                 const char *why, mproxy_error *err)
+{
+    mpx_fail(err, status, "metric '%.120s': %s", wish->name, why);
     return NULL;
+}
+
+// Nothing of the program's is touched with the lock held but the name and the doc, which have
+// been read before: what is said of a failure is put together on our stack.
+static struct mpx_handle *declare_new(const struct mpx_handle *wish, const char *doc,
+                                      mproxy_error *err)
+{
+    mproxy_error own = {0};
+    struct mpx_hold h;
+    if (!mpx_client_hold(&h))
+        return refuse(wish, MPROXY_E_BUSY, "asked for while another is declared", err);
+    struct mpx_handle *made = declare_locked(wish, doc, &own);
+    mpx_release(&h);
+    if (!made && err)
+        *err = own;
+    return made;
 }
 
 // NULL, and err says why, when there is no handle to be had.
@@ -139,18 +155,12 @@ static struct mpx_handle *declare(struct mpx_handle *wish, const char *doc,
     known = find_ordered(wish->name);
     if (known)
         return check_same(known, wish, err);
-    if (mpx_thread.inside) {
-        mpx_fail(err, MPROXY_E_BUSY,
-                 "metric '%.120s': asked for while another is declared", wish->name);
-        return NULL;
+    // Taking the lock would be a system call already.
+    if (mpx_client_is_confined()) {
+        note_off(MPX_OFF_SANDBOX);
+        return refuse(wish, MPROXY_E_OFF, "asked for first in a sandbox", err);
     }
-    if (mpx_client_is_confined())
-        return refuse_confined(wish, err);
-    struct mpx_hold h;
-    mpx_hold(&h);
-    known = declare_locked(wish, doc, err);
-    mpx_release(&h);
-    return known;
+    return declare_new(wish, doc, err);
 }
 
 mproxy_counter *mproxy_counter_get_scaled(const char *name, const char *doc, double scale,
@@ -194,32 +204,23 @@ static mproxy_status check_bounds(const char *name, const double *bounds, size_t
     return MPROXY_OK;
 }
 
-// Bounds 1, 2, 4, ..., however many: the bucket is found without a search.
-static bool are_powers(const double *bounds, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (i >= POWERS || bounds[i] != (double)(UINT64_C(1) << i))
-            return false;
-    return true;
-}
-
 mproxy_histogram *mproxy_histogram_get(const char *name, const char *doc,
                                        const double *bounds, size_t count,
                                        mproxy_error *err)
 {
     struct mpx_handle wish = {.kind = MPX_DEF_HISTOGRAM, .name = name, .scale = 1};
-    double powers[POWERS];
+    double powers[MPX_POWERS];
     if (!bounds && count == 0) {
-        for (int i = 0; i < POWERS; i++)
+        for (int i = 0; i < MPX_POWERS; i++)
             powers[i] = (double)(UINT64_C(1) << i);
         bounds = powers;
-        count = POWERS;
+        count = MPX_POWERS;
     } else if (check_bounds(name, bounds, count, err) != MPROXY_OK) {
         return &no_histogram;
     }
     wish.bounds = bounds;
     wish.bound_count = (uint32_t)count;
-    wish.powers = are_powers(bounds, count);
+    wish.powers = mpx_bounds_are_powers(bounds, count);
     struct mpx_handle *found = declare(&wish, doc, err);
     return found ? (mproxy_histogram *)found : &no_histogram;
 }

@@ -1,37 +1,45 @@
-// The registration lock: a futex, so that it is one plain word whose state is known after a
-// fork, and taken only with signals blocked.
+// The registration lock: a futex word that names its holder.
+//
+// It is never held over anything that is not ours: between mpx_hold() and mpx_release() there are
+// system calls of our own and our own memory, no function that another library may stand in
+// for, no allocator, no loader, no handler of fork(). So nobody who waits for it can be
+// waiting for himself.
+//
+// It can't be lost with its holder. All signals are blocked but SIGSYS, which a filter of system
+// calls raises and a handler answers; what remains is a holder that is killed (a child of
+// vfork, which shares our memory) and a handler of SIGSYS that jumps away. Whoever waits asks
+// after a moment whether the holder still lives, and takes its place: what the holder left half
+// done is finished or undone (resume.c), as in a forked child that finds it so.
+// A thread that finds itself to be the holder is in a handler, or has left one by a jump:
+// its stack tells. Waiting is bounded, whatever a holder does.
+//
+// The word lies in the page that fork wipes; whether somebody was changing something lies
+// outside, and is what a child finds.
 
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/wait.h>
 
+#include "base/sys.h"
 #include "client/state.h"
 
-static _Atomic uint32_t word; // 0 free, 1 held, 2 held and waited for
+enum {
+    WAITED = 1 << 30, // beside the holder's thread id, which is below 2^22
+    PATIENCE_MS = 2000,
+    STEP_MS_MAX = 50,
+    NEAR = 64 << 10,
+};
+#define COOKIE UINT64_C(0x6d70782d686f6c64)
 
-static long futex(int operation, uint32_t value)
-{
-    return syscall(SYS_futex, &word, operation, value, NULL, NULL, 0);
-}
+static _Atomic bool unfinished;   // somebody holds the lock, or did when it was lost
+static _Atomic uint32_t given_up; // the word of a holder that was waited for in vain
 
-static void acquire(void)
+static _Atomic uint32_t *the_word(void)
 {
-    uint32_t seen = 0;
-    if (atomic_compare_exchange_strong_explicit(&word, &seen, 1, memory_order_acquire,
-                                                memory_order_relaxed))
-        return;
-    while (atomic_exchange_explicit(&word, 2, memory_order_acquire) != 0)
-        futex(FUTEX_WAIT_PRIVATE, 2);
-}
-
-static void give_back(void)
-{
-    if (atomic_exchange_explicit(&word, 0, memory_order_release) == 2)
-        futex(FUTEX_WAKE_PRIVATE, 1);
+    return &mpx_guard.lock;
 }
 
 // ---- marks for tracers: see MPROXY_TRACED
@@ -47,7 +55,7 @@ static void mark(enum mproxy_own_call which)
         atomic_store_explicit(&traced, known, memory_order_relaxed);
     }
     if (known == TRACED)
-        syscall(SYS_close, which);
+        mpx_sys_raw(SYS_close, which, 0, 0, 0, 0, 0);
 }
 
 void mpx_own_begin(void)
@@ -62,16 +70,33 @@ void mpx_own_end(void)
 
 // ---- signals
 
-// The raw system call also blocks the signals that glibc keeps to itself: cancellation, and
-// setuid() of another thread.
 static void set_signals(const uint64_t *mask, uint64_t *old)
 {
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, old, sizeof *mask);
+    mpx_sys_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)mask, (long)old, sizeof *mask, 0,
+                0);
+}
+
+static void block_signals(struct mpx_hold *h)
+{
+    // The kernel kills for SIGSYS where it is blocked. Nothing of ours raises the others that
+    // tell of faults; sent by somebody, they can wait. Blocked is also what glibc keeps to
+    // itself: cancellation, and setuid() of another thread.
+    static const uint64_t all = ~(1ull << (SIGSYS - 1));
+    h->saved_errno = errno;
+    mpx_own_begin();
+    set_signals(&all, &h->signals);
+}
+
+static void unblock_signals(const struct mpx_hold *h)
+{
+    set_signals(&h->signals, NULL);
+    mpx_own_end();
+    errno = h->saved_errno;
 }
 
 void mpx_quiet_begin(struct mpx_hold *h)
 {
-    // Not those that the program's own faults raise: blocked, they would kill it.
+    // Faults are not ours alone here: malloc() may be the program's.
     static const uint64_t all =
         ~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGFPE - 1) |
           1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1));
@@ -89,33 +114,116 @@ void mpx_quiet_end(const struct mpx_hold *h)
     errno = h->saved_errno;
 }
 
-void mpx_hold(struct mpx_hold *h)
+// ---- who holds it
+
+static bool is_on_other_stack(void)
 {
-    mpx_quiet_begin(h);
-    if (mpx_thread.depth++ == 0)
-        acquire();
-    h->was_inside = mpx_thread.inside;
-    mpx_thread.inside = 1;
+    stack_t stack = {0};
+    mpx_sys_raw(SYS_sigaltstack, 0, (long)&stack, 0, 0, 0, 0);
+    return stack.ss_flags & SS_ONSTACK;
 }
 
-void mpx_release(const struct mpx_hold *h)
+// The calling thread is the holder: has it left by a jump? A handler that interrupted it lies
+// below its frame, which is as it was.
+static bool was_left(const struct mpx_hold *h)
 {
-    mpx_thread.inside = h->was_inside;
-    if (mpx_thread.depth > 0 && --mpx_thread.depth == 0)
-        give_back();
-    mpx_quiet_end(h);
+    if (is_on_other_stack())
+        return false;
+    uintptr_t here = (uintptr_t)h, there = (uintptr_t)h->outer;
+    return here >= there || (there - here < NEAR && h->outer->cookie != COOKIE);
 }
 
-// ---- the lock, seen from elsewhere
+enum fate { ALIVE, GONE, UNKNOWN };
 
-bool mpx_lock_is_free(void)
+// ALIVE: a thread of ours that is there; or a child that shares our memory and has not ended
+// (one that nobody has waited for yet can still be asked for).
+static enum fate fate_of(int tid)
 {
-    return atomic_load_explicit(&word, memory_order_relaxed) == 0;
+    siginfo_t info = {0};
+    if (mpx_sys_raw(SYS_tgkill, mpx_getpid(), tid, 0, 0, 0, 0) == 0)
+        return ALIVE;
+    if (mpx_sys_raw(SYS_waitid, P_PID, tid, (long)&info,
+                    WEXITED | WNOHANG | WNOWAIT | __WALL, 0, 0) == 0)
+        return info.si_pid == tid ? GONE : ALIVE;
+    return mpx_sys_raw(SYS_kill, tid, 0, 0, 0, 0, 0) == -ESRCH ? GONE : UNKNOWN;
 }
 
-void mpx_lock_reset(void)
+// Neither a thread nor a child of this process has that number, but somebody: used again.
+// Not for a child of vfork, which may be waiting for a thread of its parent.
+static bool is_stranger(enum fate fate)
 {
-    mpx_thread.depth = 0;
-    mpx_thread.inside = 0;
-    atomic_store_explicit(&word, 0, memory_order_release);
+    return fate == UNKNOWN && atomic_load(&mpx_client.pid) == mpx_getpid();
+}
+
+// ---- taking it
+
+static bool exchange(uint32_t from, uint32_t to)
+{
+    return atomic_compare_exchange_strong_explicit(
+        the_word(), &from, to, memory_order_acquire, memory_order_relaxed);
+}
+
+static void wait_for(uint32_t seen, int ms)
+{
+    struct timespec t = {.tv_nsec = ms * 1000000L};
+    mpx_sys_raw(SYS_futex, (long)the_word(), FUTEX_WAIT_PRIVATE, seen, (long)&t, 0, 0);
+}
+
+// False: this thread holds it already, or the holder does not go on.
+static bool acquire(const struct mpx_hold *h)
+{
+    uint32_t self = (uint32_t)mpx_gettid();
+    int waited = 0, step = 1;
+    while (!exchange(0, waited ? self | WAITED : self)) {
+        uint32_t seen = atomic_load(the_word()), holder = seen & ~(uint32_t)WAITED;
+        if (seen == 0)
+            continue;
+        if (holder == self)
+            return was_left(h);
+        if (atomic_load(&given_up) == seen)
+            return false;
+        if (!(seen & WAITED) && !exchange(seen, seen | WAITED))
+            continue;
+        seen |= WAITED;
+        wait_for(seen, step);
+        waited += step;
+        step = step * 2 < STEP_MS_MAX ? step * 2 : STEP_MS_MAX;
+        if (atomic_load(the_word()) != seen)
+            continue;
+        enum fate fate = fate_of((int)holder);
+        bool is_late = waited >= PATIENCE_MS;
+        if ((fate == GONE || (is_late && is_stranger(fate))) &&
+            exchange(seen, self | WAITED))
+            return true;
+        if (is_late)
+            atomic_store(&given_up, seen);
+    }
+    return true;
+}
+
+bool mpx_hold(struct mpx_hold *h)
+{
+    block_signals(h);
+    h->cookie = COOKIE;
+    h->outer = mpx_thread.hold;
+    mpx_thread.hold = h;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (!acquire(h)) {
+        mpx_thread.hold = h->outer;
+        unblock_signals(h);
+        return false;
+    }
+    atomic_store(&given_up, 0);
+    h->must_resume = atomic_exchange(&unfinished, true);
+    return true;
+}
+
+void mpx_release(struct mpx_hold *h)
+{
+    atomic_store_explicit(&unfinished, false, memory_order_release);
+    if (atomic_exchange_explicit(the_word(), 0, memory_order_release) & WAITED)
+        mpx_sys_raw(SYS_futex, (long)the_word(), FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+    h->cookie = 0;
+    mpx_thread.hold = NULL;
+    unblock_signals(h);
 }

@@ -40,10 +40,15 @@ static void *take_memory(size_t size)
             fresh = map_memory(length = FIRST_CHUNK);
         if (!fresh)
             return NULL;
+        chunk_left = 0;
+        atomic_signal_fence(memory_order_seq_cst);
         chunk = fresh;
+        atomic_signal_fence(memory_order_seq_cst);
         chunk_left = length;
     }
+    // Whoever is stopped in between leaves a gap, and nothing that is given out twice.
     chunk_left -= size;
+    atomic_signal_fence(memory_order_seq_cst);
     chunk += size;
     return chunk - size;
 }
@@ -129,5 +134,36 @@ void mpx_names_discard(struct mpx_handle *made)
 {
     size_t size = (size_t)(chunk - (char *)made);
     chunk = memset(made, 0, size); // a table is zero when it begins
+    atomic_signal_fence(memory_order_seq_cst);
     chunk_left += size;
+}
+
+struct mpx_handle *mpx_names_complete(const struct mpx_handle *handle)
+{
+    struct mpx_handle *known = mpx_names_find(handle->name, handle->hash);
+    if (known)
+        return known;
+    struct mpx_handle *made = mpx_names_make(handle);
+    if (made)
+        mpx_names_publish(made);
+    return made;
+}
+
+void mpx_names_recount(void)
+{
+    struct table *t = atomic_load_explicit(&current, memory_order_relaxed);
+    if (!t)
+        return;
+    t->used = 0;
+    for (uint32_t i = 0; i <= t->mask; i++)
+        t->used += atomic_load_explicit(&t->at[i], memory_order_relaxed) != NULL;
+}
+
+// Bounds 1, 2, 4, ..., however many: the bucket is found without a search.
+bool mpx_bounds_are_powers(const double *bounds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (i >= MPX_POWERS || bounds[i] != (double)(UINT64_C(1) << i))
+            return false;
+    return true;
 }

@@ -16,4 +16,13 @@ struct mpx_handle *mpx_names_make(const struct mpx_handle *handle);
 void mpx_names_publish(struct mpx_handle *made);
 void mpx_names_discard(struct mpx_handle *made);
 
+// With the lock held, after somebody was stopped in between: see that each metric of the log
+// has its handle. NULL where there is no memory.
+struct mpx_handle *mpx_names_complete(const struct mpx_handle *handle);
+void mpx_names_recount(void);
+
+// Bounds of powers of two, from 1 on: at most so many.
+enum { MPX_POWERS = 63 };
+bool mpx_bounds_are_powers(const double *bounds, size_t count);
+
 #endif

@@ -1,4 +1,17 @@
 // The process's one segment: opened at the first use, and once more in a forked child.
+//
+// fork() waits for nothing of ours and nothing of ours waits for it: there is no prepare handler,
+// for other libraries' handlers may wait for threads that count. A child so begins with
+// whatever its parent's threads were just changing, and makes itself a segment of what they
+// had published (writer/child.c). It does that in its handler of fork, or at its first call,
+// which finds the guard wiped: after _Fork, after a raw clone, and when another library's
+// handler counts first.
+//
+// A child that is out of reach of the directory (another user, another root, a private mount)
+// counts for nobody, and says so in its parent's header before it lets go of it.
+//
+// Opening asks malloc() for memory, so the job's description is made without the lock; what
+// is done with it makes system calls of our own only.
 
 #include <mproxy/client.h>
 
@@ -35,10 +48,9 @@ static bool guard_is_intact(void)
 
 // ---- fork
 
-static void note_refusal(unsigned reasons)
+static bool note_refusal(unsigned reasons)
 {
-    if (reasons)
-        mpx_rendezvous_refuse(mpx_client.dir_path, reasons, mpx_client.jobid);
+    return mpx_rendezvous_refuse(mpx_client.dir_path, reasons, mpx_client.jobid);
 }
 
 static void tell_started(void)
@@ -48,26 +60,51 @@ static void tell_started(void)
         __atomic_store_n(&header->started, 1, __ATOMIC_RELAXED);
 }
 
-// In a child, by whatever way it came to be, with the lock held or nobody else there.
-static void become_own_client(void)
+// As long as it is mapped, a child may say there what it can say nowhere else.
+static void tell_parent(void)
+{
+    __atomic_fetch_or(&mpx_writer_header(mpx_client.writer)->flags, MPX_OFF_CHILD,
+                      __ATOMIC_RELAXED);
+}
+
+// Out of reach of the directory, a child can't leave a note there either.
+static void begin_child(void)
+{
+    struct mpx_client *c = &mpx_client;
+    unsigned reasons;
+    c->reasons = 0;
+    if (mpx_writer_child_begin(c->writer, &reasons, NULL) == MPROXY_OK)
+        return;
+    c->reasons = reasons ? reasons : MPX_OFF_ACCESS;
+    if (!note_refusal(c->reasons))
+        tell_parent();
+}
+
+// In a child, by whatever way it came to be, with the lock held.
+static void become_own_client(bool half_done)
 {
     struct mpx_client *c = &mpx_client;
     if (atomic_load(&c->state) == MPX_CLIENT_OPEN) {
         unsigned reasons;
-        mpx_rows_reset(&mpx_thread, mproxy_lane.busy);
-        if (!mpx_writer_detach(c->writer)) {
+        uint32_t pending = mpx_rows_reset(&mpx_thread, mproxy_lane.busy);
+        begin_child();
+        if (!mpx_writer_child_detach(c->writer, pending)) {
             atomic_store(&c->dead, true);
             return;
         }
         atomic_store(&c->finished, false);
         atomic_store(&c->pid, mpx_getpid());
-        c->reasons = 0;
-        if (mpx_writer_rebirth(c->writer, &reasons, NULL) != MPROXY_OK) {
+        mproxy_status status = mpx_writer_child_restore(c->writer, &reasons, NULL);
+        if (status != MPROXY_OK && !c->reasons) {
             c->reasons = reasons;
             note_refusal(reasons);
-        } else if (atomic_load(&c->started)) {
-            tell_started();
         }
+        if (half_done)
+            mpx_client_complete();
+        if (status == MPROXY_OK && atomic_load(&c->started))
+            tell_started();
+    } else if (half_done) {
+        mpx_client_complete();
     }
     set_guard(1);
 }
@@ -75,58 +112,30 @@ static void become_own_client(void)
 bool mpx_client_recover(void)
 {
     struct mpx_client *c = &mpx_client;
-    // Inside: a wrapper of what we call ourselves while the child is being made a client.
-    if (atomic_load(&c->dead) || !atomic_load(&c->armed) || mpx_thread.inside ||
-        mpx_client_is_confined())
+    if (atomic_load(&c->dead) || !atomic_load(&c->armed))
         return false;
-    // Inside fork() we hold the lock ourselves: another library's fork handler counts.
-    bool inside_fork = mpx_thread.depth > 0;
-    if (!inside_fork && !mpx_lock_is_free() && !guard_is_intact()) {
-        // A raw clone while another thread was registering: its half-done work is in our
-        // memory, and nobody is there to finish it.
-        atomic_store(&c->dead, true);
+    if (mpx_client_is_confined()) {
+        if (atomic_load(&c->state) == MPX_CLIENT_OPEN)
+            tell_parent();
         return false;
     }
     struct mpx_hold h;
-    mpx_hold(&h);
+    if (!mpx_hold(&h))
+        return false;
     if (!guard_is_intact() && !atomic_load(&c->dead))
-        become_own_client();
+        become_own_client(h.must_resume);
     mpx_release(&h);
     return !atomic_load(&c->dead);
 }
 
-static void before_fork(void)
+// Emulators of other processors say that they wipe, and do not. Another library's handler may
+// have made this process a client already.
+static bool was_not_wiped(void)
 {
-    if (mpx_client_is_confined() || (!guard_is_intact() && !mpx_client_recover()))
-        return;
-    struct mpx_hold h;
-    mpx_hold(&h);
-    // The lock stays; handlers of this thread may take it again.
-    mpx_thread.inside = h.was_inside;
-    mpx_quiet_end(&h);
-}
-
-static void after_fork_in_parent(void)
-{
-    struct mpx_hold h = {0};
-    if (mpx_thread.depth == 0)
-        return;
-    mpx_quiet_begin(&h);
-    mpx_release(&h);
-}
-
-static void become_child(void)
-{
-    // Emulators of other processors say that they wipe, and do not. Another library's handler
-    // may have made this process a client already.
-    if (!wipes_on_fork ||
-        (!mpx_client_is_confined() && atomic_load(&mpx_client.pid) != mpx_getpid()))
-        set_guard(0);
-    if (mpx_thread.depth == 0)
-        return;
     if (!guard_is_intact())
-        mpx_client_recover();
-    mpx_lock_reset();
+        return false;
+    return mpx_client_is_confined() ? !wipes_on_fork
+                                    : atomic_load(&mpx_client.pid) != mpx_getpid();
 }
 
 static void after_fork_in_child(void)
@@ -135,7 +144,12 @@ static void after_fork_in_child(void)
     bool marks = !mpx_client_is_confined();
     if (marks)
         mpx_own_begin();
-    become_child();
+    if (was_not_wiped()) {
+        atomic_store(&mpx_guard.lock, 0);
+        set_guard(0);
+    }
+    if (!guard_is_intact())
+        mpx_client_recover();
     if (marks)
         mpx_own_end();
     errno = saved;
@@ -151,17 +165,12 @@ static void arm_once(void)
     if (atomic_load(&mpx_client.armed))
         return;
     wipes_on_fork = madvise(&mpx_guard, sizeof mpx_guard, MADV_WIPEONFORK) == 0;
-    if (!atomic_flag_test_and_set(&hooked))
-        mpx_at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+    if (!atomic_flag_test_and_set(&hooked)) {
+        mpx_at_fork(NULL, NULL, after_fork_in_child);
+        mpx_rows_init();
+    }
     set_guard(1);
     atomic_store(&mpx_client.armed, true);
-}
-
-static mproxy_status find_directory(char dir_path[PATH_MAX])
-{
-    char socket[PATH_MAX];
-    mpx_rendezvous_default_socket(socket);
-    return mpx_rendezvous_path(socket, dir_path, NULL);
 }
 
 static void open_segment(const mproxy_job *job, uint32_t rank)
@@ -175,46 +184,49 @@ static void open_segment(const mproxy_job *job, uint32_t rank)
     strncpy(c->jobid, job->jobid, sizeof c->jobid - 1);
     mproxy_status status = mpx_writer_open(&birth, &c->writer, &c->reasons, NULL);
     if (status != MPROXY_OK) {
-        note_refusal(c->reasons);
+        if (c->reasons)
+            note_refusal(c->reasons);
         atomic_store(&c->state, MPX_CLIENT_OFF);
         return;
     }
-    mpx_rows_init();
     c->shared = mpx_writer_row(c->writer, 0).slots;
     atomic_store(&c->pid, mpx_getpid());
     atomic_store(&c->state, MPX_CLIENT_OPEN);
 }
 
-static void open_with(const mproxy_job *job, uint32_t rank, const char *dir_path)
+// Costs nothing more where nobody watches: no directory, no job. True when there is one.
+static bool find_directory(void)
 {
+    struct mpx_client *c = &mpx_client;
     struct mpx_hold h;
-    mpx_hold(&h);
-    if (atomic_load(&mpx_client.state) == MPX_CLIENT_UNOPENED) {
-        strcpy(mpx_client.dir_path, dir_path);
-        if (job)
-            open_segment(job, rank);
-        else
-            atomic_store(&mpx_client.state, MPX_CLIENT_OFF);
+    if (!mpx_client_hold(&h))
+        return false;
+    if (atomic_load(&c->state) == MPX_CLIENT_UNOPENED) {
+        mpx_rendezvous_default_path(c->dir_path);
+        if (mpx_access(c->dir_path, F_OK) != 0)
+            atomic_store(&c->state, MPX_CLIENT_OFF);
     }
     mpx_release(&h);
+    return atomic_load(&c->state) == MPX_CLIENT_UNOPENED;
 }
 
-// Costs nothing more where nobody watches: no directory, no job.
-static bool directory_exists(const char *dir_path)
-{
-    return mpx_access(dir_path, F_OK) == 0;
-}
-
+// The job's description is allocated, so that is done without the lock.
 static void open_now(void)
 {
+    struct mpx_client *c = &mpx_client;
     mproxy_job job = {0};
     uint32_t rank = 0;
-    char dir_path[PATH_MAX];
-    if (find_directory(dir_path) != MPROXY_OK)
-        dir_path[0] = '\0';
-    bool there = dir_path[0] && directory_exists(dir_path) &&
-                 mproxy_job_from_environment(&job, &rank, NULL) == MPROXY_OK;
-    open_with(there ? &job : NULL, rank, dir_path);
+    struct mpx_hold h;
+    if (!find_directory())
+        return;
+    bool has_job = mproxy_job_from_environment(&job, &rank, NULL) == MPROXY_OK;
+    if (mpx_client_hold(&h)) {
+        if (atomic_load(&c->state) == MPX_CLIENT_UNOPENED && has_job)
+            open_segment(&job, rank);
+        else if (!has_job)
+            atomic_store(&c->state, MPX_CLIENT_OFF);
+        mpx_release(&h);
+    }
     mproxy_job_clear(&job);
 }
 
@@ -299,7 +311,8 @@ void mproxy_process_started(void)
         atomic_load(&mpx_client.started))
         return;
     struct mpx_hold h;
-    mpx_hold(&h);
+    if (!mpx_client_hold(&h))
+        return;
     if (!atomic_exchange(&mpx_client.started, true))
         tell_started();
     mpx_release(&h);

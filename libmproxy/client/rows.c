@@ -35,8 +35,11 @@ static void give_back(void *unused)
         !atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed))
         return;
     struct mpx_hold h;
-    mpx_hold(&h);
-    free_rows[free_count++] = (uint16_t)t->row;
+    if (!mpx_client_hold(&h))
+        return; // the row rests
+    free_rows[free_count] = (uint16_t)t->row;
+    atomic_signal_fence(memory_order_seq_cst);
+    free_count++;
     mpx_release(&h);
 }
 
@@ -46,7 +49,7 @@ void mpx_rows_init(void)
                     pthread_key_create(&key, give_back) == 0 && key < KEYS_WITHOUT_MALLOC;
 }
 
-void mpx_rows_reset(struct mpx_thread *t, bool update_is_pending)
+uint32_t mpx_rows_reset(struct mpx_thread *t, bool update_is_pending)
 {
     uint32_t pending = update_is_pending && t->state == MPX_THREAD_ROW ? t->row : 0;
     free_count = 0;
@@ -58,6 +61,7 @@ void mpx_rows_reset(struct mpx_thread *t, bool update_is_pending)
     t->full = 0;
     if (t->state == MPX_THREAD_ROW)
         t->state = MPX_THREAD_NEW;
+    return pending;
 }
 
 // The main thread ends with the process, so it need not give back.
@@ -79,6 +83,7 @@ static bool find_row_locked(uint32_t slots, uint32_t *row)
         mpx_writer_row(w, *row).extent == 0)
         return false;
     free_count--;
+    atomic_signal_fence(memory_order_seq_cst); // before the row is anybody's
     return true;
 }
 
@@ -95,6 +100,7 @@ static bool take_row_locked(struct mpx_thread *t, uint32_t slots)
     t->row = row;
     t->state = MPX_THREAD_ROW;
     t->full = memory.extent < slots;
+    atomic_signal_fence(memory_order_seq_cst);
     mproxy_lane.extent = memory.extent;
     return true;
 }
@@ -112,7 +118,8 @@ bool mpx_rows_prepare(struct mpx_thread *t)
     if (t->state == MPX_THREAD_SHARED || t->full || mpx_client_is_confined())
         return false;
     struct mpx_hold h;
-    mpx_hold(&h);
+    if (!mpx_client_hold(&h))
+        return false;
     uint32_t slots = mpx_writer_slot_end(mpx_client.writer);
     bool done = t->state == MPX_THREAD_ROW ? extend_row_locked(t, slots)
                                            : take_row_locked(t, slots);

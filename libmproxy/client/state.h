@@ -6,7 +6,10 @@
 // - `mproxy_lane.busy` is set around an update. A signal handler that finds it set counts in
 //   row 0 by atomic additions and leaves the thread's row alone.
 // - Everything else changes under one lock, with signals blocked, so that a handler never
-//   waits for the thread that it interrupted.
+//   waits for the thread that it interrupted. See lock.c for what it is not held over and why it
+//   can't be lost.
+// - A forked child takes over what its parent had published: nothing waits for fork(), and
+//   fork() waits for nothing.
 #ifndef MPX_CLIENT_STATE_H
 #define MPX_CLIENT_STATE_H
 
@@ -31,12 +34,11 @@ enum mpx_thread_state {
 
 // What a thread has beside its mproxy_lane, which is all that an update touches.
 struct mpx_thread {
+    struct mpx_hold *hold; // of the lock, if this thread has it
     uint32_t row;
-    uint32_t depth;  // how often this thread holds the lock
     uint8_t state;   // enum mpx_thread_state
     uint8_t full;    // the row cannot be extended
     uint8_t opening; // inside mpx_client_open()
-    uint8_t inside;  // changing what the lock guards
 };
 _Static_assert(sizeof(struct mpx_thread) + sizeof(struct mproxy_lane) <= 64,
                "fits the static TLS of preloading");
@@ -52,7 +54,8 @@ enum { MPX_GUARD_SIZE = 65536 };
 #endif
 struct mpx_guard {
     _Alignas(MPX_GUARD_SIZE) _Atomic uint32_t intact;
-    char rest_of_page[MPX_GUARD_SIZE - sizeof(uint32_t)];
+    _Atomic uint32_t lock; // lock.c: nobody holds it in a child
+    char rest_of_page[MPX_GUARD_SIZE - 2 * sizeof(uint32_t)];
 };
 extern MPX_HIDDEN struct mpx_guard mpx_guard;
 
@@ -82,25 +85,25 @@ extern MPX_HIDDEN struct mpx_client mpx_client;
 // ---- lock.c
 
 struct mpx_hold {
+    uint64_t cookie;
+    struct mpx_hold *outer; // what this thread seemed to hold already
     uint64_t signals;
     int cancel_state;
     int saved_errno;
-    uint8_t was_inside;
+    bool must_resume; // a holder of before did not come to its end
 };
 // Tell a tracer, where there is one, that the calls between are our own; errno is lost.
 void mpx_own_begin(void);
 void mpx_own_end(void);
-// Block signals and cancellation, and keep errno; own calls.
+// Block signals and cancellation, and keep errno; own calls. For what may run other people's
+// code: not together with the lock.
 void mpx_quiet_begin(struct mpx_hold *h);
 void mpx_quiet_end(const struct mpx_hold *h);
-// The same, holding the lock; the thread that holds it may take it again, if it is not
-// `inside` (our open() may be another library's wrapper that counts). The guard must have
-// been found intact, or the lock may be one that nobody will ever give back.
-void mpx_hold(struct mpx_hold *h);
-void mpx_release(const struct mpx_hold *h);
-bool mpx_lock_is_free(void);
-// In a forked child: the lock is free, whatever it was.
-void mpx_lock_reset(void);
+// Take the lock, with signals blocked; own calls. False, and nothing is blocked, when the calling
+// thread holds it (it is in a handler), or its holder does not go on. Where must_resume is
+// set, see mpx_client_hold(). Neither waits without a bound.
+bool mpx_hold(struct mpx_hold *h);
+void mpx_release(struct mpx_hold *h);
 
 // ---- process.c
 
@@ -116,13 +119,21 @@ static inline bool mpx_client_is_confined(void)
 // MPROXY_E_OFF with the reason.
 mproxy_status mpx_client_fail_off(mproxy_error *err);
 
+// ---- resume.c
+
+// Hold the lock, all that it guards being whole. False as mpx_hold().
+bool mpx_client_hold(struct mpx_hold *h);
+// With the lock held, the writer being whole: so is all else.
+void mpx_client_complete(void);
+
 // ---- rows.c
 
 // Give the calling thread a row, or a longer one. False when it has to use row 0.
 bool mpx_rows_prepare(struct mpx_thread *t);
 // Once per process, before the first row.
 void mpx_rows_init(void);
-// In a forked child: all rows are free but the one that an update is pending on.
-void mpx_rows_reset(struct mpx_thread *t, bool update_is_pending);
+// In a forked child: all rows are free but the one that an update is pending on, which is
+// returned; 0 when there is none.
+uint32_t mpx_rows_reset(struct mpx_thread *t, bool update_is_pending);
 
 #endif

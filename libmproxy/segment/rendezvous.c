@@ -197,6 +197,18 @@ void mpx_rendezvous_default_socket(char out[PATH_MAX])
     errno = saved;
 }
 
+void mpx_rendezvous_default_path(char out[PATH_MAX])
+{
+    int saved = errno;
+    const char *given = secure_getenv("PROXY_PATH");
+    if (!given || !*given || derive(given, out, PATH_MAX, NULL) != MPROXY_OK) {
+        char socket[USUAL_MAX];
+        usual_socket(socket, sizeof socket);
+        derive(socket, out, PATH_MAX, NULL);
+    }
+    errno = saved;
+}
+
 static bool is_system_path(const char *path)
 {
     return starts_with(path, "/run/") && !starts_with(path, "/run/user/");

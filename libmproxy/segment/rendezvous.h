@@ -28,6 +28,9 @@ MPROXY_API mproxy_status mpx_rendezvous_path(const char *socket, char out[PATH_M
 // /run/mproxy/proxy.socket if one lives there, else the user's own. Never fails.
 MPROXY_API void mpx_rendezvous_default_socket(char out[PATH_MAX]);
 
+// The directory of that socket.
+MPROXY_API void mpx_rendezvous_default_path(char out[PATH_MAX]);
+
 // Whether a directory with this lstat() may be used: a directory, ours and writable by
 // nobody else, or root's under /run with the sticky bit.
 MPROXY_API bool mpx_rendezvous_is_trusted(const char *path, const struct stat *st);

@@ -1,21 +1,14 @@
-// The life of a segment: its birth, its end, and what fork makes of it.
+// The life of a segment: its birth and its end; what fork makes of it is in child.c.
 //
 // Birth. The first page (and a second piece, when the job's description is long) is put
 // together in memory and written by one write(), under a name that readers pass over, by
-// a descriptor that holds the lock. Then the file is mapped, renamed, and the descriptor
+// a descriptor that holds the lock. Then the file is renamed, mapped, and the descriptor
 // closed: a reader that sees the name sees a whole, locked segment, and the mapping
 // keeps the lock until the process is gone. Whatever fails on the way leaves no file.
 //
 // Memory. Addresses are reserved once, without memory, and never move: threads hold
 // pointers into their rows without any lock. If the limit of locked memory does not
 // allow a reservation, row 0 is what the first page holds, and that is all.
-//
-// Fork. The child shares the parent's mapping at first, so before it may write anything
-// anonymous memory is mapped over every address of the segment (detach). The definitions
-// are saved before that, since the log is in the file. Then the child gets a file of its
-// own with the same definitions in the same slots (rebirth), because handles and
-// pointers into rows stay as they are. If it can't have one, its memory can still be
-// written, and nobody reads it.
 //
 // All this runs in other people's programs, in a child of fork maybe inside malloc:
 // memory comes from mmap() only, and nothing is printed.
@@ -35,14 +28,6 @@ static void *map_memory(size_t length)
     void *p = mpx_mmap(NULL, length, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? NULL : p;
-}
-
-static bool map_memory_at(void *at, size_t length)
-{
-    return length == 0 ||
-           mpx_mmap(at, length, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-                    0) != MAP_FAILED;
 }
 
 // ---- birth
@@ -85,19 +70,12 @@ static void write_job_record(const mproxy_job *job, size_t size, void *at)
     }
 }
 
-// The first page, and a second part when the job record is too long for it.
-struct image {
-    char *at;
-    size_t page, size; // of the first page, of both parts
-    void *job;         // room for the job record
-    size_t job_size;
-};
-
-static bool image_init(struct image *image, struct mpx_writer *w, size_t job_size)
+bool mpx_writer_image_init(struct mpx_writer_image *image, struct mpx_writer *w,
+                           size_t job_size)
 {
     size_t page = w->page_size, need = job_size + sizeof(struct mpx_rec_next);
     bool fits = need <= MPX_WRITER_LOG_ROOM;
-    *image = (struct image){.at = w->page, .page = page, .size = page};
+    *image = (struct mpx_writer_image){.at = w->page, .page = page, .size = page};
     image->job_size = job_size;
     if (!fits)
         image->size += mpx_writer_round(need, page);
@@ -117,14 +95,15 @@ static bool image_init(struct image *image, struct mpx_writer *w, size_t job_siz
     return true;
 }
 
-static void image_fini(struct image *image, struct mpx_writer *w)
+void mpx_writer_image_fini(struct mpx_writer_image *image, struct mpx_writer *w)
 {
     if (image->at && image->at != w->page)
         mpx_munmap(image->at, image->size);
 }
 
-static void fill_header(struct mpx_seg_header *h, const struct image *image,
-                        uint32_t rank, uint32_t kind)
+void mpx_writer_fill_header(struct mpx_seg_header *h,
+                            const struct mpx_writer_image *image, uint32_t rank,
+                            uint32_t kind)
 {
     h->magic = MPX_SEG_MAGIC;
     h->version = MPX_SEG_VERSION;
@@ -135,54 +114,66 @@ static void fill_header(struct mpx_seg_header *h, const struct image *image,
     mpx_segment_identify(h);
 }
 
-static unsigned map_image(struct mpx_writer *w, const struct image *image, int fd)
+unsigned mpx_writer_image_write(struct mpx_writer *w,
+                                const struct mpx_writer_image *image,
+                                const char *dir_path, bool is_bounded)
 {
-    int prot = PROT_READ | PROT_WRITE;
-    size_t page = image->page, more = image->size - page;
-    void *second = NULL;
-    if (more) {
-        second = mpx_mmap(NULL, more, prot, MAP_SHARED, fd, (off_t)page);
-        if (second == MAP_FAILED)
-            return MPX_OFF_MEMORY;
-    }
-    if (mpx_mmap(w->header, page, prot, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) ==
-        MAP_FAILED) {
-        if (second)
-            mpx_munmap(second, more);
+    struct mpx_seg_header *header = (void *)image->at;
+    unsigned reasons =
+        mpx_segment_file_begin(&w->file, dir_path, is_bounded, header, image->size);
+    if (reasons || w->file.fd < 0)
+        return reasons;
+    return mpx_segment_file_rename(&w->file, header);
+}
+
+static bool map_second(struct mpx_writer *w, const struct mpx_writer_image *image)
+{
+    size_t length = image->size - image->page;
+    void *at = mpx_writer_reserve(length);
+    if (!at)
+        return false;
+    w->chunks[1] =
+        (struct mpx_writer_chunk){.at = at, .length = length, .used = image->job_size};
+    return mpx_mmap(at, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                    w->file.fd, (off_t)image->page) != MAP_FAILED;
+}
+
+unsigned mpx_writer_image_map(struct mpx_writer *w, const struct mpx_writer_image *image)
+{
+    int flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+    bool has_second = image->size > image->page;
+    if ((has_second && !map_second(w, image)) ||
+        mpx_mmap(w->header, image->page, PROT_READ | PROT_WRITE, flags, w->file.fd, 0) ==
+            MAP_FAILED) {
+        mpx_segment_file_abandon(&w->file);
         return MPX_OFF_MEMORY;
     }
-    char *log = (char *)w->header + MPX_SEG_LOG_OFFSET;
-    size_t used = second ? sizeof(struct mpx_rec_next) : image->job_size;
-    w->chunks[0] =
-        (struct mpx_writer_chunk){.at = log, .length = MPX_WRITER_LOG_ROOM, .used = used};
-    w->chunk_count = 1;
-    if (second)
-        w->chunks[w->chunk_count++] = (struct mpx_writer_chunk){
-            .at = second, .length = more, .used = image->job_size};
+    mpx_segment_file_finish(&w->file);
+    const struct mpx_seg_header *header = (const void *)image->at;
+    w->published = header->log_count;
+    w->chunks[0] = (struct mpx_writer_chunk){.at = (char *)w->header + MPX_SEG_LOG_OFFSET,
+                                             .length = MPX_WRITER_LOG_ROOM,
+                                             .used = sizeof(struct mpx_rec_next)};
+    if (!has_second)
+        w->chunks[0].used = image->job_size;
+    w->chunk_count = has_second ? 2 : 1;
     w->total_log = image->job_size;
     w->rows[0].at = (char *)w->header + MPX_SEG_ROW0_OFFSET;
     return 0;
 }
 
-static mproxy_status bear(struct mpx_writer *w, const struct image *image,
-                          const char *dir_path, bool is_bounded, unsigned *reasons,
+static mproxy_status bear(struct mpx_writer *w, const struct mpx_writer_image *image,
+                          const struct mpx_writer_birth *birth, unsigned *reasons,
                           mproxy_error *err)
 {
     char text[160];
-    int fd;
-    *reasons = mpx_segment_file_begin(&w->file, dir_path, is_bounded,
-                                      (const void *)image->at, image->size, &fd);
-    if (!*reasons && fd < 0)
-        return mpx_fail(err, MPROXY_E_NOTFOUND, "%s: no such directory", dir_path);
-    if (!*reasons) {
-        *reasons = map_image(w, image, fd);
-        if (*reasons)
-            mpx_segment_file_abandon(&w->file, fd);
-        else
-            *reasons = mpx_segment_file_finish(&w->file, w->header, fd);
-    }
+    *reasons = mpx_writer_image_write(w, image, birth->dir_path, !birth->is_proxys);
+    if (!*reasons && w->file.fd < 0)
+        return mpx_fail(err, MPROXY_E_NOTFOUND, "%s: no such directory", birth->dir_path);
+    if (!*reasons)
+        *reasons = mpx_writer_image_map(w, image);
     if (*reasons)
-        return mpx_fail(err, MPROXY_E_SYSTEM, "segment in %s: %s", dir_path,
+        return mpx_fail(err, MPROXY_E_SYSTEM, "segment in %s: %s", birth->dir_path,
                         mpx_off_reason_text(*reasons, text, sizeof text));
     return MPROXY_OK;
 }
@@ -207,6 +198,7 @@ static struct mpx_writer *make_writer(size_t page)
         return NULL;
     w->row_count = 1;
     w->page_size = page;
+    w->file.fd = -1;
     char *region = reserve_region(w);
     if (!region) {
         mpx_munmap(w, sizeof *w);
@@ -230,25 +222,25 @@ mproxy_status mpx_writer_open(const struct mpx_writer_birth *birth,
     if (!mpx_seg_page_is_known(page))
         return mpx_fail(err, MPROXY_E_SYSTEM, "pages of %ld bytes, not of %d to %d", page,
                         MPX_SEG_PAGE, MPX_SEG_PAGE_MAX);
-    struct mpx_writer *w = make_writer((size_t)page);
+    struct mpx_writer *w = make_writer((size_t)page), *before = *out;
     if (!w)
         return mpx_fail_errno(err, "memory for a segment");
-    struct image image;
-    if (!image_init(&image, w, job_record_size(birth->job))) {
-        mpx_writer_close(w);
-        return mpx_fail_errno(err, "memory for a segment");
-    }
-    write_job_record(birth->job, image.job_size, image.job);
-    fill_header((void *)image.at, &image, birth->rank, birth->kind);
-    mproxy_status status =
-        bear(w, &image, birth->dir_path, !birth->is_proxys, reasons, err);
-    image_fini(&image, w);
-    if (status) {
-        mpx_writer_close(w);
-        return status;
-    }
     *out = w;
-    return MPROXY_OK;
+    struct mpx_writer_image image;
+    mproxy_status status;
+    if (mpx_writer_image_init(&image, w, job_record_size(birth->job))) {
+        write_job_record(birth->job, image.job_size, image.job);
+        mpx_writer_fill_header((void *)image.at, &image, birth->rank, birth->kind);
+        status = bear(w, &image, birth, reasons, err);
+        mpx_writer_image_fini(&image, w);
+    } else {
+        status = mpx_fail_errno(err, "memory for a segment");
+    }
+    if (status) {
+        *out = before;
+        mpx_writer_close(w);
+    }
+    return status;
 }
 
 void mpx_writer_close(struct mpx_writer *w)
@@ -261,125 +253,8 @@ void mpx_writer_close(struct mpx_writer *w)
             mpx_munmap(w->rows[i].at, MPX_WRITER_ROW_BYTES);
     for (uint32_t i = 1; i < w->chunk_count; i++)
         mpx_munmap(w->chunks[i].at, w->chunks[i].length);
-    if (w->saved)
-        mpx_munmap(w->saved, w->saved_bytes);
+    if (w->old.saved)
+        mpx_munmap(w->old.saved, w->old.saved_bytes);
     mpx_munmap(w->header, w->region_bytes);
     mpx_munmap(w, sizeof *w);
-}
-
-// ---- fork
-
-// Walks the records of all chunks; what tells where things lie in the old file stays out.
-static void save_records(struct mpx_writer *w)
-{
-    size_t total = 0;
-    for (uint32_t i = 0; i < w->chunk_count; i++)
-        total += w->chunks[i].used;
-    w->saved_bytes = mpx_writer_round(total, w->page_size);
-    w->saved_used = 0;
-    w->saved = map_memory(w->saved_bytes);
-    if (!w->saved)
-        return;
-    for (uint32_t i = 0; i < w->chunk_count; i++) {
-        const struct mpx_writer_chunk *c = &w->chunks[i];
-        for (size_t at = 0; at < c->used;) {
-            const struct mpx_rec_head *head = (const void *)(c->at + at);
-            if (head->type == MPX_REC_JOB || head->type == MPX_REC_METRIC) {
-                memcpy(w->saved + w->saved_used, head, head->size);
-                w->saved_used += head->size;
-            }
-            at += head->size;
-        }
-    }
-}
-
-static size_t region_used(const struct mpx_writer *w)
-{
-    return MPX_SEG_ROW0_OFFSET + (size_t)w->rows[0].extent * 8;
-}
-
-bool mpx_writer_detach(struct mpx_writer *w)
-{
-    struct mpx_seg_header header = *w->header;
-    if (!w->saved && w->chunk_count)
-        save_records(w);
-    for (uint32_t i = 1; i < w->chunk_count; i++)
-        mpx_munmap(w->chunks[i].at, w->chunks[i].length);
-    w->chunk_count = 0;
-    w->file.attached = false;
-    bool ok = map_memory_at(w->header, region_used(w));
-    for (uint32_t i = 1; i < w->row_count; i++) {
-        ok = map_memory_at(w->rows[i].at, (size_t)w->rows[i].extent * 8) && ok;
-        w->rows[i].extent = 0;
-    }
-    if (!ok)
-        return false;
-    header.flags = header.log_count = header.started = header.finished = 0;
-    header.left = 0;
-    header.end_wall_ns = header.final_set = 0;
-    memset(header.final, 0, sizeof header.final);
-    *w->header = header;
-    return true;
-}
-
-// Row 0 as large as it was, then the definitions.
-static unsigned restore_log(struct mpx_writer *w, size_t from)
-{
-    struct mpx_writer_row_memory *row = &w->rows[0];
-    uint32_t had = row->extent;
-    row->extent = mpx_seg_row0_first((uint32_t)w->page_size);
-    unsigned reasons = mpx_writer_extend(w, 0, had);
-    if (reasons) {
-        row->extent = had;
-        return reasons;
-    }
-    while (from < w->saved_used) {
-        const struct mpx_rec_head *head = (const void *)(w->saved + from);
-        if ((reasons = mpx_writer_make_room(w, w->saved_used - from)))
-            return reasons;
-        void *record = mpx_writer_take_record(w, head->type, head->size);
-        memcpy(record, head, head->size);
-        mpx_writer_publish(w);
-        from += head->size;
-    }
-    return 0;
-}
-
-static mproxy_status rebirth_saved(struct mpx_writer *w, struct image *image,
-                                   unsigned *reasons, mproxy_error *err)
-{
-    char dir[MPX_SEGMENT_PATH_MAX];
-    memcpy(dir, w->file.path, w->file.dir_length);
-    dir[w->file.dir_length] = '\0';
-    memcpy(image->job, w->saved, image->job_size);
-    fill_header((void *)image->at, image, w->header->rank, w->header->kind);
-    mproxy_status status = bear(w, image, dir, w->file.bounded, reasons, err);
-    if (status)
-        return status;
-    *reasons = restore_log(w, image->job_size);
-    if (!*reasons)
-        return MPROXY_OK;
-    // What is defined so far counts; nothing more can be had.
-    w->file.attached = false;
-    w->header->flags |= *reasons;
-    return mpx_writer_fail(w, *reasons, err);
-}
-
-mproxy_status mpx_writer_rebirth(struct mpx_writer *w, unsigned *reasons,
-                                 mproxy_error *err)
-{
-    *reasons = MPX_OFF_MEMORY;
-    if (!w->saved)
-        return mpx_fail(err, MPROXY_E_SYSTEM, "memory for a segment");
-    struct image image;
-    const struct mpx_rec_head *job = (const void *)w->saved;
-    if (!image_init(&image, w, job->size))
-        return mpx_fail_errno(err, "memory for a segment");
-    mproxy_status status = rebirth_saved(w, &image, reasons, err);
-    image_fini(&image, w);
-    if (status == MPROXY_OK) {
-        mpx_munmap(w->saved, w->saved_bytes);
-        w->saved = NULL;
-    }
-    return status;
 }

@@ -1,5 +1,12 @@
-// The parts of a writer, shared by writer.c (log, rows, definitions) and birth.c (the file's
-// birth and what fork makes of it).
+// The parts of a writer, shared by writer.c (log, rows, definitions), birth.c (the file's
+// birth) and child.c (what fork makes of it).
+//
+// Whoever changes a writer may be stopped for good at any instruction: a vfork child that is
+// killed, a thread that is not there in a forked child, a handler that jumps away. So there is
+// one moment at which a change has happened, the raising of `published`, which comes after
+// the record is whole; everything else in here but addresses follows from the records that
+// were published, and mpx_writer_resume() makes it follow. What is written beyond them is
+// overwritten by the next record.
 //
 // Memory: page 0 and row 0 share one reservation, so that row 0's slots, which begin in
 // page 0, are contiguous; every other row has a reservation of its own. Reservations are
@@ -32,14 +39,24 @@ struct mpx_writer_row_memory {
 struct mpx_writer {
     struct mpx_seg_header *header; // start of the region
     size_t region_bytes;
-    size_t page_size; // what the file grows by
+    size_t page_size;   // what the file grows by
+    uint32_t published; // records of the log; header->log_count may be one ahead
     size_t total_log;
-    char *saved; // while detached: the records that survive a fork
-    size_t saved_used, saved_bytes;
     uint32_t slot_end, defs, row_count, chunk_count;
     struct mpx_segment_file file;
     struct mpx_writer_chunk chunks[MPX_WRITER_CHUNKS_MAX];
     struct mpx_writer_row_memory rows[MPX_SEG_ROWS_MAX];
+    // In a forked child: the log that it goes on with, until that is in a file of its own.
+    struct {
+        struct mpx_writer_chunk chunks[MPX_WRITER_CHUNKS_MAX];
+        uint32_t records, chunk_count;
+        uint32_t done;      // of those that survive: in the image already
+        size_t job_size;    // bytes of them
+        size_t image_bytes; // of the file made for the child; 0: there is none
+        char *saved;        // the memory they are in where no file could be had
+        size_t saved_bytes;
+        char first[MPX_WRITER_LOG_ROOM]; // the first chunk, whose page is replaced
+    } old;
     // Where the first page is put together, when it is a small one.
     _Alignas(MPX_SEG_PAGE) char page[MPX_SEG_PAGE];
 };
@@ -49,12 +66,43 @@ static inline size_t mpx_writer_round(size_t value, size_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
+// The first page, and a second part when the job record is too long for it.
+struct mpx_writer_image {
+    char *at;
+    size_t page, size; // of the first page, of both parts
+    void *job;         // room for the job record
+    size_t job_size;
+};
+bool mpx_writer_image_init(struct mpx_writer_image *image, struct mpx_writer *w,
+                           size_t job_size);
+void mpx_writer_image_fini(struct mpx_writer_image *image, struct mpx_writer *w);
+// All of the header, but what tells the process.
+void mpx_writer_fill_header(struct mpx_seg_header *h,
+                            const struct mpx_writer_image *image, uint32_t rank,
+                            uint32_t kind);
+// Write it to a file that is then renamed; the open file is in w->file. 0, or reasons.
+unsigned mpx_writer_image_write(struct mpx_writer *w,
+                                const struct mpx_writer_image *image,
+                                const char *dir_path, bool is_bounded);
+// Map that file where the first page is to be: 0, or reasons.
+unsigned mpx_writer_image_map(struct mpx_writer *w, const struct mpx_writer_image *image);
+
+// Walk records of chunks, one after another.
+struct mpx_writer_walk {
+    const struct mpx_writer_chunk *chunks;
+    uint32_t records, chunk;
+    size_t at;
+};
+// NULL after the last.
+const struct mpx_rec_head *mpx_writer_next(struct mpx_writer_walk *walk);
+
 // Address space without memory; NULL when there is none.
 char *mpx_writer_reserve(size_t length);
 
 // Make sure that the next record of this size fits: 0, or reasons.
 unsigned mpx_writer_make_room(struct mpx_writer *w, size_t size);
-// The next record, its head filled in; there must be room. Then publish it.
+// The next record, its head filled in; there must be room. Nothing has happened until it is
+// published.
 void *mpx_writer_take_record(struct mpx_writer *w, uint32_t type, size_t size);
 void mpx_writer_publish(struct mpx_writer *w);
 

@@ -25,6 +25,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,15 +128,86 @@ static unsigned check_directory(const char *dir_path, bool is_bounded, bool *mis
     return MPX_OFF_NONE;
 }
 
-static void name_file(struct mpx_segment_file *f, const char *prefix,
-                      const struct mpx_seg_header *h, const char *infix, unsigned number,
-                      const char *suffix)
+// Append a name to the directory's path.
+static void name_at(char *path, size_t dir_length, const char *prefix,
+                    const struct mpx_seg_header *h, const char *infix, unsigned number,
+                    const char *suffix)
 {
-    mpx_format(f->path + f->dir_length, MPX_SEGMENT_PATH_MAX - f->dir_length,
+    mpx_format(path + dir_length, MPX_SEGMENT_PATH_MAX - dir_length,
                "/%s%u-%llu-%llu-%s%u%s", prefix, h->pid,
                (unsigned long long)h->start_ticks, (unsigned long long)h->pid_ns, infix,
                number, suffix);
 }
+
+static void name_file(struct mpx_segment_file *f, const char *prefix,
+                      const struct mpx_seg_header *h, const char *infix, unsigned number,
+                      const char *suffix)
+{
+    name_at(f->path, f->dir_length, prefix, h, infix, number, suffix);
+}
+
+// In f->other.
+static const char *directory_of(struct mpx_segment_file *f)
+{
+    memcpy(f->other, f->path, f->dir_length);
+    f->other[f->dir_length] = '\0';
+    return f->other;
+}
+
+// ---- descriptors that a fork in another thread may copy
+
+static void begin_opening(struct mpx_segment_file *f)
+{
+    f->opening = true;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void end_opening(struct mpx_segment_file *f, int fd)
+{
+    f->fd = fd;
+    atomic_signal_fence(memory_order_seq_cst);
+    f->opening = false;
+}
+
+// The number stays: a child may have been given the descriptor before it was closed, and the
+// rest of us after.
+static void close_file(struct mpx_segment_file *f)
+{
+    mpx_close(f->fd);
+}
+
+static bool is_file(const struct mpx_segment_file *f, int fd)
+{
+    struct stat st;
+    return fd >= 0 && mpx_fstat(fd, &st) == 0 && st.st_dev == f->device &&
+           st.st_ino == f->inode;
+}
+
+// Close what lies in our directory: nobody else in this process opens anything there.
+static void close_in_directory(struct mpx_segment_file *f)
+{
+    enum { LOOKED_AT = 1024 };
+    for (int fd = 0; fd < LOOKED_AT; fd++) {
+        char link[32];
+        mpx_format(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t length = mpx_readlink(link, f->other, sizeof f->other - 1);
+        if (length > (ssize_t)f->dir_length && f->other[f->dir_length] == '/' &&
+            memcmp(f->other, f->path, f->dir_length) == 0)
+            mpx_close(fd);
+    }
+}
+
+void mpx_segment_file_forget(struct mpx_segment_file *f)
+{
+    if (is_file(f, f->fd))
+        mpx_close(f->fd);
+    else if (f->opening)
+        close_in_directory(f);
+    f->fd = -1;
+    f->opening = false;
+}
+
+// ---- birth
 
 // A `.new-*` of ours can be there from an image that was exec'ed away while being born.
 static int create_new(struct mpx_segment_file *f, const struct mpx_seg_header *image)
@@ -151,70 +223,84 @@ static int create_new(struct mpx_segment_file *f, const struct mpx_seg_header *i
     return fd;
 }
 
-static unsigned lock_and_fill(struct mpx_segment_file *f, int fd, const void *image,
-                              size_t size)
+static unsigned lock_and_fill(struct mpx_segment_file *f, const struct stat *st,
+                              const void *image, size_t size)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (mpx_lock_fd(fd, F_OFD_SETLK, &lock) != 0)
+    if (mpx_lock_fd(f->fd, F_OFD_SETLK, &lock) != 0)
         return MPX_OFF_ACCESS;
     if (exceeds_file_limit(size))
         return MPX_OFF_FSIZE;
-    ssize_t put = mpx_pwrite(fd, image, size, 0);
+    ssize_t put = mpx_pwrite(f->fd, image, size, 0);
     if (put != (ssize_t)size)
         return put < 0 ? reasons_of(errno) : MPX_OFF_SPACE;
-    struct stat st;
-    if (mpx_fstat(fd, &st) != 0)
-        return MPX_OFF_ACCESS;
     // Growth opens the file again, whatever the umask took away.
-    if ((st.st_mode & 0777) != 0600 && mpx_fchmod(fd, 0600) != 0)
+    if ((st->st_mode & 0777) != 0600 && mpx_fchmod(f->fd, 0600) != 0)
         return MPX_OFF_ACCESS;
-    f->device = st.st_dev;
-    f->inode = st.st_ino;
     f->size = size;
     return MPX_OFF_NONE;
 }
 
+static unsigned create_and_fill(struct mpx_segment_file *f,
+                                const struct mpx_seg_header *image, size_t size)
+{
+    struct stat st = {0};
+    begin_opening(f);
+    int fd = create_new(f, image);
+    unsigned reasons = fd < 0 ? reasons_of(errno) : MPX_OFF_NONE;
+    if (fd >= 0 && mpx_fstat(fd, &st) != 0)
+        reasons = MPX_OFF_ACCESS;
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
+    end_opening(f, fd);
+    if (fd < 0)
+        return reasons;
+    if (!reasons)
+        reasons = lock_and_fill(f, &st, image, size);
+    if (reasons)
+        mpx_segment_file_abandon(f);
+    return reasons;
+}
+
 unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path,
                                 bool is_bounded, const struct mpx_seg_header *image,
-                                size_t size, int *fd)
+                                size_t size)
 {
-    *fd = -1;
+    f->fd = -1;
     f->attached = false;
     f->bounded = is_bounded;
-    f->dir_length = strlen(dir_path);
-    if (f->dir_length + 100 > MPX_SEGMENT_PATH_MAX)
-        return MPX_OFF_ACCESS;
-    bool missing;
-    unsigned reasons = check_directory(dir_path, is_bounded, &missing);
-    if (reasons || missing)
-        return reasons;
-    memcpy(f->path, dir_path, f->dir_length);
-    int created = create_new(f, image);
-    if (created < 0)
-        return reasons_of(errno);
-    reasons = lock_and_fill(f, created, image, size);
-    if (reasons) {
-        mpx_segment_file_abandon(f, created);
-        return reasons;
+    if (dir_path) {
+        f->dir_length = strlen(dir_path);
+        if (f->dir_length + 100 > MPX_SEGMENT_PATH_MAX)
+            return MPX_OFF_ACCESS;
+        memcpy(f->path, dir_path, f->dir_length);
     }
-    *fd = created;
-    return MPX_OFF_NONE;
+    bool missing;
+    unsigned reasons = check_directory(directory_of(f), is_bounded, &missing);
+    return reasons || missing ? reasons : create_and_fill(f, image, size);
 }
 
-void mpx_segment_file_abandon(struct mpx_segment_file *f, int fd)
+void mpx_segment_file_abandon(struct mpx_segment_file *f)
 {
     mpx_unlink(f->path);
-    mpx_close(fd);
+    close_file(f);
+    f->fd = -1;
     f->attached = false;
 }
 
-static bool rename_to(struct mpx_segment_file *f, const char *from,
-                      struct mpx_seg_header *header, unsigned number)
+// The file has number 0 from its image; what it is renamed to is in it before.
+static bool rename_to(struct mpx_segment_file *f, struct mpx_seg_header *header,
+                      unsigned number)
 {
     bool own_name = header->kind == MPX_SEG_PROGRAM || header->kind == MPX_SEG_LAUNCH;
-    header->image = own_name ? number : 0;
+    if (own_name && number != header->image) {
+        header->image = number;
+        if (mpx_pwrite(f->fd, &header->image, sizeof header->image,
+                       offsetof(struct mpx_seg_header, image)) != sizeof header->image)
+            return false;
+    }
     name_file(f, "", header, own_name ? "" : "g", number, ".seg");
-    return mpx_rename_new(from, f->path) == 0;
+    return mpx_rename_new(f->other, f->path) == 0;
 }
 
 static bool name_is_taken(struct mpx_segment_file *f, const struct mpx_seg_header *header,
@@ -242,14 +328,13 @@ static unsigned guess_free_number(struct mpx_segment_file *f,
     return high;
 }
 
-static bool rename_to_free(struct mpx_segment_file *f, const char *from,
-                           struct mpx_seg_header *header)
+static bool rename_to_free(struct mpx_segment_file *f, struct mpx_seg_header *header)
 {
     static atomic_uint gateways;
     bool own_name = header->kind == MPX_SEG_PROGRAM || header->kind == MPX_SEG_LAUNCH;
     unsigned number = own_name ? 0 : atomic_fetch_add(&gateways, 1);
     while (number < IMAGE_MAX || !own_name) {
-        if (rename_to(f, from, header, number))
+        if (rename_to(f, header, number))
             return true;
         if (errno != EEXIST)
             return false;
@@ -261,28 +346,32 @@ static bool rename_to_free(struct mpx_segment_file *f, const char *from,
     return false;
 }
 
-unsigned mpx_segment_file_finish(struct mpx_segment_file *f,
-                                 struct mpx_seg_header *header, int fd)
+unsigned mpx_segment_file_rename(struct mpx_segment_file *f,
+                                 struct mpx_seg_header *header)
 {
-    char from[MPX_SEGMENT_PATH_MAX];
-    memcpy(from, f->path, strlen(f->path) + 1);
-    if (!rename_to_free(f, from, header)) {
-        unsigned reasons = reasons_of(errno);
-        mpx_unlink(from);
-        mpx_close(fd);
-        return reasons;
-    }
-    mpx_close(fd);
-    f->attached = true;
-    return MPX_OFF_NONE;
+    memcpy(f->other, f->path, strlen(f->path) + 1);
+    if (rename_to_free(f, header))
+        return MPX_OFF_NONE;
+    unsigned reasons = reasons_of(errno);
+    memcpy(f->path, f->other, strlen(f->other) + 1);
+    mpx_segment_file_abandon(f);
+    return reasons;
 }
+
+void mpx_segment_file_finish(struct mpx_segment_file *f)
+{
+    close_file(f);
+    f->attached = true;
+}
+
+// ---- growth
 
 static bool passes_power_of_two(uint64_t from, uint64_t to)
 {
     return to > COUNTED_GROWTH && (from ^ to) > from;
 }
 
-static unsigned check_growth(const struct mpx_segment_file *f, uint64_t end)
+static unsigned check_growth(struct mpx_segment_file *f, uint64_t end)
 {
     if (!f->attached)
         return MPX_OFF_REMOVED;
@@ -292,26 +381,24 @@ static unsigned check_growth(const struct mpx_segment_file *f, uint64_t end)
         return MPX_OFF_FSIZE;
     if (!f->bounded || !passes_power_of_two(f->size, end))
         return MPX_OFF_NONE;
-    char dir[MPX_SEGMENT_PATH_MAX];
-    memcpy(dir, f->path, f->dir_length);
-    dir[f->dir_length] = '\0';
-    return mpx_crowd_is_large(dir) ? MPX_OFF_CROWDED : MPX_OFF_NONE;
+    return mpx_crowd_is_large(directory_of(f)) ? MPX_OFF_CROWDED : MPX_OFF_NONE;
 }
 
-static int open_again(const struct mpx_segment_file *f, unsigned *reasons)
+// Into f->fd: 0, or reasons.
+static unsigned open_again(struct mpx_segment_file *f)
 {
+    begin_opening(f);
     int fd = mpx_open(f->path, OPEN_FLAGS, 0);
-    if (fd < 0) {
-        *reasons = reasons_of(errno);
-        return -1;
-    }
+    unsigned reasons = fd < 0 ? reasons_of(errno) : MPX_OFF_NONE;
+    end_opening(f, fd);
+    if (fd < 0)
+        return reasons;
     struct stat st;
-    if (mpx_fstat(fd, &st) == 0 && st.st_dev == f->device && st.st_ino == f->inode &&
-        (uint64_t)st.st_size >= f->size)
-        return fd;
+    if (is_file(f, fd) && mpx_fstat(fd, &st) == 0 && (uint64_t)st.st_size >= f->size)
+        return MPX_OFF_NONE;
     mpx_close(fd);
-    *reasons = MPX_OFF_REMOVED;
-    return -1;
+    f->fd = -1;
+    return MPX_OFF_REMOVED;
 }
 
 // Allocates, so that no later touch can fail. Without fallocate (some network file
@@ -335,33 +422,60 @@ static unsigned allocate(int fd, uint64_t offset, size_t length)
     return MPX_OFF_NONE;
 }
 
+// Address space for a mapping that may lie anywhere, so that it is known before it is made.
+static void *find_room(size_t length)
+{
+    void *at = mpx_mmap(NULL, length, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+static unsigned map_end(struct mpx_segment_file *f, size_t length, void *at, void **out,
+                        bool *hole)
+{
+    void *room = at ? at : find_room(length);
+    if (!room)
+        return MPX_OFF_MEMORY;
+    f->mapped_at = room;
+    f->mapped_length = length;
+    atomic_signal_fence(memory_order_seq_cst);
+    *out = mpx_mmap(room, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, f->fd,
+                    (off_t)f->size);
+    if (*out != MAP_FAILED)
+        return MPX_OFF_NONE;
+    mpx_segment_file_settle(f);
+    *hole = at != NULL;
+    if (!at)
+        mpx_munmap(room, length);
+    return MPX_OFF_MEMORY;
+}
+
 unsigned mpx_segment_file_grow(struct mpx_segment_file *f, size_t length, void *at,
                                void **out, uint64_t *offset, bool *hole)
 {
     *hole = false;
     unsigned reasons = check_growth(f, f->size + length);
+    if (!reasons)
+        reasons = open_again(f);
     if (reasons)
         return reasons;
-    int fd = open_again(f, &reasons);
-    if (fd < 0)
-        return reasons;
-    reasons = allocate(fd, f->size, length);
+    reasons = allocate(f->fd, f->size, length);
+    if (!reasons)
+        reasons = map_end(f, length, at, out, hole);
     if (!reasons) {
-        int flags = MAP_SHARED | (at ? MAP_FIXED : 0);
-        void *mapped =
-            mpx_mmap(at, length, PROT_READ | PROT_WRITE, flags, fd, (off_t)f->size);
-        if (mapped == MAP_FAILED) {
-            reasons = MPX_OFF_MEMORY;
-            *hole = at != NULL;
-        } else {
-            *out = mapped;
-            *offset = f->size;
-            f->size += length;
-        }
+        *offset = f->size;
+        f->size += length;
     }
-    mpx_close(fd);
+    close_file(f);
     return reasons;
 }
+
+void mpx_segment_file_settle(struct mpx_segment_file *f)
+{
+    f->mapped_length = 0;
+}
+
+// ---- earlier images
 
 static bool image_started(const char *path, const struct mpx_seg_header *self)
 {
@@ -376,17 +490,16 @@ static bool image_started(const char *path, const struct mpx_seg_header *self)
     return started;
 }
 
-bool mpx_segment_file_started_before(const struct mpx_segment_file *f,
+bool mpx_segment_file_started_before(struct mpx_segment_file *f,
                                      const struct mpx_seg_header *header)
 {
     if (header->kind != MPX_SEG_PROGRAM && header->kind != MPX_SEG_LAUNCH)
         return false;
-    struct mpx_segment_file earlier = {.dir_length = f->dir_length};
-    memcpy(earlier.path, f->path, f->dir_length);
     // The first image that counted is among the first few: those before it only launched.
     for (uint32_t n = 0; n < header->image && n < 16; n++) {
-        name_file(&earlier, "", header, "", n, ".seg");
-        if (image_started(earlier.path, header))
+        memcpy(f->other, f->path, f->dir_length);
+        name_at(f->other, f->dir_length, "", header, "", n, ".seg");
+        if (image_started(f->other, header))
             return true;
     }
     return false;

@@ -21,29 +21,43 @@ struct mpx_segment_file {
     bool bounded;  // the bounds without a live proxy apply
     size_t dir_length;
     char path[MPX_SEGMENT_PATH_MAX];
+    char other[MPX_SEGMENT_PATH_MAX]; // room for a second path
+    // What is under way, so that a child that is forked meanwhile can let go of it.
+    bool opening;    // a descriptor may be open that is not yet below
+    int fd;          // -1: none
+    void *mapped_at; // the last mapping, until mpx_segment_file_settle()
+    size_t mapped_length;
 };
 
 // Fill in who we are: pid, uid, start, PID namespace, clocks.
 void mpx_segment_identify(struct mpx_seg_header *header);
 
-// Create `.new-*` in a checked directory (dir_path does not point into f), lock it, write the image (whole pages). Returns 0
-// and the descriptor, or reasons; MPX_OFF_NONE with *fd -1 when there is no directory.
+// Create `.new-*` in a checked directory, lock it and write the image (whole pages). NULL for
+// dir_path: the directory of before. Returns 0, f->fd being open, or reasons; MPX_OFF_NONE with
+// f->fd -1 when there is no directory.
 unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path,
                                 bool is_bounded, const struct mpx_seg_header *image,
-                                size_t size, int *fd);
-// Rename it to the first name that is free; the number goes to header->image, header being
-// the file's mapped first page. Closes fd in any case; on failure the file is gone.
-unsigned mpx_segment_file_finish(struct mpx_segment_file *f,
-                                 struct mpx_seg_header *header, int fd);
-void mpx_segment_file_abandon(struct mpx_segment_file *f, int fd);
+                                size_t size);
+// Rename it to the first name that is free; the number goes to header->image and to the file.
+// The descriptor stays open, for the lock, until the file is mapped. On failure it is gone.
+unsigned mpx_segment_file_rename(struct mpx_segment_file *f,
+                                 struct mpx_seg_header *header);
+void mpx_segment_file_finish(struct mpx_segment_file *f);
+void mpx_segment_file_abandon(struct mpx_segment_file *f);
 
 // Append `length` zero bytes (whole pages) and map them: at `at`, or where there is room
-// when NULL. Returns 0 or reasons; *hole is set when the old mapping at `at` may be gone.
+// when NULL; then call mpx_segment_file_settle(), the mapping being known. Returns 0 or reasons;
+// *hole is set when the old mapping at `at` may be gone.
 unsigned mpx_segment_file_grow(struct mpx_segment_file *f, size_t length, void *at,
                                void **out, uint64_t *offset, bool *hole);
 
+void mpx_segment_file_settle(struct mpx_segment_file *f);
+
+// What was under way will not go on: close its descriptor. Its mapping is left to the caller.
+void mpx_segment_file_forget(struct mpx_segment_file *f);
+
 // Whether a segment of an earlier image of this process said that it has started.
-bool mpx_segment_file_started_before(const struct mpx_segment_file *f,
+bool mpx_segment_file_started_before(struct mpx_segment_file *f,
                                      const struct mpx_seg_header *header);
 
 #endif

@@ -52,10 +52,23 @@ mproxy_status mpx_writer_fail(struct mpx_writer *w, unsigned reasons, mproxy_err
 
 // ---- the log
 
+// What is stored before comes before what is stored after, whoever stops in between; other
+// threads see a fork in that order too.
+static void in_order(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 void mpx_writer_publish(struct mpx_writer *w)
 {
-    uint32_t *count = &w->header->log_count;
-    __atomic_store_n(count, *count + 1, __ATOMIC_RELEASE);
+    struct mpx_writer_chunk *c = &w->chunks[w->chunk_count - 1];
+    size_t size = ((const struct mpx_rec_head *)(const void *)(c->at + c->used))->size;
+    __atomic_store_n(&w->header->log_count, w->published + 1, __ATOMIC_RELEASE);
+    in_order();
+    w->published++;
+    in_order();
+    c->used += size;
+    w->total_log += size;
 }
 
 void *mpx_writer_take_record(struct mpx_writer *w, uint32_t type, size_t size)
@@ -63,8 +76,6 @@ void *mpx_writer_take_record(struct mpx_writer *w, uint32_t type, size_t size)
     struct mpx_writer_chunk *c = &w->chunks[w->chunk_count - 1];
     struct mpx_rec_head *head = (void *)(c->at + c->used);
     *head = (struct mpx_rec_head){.type = type, .size = (uint32_t)size};
-    c->used += size;
-    w->total_log += size;
     return head;
 }
 
@@ -85,8 +96,12 @@ static unsigned add_chunk(struct mpx_writer *w, size_t size)
     struct mpx_rec_next *next = mpx_writer_take_record(w, MPX_REC_NEXT, sizeof *next);
     next->offset = offset;
     next->length = length;
+    w->chunks[w->chunk_count] = (struct mpx_writer_chunk){.at = at, .length = length};
+    in_order();
     mpx_writer_publish(w);
-    w->chunks[w->chunk_count++] = (struct mpx_writer_chunk){.at = at, .length = length};
+    w->chunk_count++;
+    in_order();
+    mpx_segment_file_settle(&w->file);
     return 0;
 }
 
@@ -96,7 +111,7 @@ unsigned mpx_writer_make_room(struct mpx_writer *w, size_t size)
     if (w->chunk_count == 0)
         return MPX_OFF_REMOVED; // a child that could not have a file of its own
     const struct mpx_writer_chunk *c = &w->chunks[w->chunk_count - 1];
-    if (w->header->log_count + 2 > MPX_SEG_RECORDS_MAX)
+    if (w->published + 2 > MPX_SEG_RECORDS_MAX)
         return MPX_OFF_LIMIT;
     if (c->used + size + sizeof(struct mpx_rec_next) <= c->length)
         return 0;
@@ -113,7 +128,7 @@ const char *mpx_writer_path(const struct mpx_writer *w)
     return w->file.path;
 }
 
-bool mpx_writer_started_before(const struct mpx_writer *w)
+bool mpx_writer_started_before(struct mpx_writer *w)
 {
     return mpx_segment_file_started_before(&w->file, w->header);
 }
@@ -157,6 +172,8 @@ unsigned mpx_writer_extend(struct mpx_writer *w, uint32_t number, uint32_t slots
     record->offset = offset;
     mpx_writer_publish(w);
     row->extent += more;
+    in_order();
+    mpx_segment_file_settle(&w->file);
     return 0;
 }
 
@@ -244,11 +261,11 @@ static unsigned make_room_for(struct mpx_writer *w, const struct definition *d)
     return reasons ? reasons : mpx_writer_make_room(w, definition_size(d));
 }
 
-// The file's bytes are zero, so NULs and padding are there.
+// Its last bytes are NULs and padding, over whatever was left there half written.
 static void write_definition(struct mpx_writer *w, const struct definition *d)
 {
-    struct mpx_rec_metric *record =
-        mpx_writer_take_record(w, MPX_REC_METRIC, definition_size(d));
+    size_t size = definition_size(d);
+    struct mpx_rec_metric *record = mpx_writer_take_record(w, MPX_REC_METRIC, size);
     record->kind = d->kind;
     record->slot = d->slot;
     record->slot_count = d->slot_count;
@@ -261,7 +278,11 @@ static void write_definition(struct mpx_writer *w, const struct definition *d)
         memcpy(at, d->bounds, d->bound_count * sizeof(double));
     at += d->bound_count * sizeof(double);
     memcpy(at, d->name, d->name_length);
-    memcpy(at + d->name_length + 1, d->doc, d->doc_length);
+    at[d->name_length] = '\0';
+    at += d->name_length + 1;
+    memcpy(at, d->doc, d->doc_length);
+    at += d->doc_length;
+    memset(at, 0, size - (size_t)(at - (char *)record));
     mpx_writer_publish(w);
 }
 
@@ -294,4 +315,69 @@ mproxy_status mpx_writer_define(struct mpx_writer *w, enum mpx_def_kind kind,
     w->slot_end += d.slot_count;
     *slot = d.slot;
     return MPROXY_OK;
+}
+
+// ---- what follows from the log
+
+const struct mpx_rec_head *mpx_writer_next(struct mpx_writer_walk *walk)
+{
+    if (walk->records == 0)
+        return NULL;
+    const struct mpx_writer_chunk *c = &walk->chunks[walk->chunk];
+    const struct mpx_rec_head *head = (const void *)(c->at + walk->at);
+    walk->records--;
+    walk->at += head->size;
+    if (head->type == MPX_REC_NEXT) {
+        walk->chunk++;
+        walk->at = 0;
+    }
+    return head;
+}
+
+static void follow_record(struct mpx_writer *w, const struct mpx_rec_head *head)
+{
+    w->chunks[w->chunk_count - 1].used += head->size;
+    w->total_log += head->size;
+    if (head->type == MPX_REC_NEXT)
+        w->chunks[w->chunk_count++].used = 0;
+    if (head->type == MPX_REC_METRIC) {
+        const struct mpx_rec_metric *m = (const void *)head;
+        w->defs++;
+        w->slot_end = m->slot + m->slot_count;
+    }
+    if (head->type == MPX_REC_EXTENT) {
+        const struct mpx_rec_extent *e = (const void *)head;
+        w->rows[e->row].extent = e->first + e->count;
+        if (e->row >= w->row_count)
+            w->row_count = e->row + 1;
+    }
+}
+
+void mpx_writer_resume(struct mpx_writer *w)
+{
+    mpx_segment_file_forget(&w->file);
+    if (w->chunk_count == 0)
+        return;
+    w->published = __atomic_load_n(&w->header->log_count, __ATOMIC_ACQUIRE);
+    w->total_log = 0;
+    w->slot_end = w->defs = 0;
+    w->rows[0].extent = mpx_seg_row0_first((uint32_t)w->page_size);
+    for (uint32_t i = 1; i < w->row_count; i++)
+        w->rows[i].extent = 0;
+    w->chunk_count = 1;
+    w->chunks[0].used = 0;
+    struct mpx_writer_walk walk = {.chunks = w->chunks, .records = w->published};
+    const struct mpx_rec_head *head;
+    while ((head = mpx_writer_next(&walk)))
+        follow_record(w, head);
+}
+
+void mpx_writer_each(const struct mpx_writer *w, mpx_writer_visit *visit, void *arg)
+{
+    struct mpx_writer_walk walk = {.chunks = w->chunks,
+                                   .records = w->chunk_count ? w->published : 0};
+    const struct mpx_rec_head *head;
+    while ((head = mpx_writer_next(&walk)))
+        if (head->type == MPX_REC_METRIC)
+            visit((const void *)head, arg);
 }

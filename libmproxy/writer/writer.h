@@ -29,7 +29,8 @@ struct mpx_writer_birth {
 
 // Create `.new-*`, lock it, write one page, rename it to PID-START-NS-IMAGE.seg (kinds
 // PROGRAM and LAUNCH; image is the first free number) or PID-START-NS-gCOUNTER.seg, map it,
-// close the descriptor.
+// close the descriptor. *out is set early, and back to what it was on failure: a child that is
+// forked meanwhile finds there what it must let go by mpx_writer_drop().
 // @return MPROXY_OK; MPROXY_E_NOTFOUND, *reasons 0: there is no directory; MPROXY_E_SYSTEM:
 //         *reasons says why (enum mpx_off_reason)
 MPROXY_API mproxy_status mpx_writer_open(const struct mpx_writer_birth *birth,
@@ -44,7 +45,7 @@ MPROXY_API struct mpx_seg_header *mpx_writer_header(struct mpx_writer *w);
 MPROXY_API const char *mpx_writer_path(const struct mpx_writer *w);
 
 // Whether a segment of an earlier image of this process has `started` set.
-MPROXY_API bool mpx_writer_started_before(const struct mpx_writer *w);
+MPROXY_API bool mpx_writer_started_before(struct mpx_writer *w);
 
 // Append a definition and make row 0 cover its slots. *slot is its first slot. The name is
 // taken as it is; `doc` may be NULL. Slots: 1 for counters, 2 for a gauge (double, set
@@ -77,15 +78,31 @@ MPROXY_API mproxy_status mpx_writer_add_row(struct mpx_writer *w, uint32_t slots
 MPROXY_API mproxy_status mpx_writer_extend_row(struct mpx_writer *w, uint32_t row,
                                                uint32_t slots, mproxy_error *err);
 
-// In a forked child: put anonymous memory at every address the segment had, so that no
-// write reaches the parent's file. False when memory of the parent's is left in place:
-// then nothing may be written ever.
-MPROXY_API bool mpx_writer_detach(struct mpx_writer *w);
-// Then try to give it a file of its own, with the same definitions in the same slots and
-// row 0 at the same address. Rows above 0 keep their numbers and memory, but have extent 0:
-// mpx_writer_extend_row() puts their slots into the file. On failure the row memory can be
-// written all the same, only nobody reads it.
-MPROXY_API mproxy_status mpx_writer_rebirth(struct mpx_writer *w, unsigned *reasons,
-                                            mproxy_error *err);
+// Whoever was changing the writer will not go on: what was published stands, all else is as if
+// it had not begun.
+MPROXY_API void mpx_writer_resume(struct mpx_writer *w);
+
+// The definitions published, in their order.
+typedef void mpx_writer_visit(const struct mpx_rec_metric *metric, void *arg);
+MPROXY_API void mpx_writer_each(const struct mpx_writer *w, mpx_writer_visit *visit,
+                                void *arg);
+
+// In a forked child, three steps. The first makes a file for it and leaves the parent's mapped:
+// until the second, mpx_writer_header() is the parent's.
+// @return MPROXY_OK; MPROXY_E_NOTFOUND: there is no directory; MPROXY_E_SYSTEM: *reasons
+MPROXY_API mproxy_status mpx_writer_child_begin(struct mpx_writer *w, unsigned *reasons,
+                                                mproxy_error *err);
+// Then all that was the parent's is replaced: by that file, or by plain memory where there is
+// none, at the same addresses. Row `pending` (0: none but row 0, which always is) can be
+// written on, though nobody reads it. False when memory of the parent's is left in place: then
+// nothing may be written ever.
+MPROXY_API bool mpx_writer_child_detach(struct mpx_writer *w, uint32_t pending);
+// Then the same definitions are put into the same slots. Rows above 0 keep their numbers, but
+// have extent 0: mpx_writer_extend_row() puts their slots into the file. On failure, also of
+// the first step, the slots of row 0 can be written all the same, only nobody reads them.
+MPROXY_API mproxy_status mpx_writer_child_restore(struct mpx_writer *w, unsigned *reasons,
+                                                  mproxy_error *err);
+// In a child that was forked while mpx_writer_open() was under way in another thread.
+MPROXY_API void mpx_writer_drop(struct mpx_writer *w);
 
 #endif

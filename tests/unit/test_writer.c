@@ -390,15 +390,16 @@ START_TEST(a_child_writes_to_memory_and_then_to_a_file_of_its_own)
 
     pid_t pid = fork();
     if (pid == 0) {
-        PROGRAM_CHECK(mpx_writer_detach(w));
+        PROGRAM_CHECK(mpx_writer_child_begin(w, &reasons, NULL) == MPROXY_OK);
+        PROGRAM_CHECK(zero[slot] == 100); // the parent's
+        PROGRAM_CHECK(mpx_writer_child_detach(w, row));
         PROGRAM_CHECK(zero[slot] == 0);
-        zero[slot] = 55;
-        mpx_writer_row(w, row).slots[0] = 66;
-        PROGRAM_CHECK(mpx_writer_rebirth(w, &reasons, NULL) == MPROXY_OK);
+        mpx_writer_row(w, row).slots[0] = 66; // an update that is pending
+        PROGRAM_CHECK(mpx_writer_child_restore(w, &reasons, NULL) == MPROXY_OK);
         PROGRAM_CHECK(mpx_writer_row(w, 0).slots == zero && zero[slot] == 0);
         zero[slot] = 1;
         PROGRAM_CHECK(mpx_writer_row(w, row).extent == 0);
-        mpx_writer_row(w, row).slots[0] = 77; // memory still, not the file
+        mpx_writer_row(w, row).slots[0] = 77; // memory, not the file
         PROGRAM_CHECK(mpx_writer_extend_row(w, row, 5, NULL) == MPROXY_OK);
         mpx_writer_row(w, row).slots[0] = 2;
         PROGRAM_CHECK(mpx_writer_define(w, MPX_DEF_COUNTER, "new_total", "", 1, NULL, 0,
