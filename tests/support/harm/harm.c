@@ -9,14 +9,17 @@
 // fork STEP... done    a child does the steps; its status is printed
 // take-descriptors     open all that can be had
 // closefrom N          close all descriptors from N on
-// limit RESOURCE N     nofile, fsize, as, memlock: both limits
+// limit RESOURCE N     nofile, fsize, as, data, memlock: both limits
+// limit-near as|data N the soft limit N bytes above what is in use
 // lock-memory          mlockall(MCL_FUTURE)
 // take-memory          malloc() until there is none, then free it
 // write FILE N         write N bytes
 // user UID             setgid and setuid; prints both user ids
+// effective UID        seteuid
 // chroot DIR           and go there
 // mount DIR            a private mount namespace with an empty file system on DIR
 // sandbox prctl|syscall seccomp: read, write and exit only, anything else kills
+// sandbox fork         by prctl; what opens, maps or renames files kills
 // await FILE           until it is there
 // touch FILE
 // exec WORD...         harm again, as another image, with the words that follow
@@ -160,8 +163,28 @@ static void limit(void)
     int resource = strcmp(name, "nofile") == 0  ? RLIMIT_NOFILE
                    : strcmp(name, "fsize") == 0 ? RLIMIT_FSIZE
                    : strcmp(name, "as") == 0    ? RLIMIT_AS
+                   : strcmp(name, "data") == 0  ? RLIMIT_DATA
                                                 : RLIMIT_MEMLOCK;
     tell(name, setrlimit(resource, &both));
+}
+
+// Bytes of VmSize or VmData.
+static rlim_t in_use(const char *field)
+{
+    static char text[4096];
+    int fd = open("/proc/self/status", O_RDONLY);
+    ssize_t got = read(fd, text, sizeof text - 1);
+    close(fd);
+    const char *at = got > 0 ? strstr(text, field) : NULL;
+    return at ? (rlim_t)strtol(at + strlen(field), NULL, 10) * 1024 : 0;
+}
+
+static void limit_near(void)
+{
+    bool is_data = strcmp(next(), "data") == 0;
+    struct rlimit r = {.rlim_max = RLIM_INFINITY};
+    r.rlim_cur = in_use(is_data ? "VmData:" : "VmSize:") + (rlim_t)number();
+    tell("limit", setrlimit(is_data ? RLIMIT_DATA : RLIMIT_AS, &r));
 }
 
 static void take_memory(void)
@@ -202,6 +225,11 @@ static void become_user(void)
     tell("effective", (long)geteuid());
 }
 
+static void become_effective(void)
+{
+    tell("seteuid", seteuid((uid_t)number()));
+}
+
 static void mount_over(void)
 {
     const char *dir = next();
@@ -209,6 +237,25 @@ static void mount_over(void)
               mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
               mount("tmpfs", dir, "tmpfs", 0, "size=1m") == 0;
     tell("mounted", ok);
+}
+
+// Kills for what a child's segment takes.
+static void sandbox_files(void)
+{
+#define KILL(nr)                                                                         \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),                                       \
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        KILL(SYS_openat),
+        KILL(SYS_fallocate),
+        KILL(SYS_renameat2),
+        KILL(SYS_symlinkat),
+        KILL(SYS_mmap),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    tell("sandbox", prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0));
 }
 
 static void sandbox(void)
@@ -227,6 +274,10 @@ static void sandbox(void)
     struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     const char *way = next();
+    if (strcmp(way, "fork") == 0) {
+        sandbox_files();
+        return;
+    }
     tell("sandbox", strcmp(way, "prctl") == 0
                         ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0)
                         : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
@@ -271,6 +322,8 @@ static void step(void)
                  {"take-memory", take_memory},
                  {"write", write_file},
                  {"user", become_user},
+                 {"effective", become_effective},
+                 {"limit-near", limit_near},
                  {"chroot", change_root},
                  {"mount", mount_over},
                  {"sandbox", sandbox},
