@@ -9,6 +9,8 @@ typedef long mpx_syscall(long number, ...);
 // The C library's syscall(); NULL until it is asked for.
 extern MPX_HIDDEN mpx_syscall *mpx_next_syscall;
 MPX_HIDDEN mpx_syscall *mpx_find_syscall(void);
+// The same, before syscall(SYS_clone, flags, ...) too.
+MPX_HIDDEN mpx_syscall *mpx_before_syscall(long number, unsigned long flags);
 
 // syscall(SYS_seccomp, ...).
 MPX_HIDDEN long mpx_seen_seccomp(long number, unsigned long operation,

@@ -19,6 +19,8 @@ syscall:
     je mpx_seen_exec
     cmpq $322, %rdi // SYS_execveat
     je mpx_seen_exec
+    cmpq $56, %rdi // SYS_clone: looked at first
+    je 1f
     movq mpx_next_syscall(%rip), %r11
     testq %r11, %r11
     je 1f
@@ -32,7 +34,7 @@ syscall:
     movq %rcx, 24(%rsp)
     movq %r8, 32(%rsp)
     movq %r9, 40(%rsp)
-    call mpx_find_syscall
+    call mpx_before_syscall
     movq %rax, %r11
     movq 0(%rsp), %rdi
     movq 8(%rsp), %rsi
@@ -64,6 +66,8 @@ syscall:
     b.eq mpx_seen_exec
     cmp x0, #281 // SYS_execveat
     b.eq mpx_seen_exec
+    cmp x0, #220 // SYS_clone: looked at first
+    b.eq 1f
     adrp x16, mpx_next_syscall
     ldr x16, [x16, :lo12:mpx_next_syscall]
     cbz x16, 1f
@@ -77,7 +81,7 @@ syscall:
     stp x2, x3, [sp, #32]
     stp x4, x5, [sp, #48]
     str x6, [sp, #64]
-    bl mpx_find_syscall
+    bl mpx_before_syscall
     mov x16, x0
     ldp x0, x1, [sp, #16]
     ldp x2, x3, [sp, #32]

@@ -154,6 +154,13 @@ enum mproxy_own_call {
     MPROXY_OWN_END = -0x6d707802,
 };
 
+/**
+ * Say that the calling thread's storage will be another process's as well, which clone() with
+ * CLONE_VM and without CLONE_SETTLS makes: what either counts from now on is added atomically.
+ * The `process` exporter calls it when the program calls clone() or syscall(SYS_clone).
+ */
+MPROXY_API void mproxy_thread_shared(void);
+
 /** Calls that an exporter may have to leave uncounted. */
 enum mproxy_uncounted {
     MPROXY_UNCOUNTED_MPI = 1, /**< calls of an MPI library that it has no back-end for */

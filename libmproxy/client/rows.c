@@ -126,3 +126,12 @@ bool mpx_rows_prepare(struct mpx_thread *t)
     mpx_release(&h);
     return done;
 }
+
+// The row rests: an addition to it may be under way in this thread.
+void mproxy_thread_shared(void)
+{
+    if (!mproxy_thread_has_storage())
+        return;
+    mproxy_lane.extent = 0;
+    mpx_thread.state = MPX_THREAD_SHARED;
+}

@@ -2,6 +2,7 @@
 //
 // zeroed     clone() with CLONE_VM, CLONE_VFORK and CLONE_SETTLS, the thread area being zero, as
 //            browsers' sandboxes do; the child writes, closes, unlinks, enters a sandbox, ends
+// beside     clone() with CLONE_VM alone, and the same by syscall(): parent and child count at once
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -10,8 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <mproxy/client.h>
 
 static char stack[65536] __attribute__((aligned(4096)));
 static char area[16384] __attribute__((aligned(64)));
@@ -47,11 +51,68 @@ static void zeroed(void)
     fflush(stdout);
 }
 
+enum { ADDITIONS = 10000000 };
+
+static int count(void *unused)
+{
+    (void)unused;
+    mproxy_counter *c = mproxy_counter_get("c_total", "Counted by a test", NULL);
+    for (int i = 0; i < ADDITIONS; i++)
+        mproxy_counter_add(c, 1);
+    return 0;
+}
+
+static int count_and_end(void *unused)
+{
+    count(unused);
+    syscall(SYS_exit, 0);
+    return 0;
+}
+
+// The child begins where its stack says, which the system call leaves to us.
+static int clone_by_syscall(void)
+{
+#ifdef __x86_64__
+    long (*const call)(long, ...) = syscall;
+    void **top = (void **)(void *)(stack + sizeof stack) - 2;
+    top[0] = (void *)(void (*)(void))count_and_end;
+    long pid = 0;
+    // It returns twice: the second time to what lies on the child's stack.
+    __asm__ volatile("call *%[call]"
+                     : "+a"(pid)
+                     : [call] "b"(call), "D"((long)SYS_clone),
+                       "S"((long)(CLONE_VM | SIGCHLD)), "d"((long)top), "c"(0L)
+                     : "r8", "r9", "r10", "r11", "memory", "cc");
+    return (int)pid;
+#else
+    return clone(count_and_end, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL);
+#endif
+}
+
+static void beside(int by_syscall)
+{
+    count(NULL); // it has a row of its own by now
+    for (int i = 0; i < 3; i++) {
+        int pid = by_syscall ? clone_by_syscall()
+                             : clone(count_and_end, stack + sizeof stack,
+                                     CLONE_VM | SIGCHLD, NULL);
+        check(pid > 0, "clone");
+        count(NULL);
+        check(waitpid(pid, NULL, 0) == pid, "waitpid");
+    }
+    printf("c_total %d\n", 7 * ADDITIONS);
+    fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
     check(argc == 2, "a word");
     if (strcmp(argv[1], "zeroed") == 0)
         zeroed();
+    else if (strcmp(argv[1], "beside") == 0)
+        beside(0);
+    else if (strcmp(argv[1], "beside-syscall") == 0)
+        beside(1);
     else
         check(0, argv[1]);
     return 5;

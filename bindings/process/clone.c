@@ -1,0 +1,58 @@
+// Sees a program make a process that shares its memory and runs beside it, on the same thread-local
+// storage: from then on both count as one thread by atomic additions. Seen are the C library's
+// clone() and syscall(SYS_clone); what is made by instructions of the program's own is not.
+#include <mproxy/client.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+
+#include "common/loader.h"
+#include "process/sandbox.h"
+
+// With CLONE_VFORK only one of the two runs.
+static void look_at(unsigned long flags)
+{
+    if ((flags & (CLONE_VM | CLONE_VFORK | CLONE_SETTLS)) == CLONE_VM)
+        mproxy_thread_shared();
+}
+
+typedef int clone_function(int (*run)(void *), void *stack, int flags, void *arg, ...);
+static clone_function *next_clone;
+
+__attribute__((constructor)) static void find_clone(void)
+{
+    if (!next_clone)
+        next_clone = (clone_function *)mpx_dlsym(RTLD_NEXT, "clone");
+}
+
+MPROXY_API int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
+{
+    va_list list;
+    va_start(list, arg);
+    pid_t *parent = va_arg(list, pid_t *);
+    void *area = va_arg(list, void *);
+    pid_t *child = va_arg(list, pid_t *);
+    va_end(list);
+    find_clone(); // another library's constructor may come before ours
+    look_at((unsigned long)flags);
+    if (next_clone)
+        return next_clone(run, stack, flags, arg, parent, area, child);
+    errno = ENOSYS;
+    return -1;
+}
+
+#if defined(__x86_64__) || defined(__aarch64__)
+
+mpx_syscall *mpx_before_syscall(long number, unsigned long flags)
+{
+    if (number == SYS_clone)
+        look_at(flags);
+    return mpx_next_syscall ? mpx_next_syscall : mpx_find_syscall();
+}
+
+#endif
