@@ -280,10 +280,15 @@ static char *find_command(void)
     return take_text(&text);
 }
 
+// Not through the stack, which may be a small thread's.
 static char *find_run_dir(void)
 {
-    char path[MPROXY_JOB_FIELD_MAX];
-    return strdup(getcwd(path, sizeof path) ? path : "");
+    struct mpx_buf path = MPX_BUF_INIT;
+    if (mpx_buf_reserve(&path, MPROXY_JOB_FIELD_MAX) &&
+        mpx_sys(SYS_getcwd, (long)path.data, MPROXY_JOB_FIELD_MAX, 0, 0, 0, 0) > 0 &&
+        path.data[0] == '/')
+        path.size = strlen(path.data);
+    return take_text(&path);
 }
 
 // Which of the worlds that one job may hold: 0 is what the launcher started, others come of

@@ -10,18 +10,13 @@
 #include "base/utf8.h"
 
 #define NAME_LIMIT 1024
-// The shortest label, `a="",`, has five bytes.
-#define LABELS_MAX (NAME_LIMIT / 5 + 1)
 
 struct scan {
     const char *text;
     size_t length;
     size_t at;
     mproxy_error *err;
-    size_t label_count;
-    struct span {
-        uint16_t at, length; // small, since threads with little stack declare metrics
-    } labels[LABELS_MAX];
+    size_t labels_at; // where the first label's name begins
 };
 
 static bool is_letter(char c)
@@ -78,26 +73,39 @@ static mproxy_status scan_base(struct scan *s)
     return MPROXY_OK;
 }
 
-static bool is_known_label(const struct scan *s, struct span name)
+// After a label's value that was found in order: its quote, and what is escaped in it.
+static size_t skip_value(const char *text, size_t at)
 {
-    for (size_t i = 0; i < s->label_count; i++)
-        if (s->labels[i].length == name.length &&
-            memcmp(s->text + s->labels[i].at, s->text + name.at, name.length) == 0)
+    for (at++; text[at] != '"'; at++)
+        if (text[at] == '\\')
+            at++;
+    return at + 1;
+}
+
+// Goes through the labels before once more: a list of them would take 3 KiB of a stack that
+// may be a small one.
+static bool is_known_label(const struct scan *s, size_t name, size_t length)
+{
+    for (size_t at = s->labels_at; at < name;) {
+        size_t end = at;
+        while (s->text[end] != '=')
+            end++;
+        if (end - at == length && memcmp(s->text + at, s->text + name, length) == 0)
             return true;
+        at = skip_value(s->text, end + 1) + 1; // and the comma
+    }
     return false;
 }
 
 static mproxy_status scan_label_name(struct scan *s)
 {
-    struct span name = {.at = (uint16_t)s->at};
+    size_t name = s->at;
     if (s->at == s->length || !is_letter(s->text[s->at]))
         return fault(s, s->at, "a label's name is missing");
     while (s->at < s->length && (is_letter(s->text[s->at]) || is_digit(s->text[s->at])))
         s->at++;
-    name.length = (uint16_t)(s->at - name.at);
-    if (is_known_label(s, name))
-        return fault(s, name.at, "label given twice");
-    s->labels[s->label_count++] = name;
+    if (is_known_label(s, name, s->at - name))
+        return fault(s, name, "label given twice");
     return MPROXY_OK;
 }
 
@@ -120,6 +128,7 @@ static mproxy_status scan_label_value(struct scan *s)
 
 static mproxy_status scan_labels(struct scan *s)
 {
+    s->labels_at = s->at + 1;
     do {
         s->at++; // the '{' or ','
         mproxy_status status = scan_label_name(s);
@@ -140,13 +149,7 @@ static mproxy_status scan_labels(struct scan *s)
 
 mproxy_status mproxy_metric_check_name(const char *name, size_t length, mproxy_error *err)
 {
-    MPX_REQUIRE(name || length == 0, err);
-    struct scan s;
-    s.text = name;
-    s.length = length;
-    s.at = 0;
-    s.err = err;
-    s.label_count = 0;
+    struct scan s = {.text = name, .length = length, .err = err};
     mproxy_status status = check_bytes(&s);
     if (!status)
         status = scan_base(&s);
