@@ -19,7 +19,7 @@ for run in launched alone; do
     done <"$TMP/$run"
     want "$run: calls" "$(wc -l <"$TMP/$run")" 12
     want "$run: a thread of the smallest size" "$(sed -n 's/^smallest //p' "$TMP/$run")" 0
-    told $run c_total=3 many_aaaaa_total=2 partial=yes
+    told $run c_total=4 many_aaaaa_total=2 partial=yes
 done
 stop_proxy
 want "exit status" "$STATUS" 0
