@@ -82,8 +82,6 @@ static struct mpx_handle *declare_locked(const struct mpx_handle *wish, const ch
                                          mproxy_error *err)
 {
     struct mpx_handle *known = mpx_names_find(wish->name, wish->hash);
-    if (!known)
-        known = find_ordered(wish->name);
     if (known)
         return check_same(known, wish, err);
     struct mpx_handle *made = mpx_names_make(wish);
@@ -91,6 +89,12 @@ static struct mpx_handle *declare_locked(const struct mpx_handle *wish, const ch
         mpx_writer_header(mpx_client.writer)->flags |= MPX_OFF_MEMORY;
         mpx_fail(err, MPROXY_E_LIMIT, "metric '%.120s': no memory", wish->name);
         return NULL;
+    }
+    // Its labels are in order by now: another thread may have spelled it otherwise.
+    known = mpx_names_find(made->name, made->hash);
+    if (known) {
+        mpx_names_discard(made);
+        return check_same(known, wish, err);
     }
     if (mpx_writer_define(mpx_client.writer, wish->kind, made->name, doc, wish->scale,
                           wish->bounds, wish->bound_count, &made->slot,
