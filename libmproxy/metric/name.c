@@ -149,6 +149,7 @@ static mproxy_status scan_labels(struct scan *s)
 
 mproxy_status mproxy_metric_check_name(const char *name, size_t length, mproxy_error *err)
 {
+    MPX_REQUIRE(name || length == 0, err);
     struct scan s = {.text = name, .length = length, .err = err};
     mproxy_status status = check_bytes(&s);
     if (!status)
