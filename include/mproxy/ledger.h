@@ -94,6 +94,12 @@ MPROXY_API mproxy_status mproxy_ledger_process(mproxy_ledger *ledger,
                                                const mproxy_process *process,
                                                mproxy_error *err);
 /**
+ * In a round: it is told of every process that the directory has. What an earlier ledger,
+ * which was killed, knew to be alive and is not among them has lost its file: the share is
+ * incomplete.
+ */
+MPROXY_API void mproxy_ledger_whole(mproxy_ledger *ledger);
+/**
  * Between rounds, or in one before any process is told of: this layout is not used any more.
  * Does nothing when it is not known.
  */

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "segment/layout.h"
 #include "segment/rendezvous.h"
 #include "store/exempt.h"
 
@@ -256,6 +257,16 @@ static bool map_uncounted(struct mproxy_ledger *l, struct mpx_share *s,
     return true;
 }
 
+// Also for those who may turn out to have lost their segment.
+static bool map_lost(struct mproxy_ledger *l)
+{
+    for (uint32_t i = 0; i < l->share_count && l->whole; i++)
+        if (l->shares[i]->expected > 0 &&
+            !map_uncounted(l, l->shares[i], MPX_OFF_REMOVED))
+            return false;
+    return true;
+}
+
 static bool map_refused(struct mproxy_ledger *l)
 {
     if (!l->refused)
@@ -280,7 +291,7 @@ static bool map_members(struct mproxy_ledger *l)
         if (!map_uncounted(l, m->share, m->process->uncounted))
             return false;
     }
-    return map_refused(l);
+    return map_lost(l) && map_refused(l);
 }
 
 static bool take_name(struct mproxy_ledger *l, const char *segment)

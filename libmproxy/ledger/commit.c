@@ -155,6 +155,7 @@ static void settle(struct mproxy_ledger *l)
         struct mpx_share *s = l->shares[i];
         if (!s->durable)
             s->durable = s->changed = true;
+        s->durable_live = mpx_share_durable_live(s);
         if (s->state != MPX_SHARE_SEALING)
             continue;
         s->state = MPX_SHARE_SEALED;

@@ -36,6 +36,7 @@
 #include "base/options.h"
 #include "ledger/state.h"
 #include "ledger/state_file.h"
+#include "segment/layout.h"
 #include "store/exempt.h"
 
 enum {
@@ -222,6 +223,7 @@ void mproxy_ledger_round_begin(mproxy_ledger *l, int64_t boot_ms, uint64_t wall_
     l->boot_ms = boot_ms;
     l->wall_us = wall_us;
     l->member_count = 0;
+    l->whole = false;
     l->node_layout = NULL;
     for (uint32_t i = 0; i < l->columns.count; i++)
         if (l->columns.items[i])
@@ -264,6 +266,11 @@ mproxy_status mproxy_ledger_process(mproxy_ledger *l, const mproxy_process *proc
                         l->member_count + 1);
     l->members[l->member_count++] = (struct mpx_member){.process = process};
     return MPROXY_OK;
+}
+
+void mproxy_ledger_whole(mproxy_ledger *l)
+{
+    l->whole = true;
 }
 
 void mproxy_ledger_forget(mproxy_ledger *l, const mproxy_layout *layout)
@@ -328,6 +335,20 @@ static void count_node_source(struct mproxy_ledger *l)
            l->node_layout->count * sizeof *l->node_source);
 }
 
+static void count_lost(struct mproxy_ledger *l)
+{
+    for (uint32_t i = 0; i < l->share_count; i++) {
+        struct mpx_share *s = l->shares[i];
+        if (s->expected > 0) {
+            mpx_share_count_lost(s, l->whole, l->reasons[__builtin_ctz(MPX_OFF_REMOVED)]);
+            l->dirty = true;
+        }
+        // A share that gets its first process: a proxy after this one is to expect it.
+        if (mpx_share_is_open(s) && s->live > 0 && s->durable_live == 0)
+            l->dirty = true;
+    }
+}
+
 static void count(struct mproxy_ledger *l)
 {
     if (l->name_count > 0)
@@ -335,6 +356,7 @@ static void count(struct mproxy_ledger *l)
     mpx_share_fold(l->base, l->reasons);
     for (uint32_t i = 0; i < l->share_count; i++)
         mpx_share_fold(l->shares[i], l->reasons);
+    count_lost(l);
     for (size_t i = 0; i < l->name_count; i++)
         mpx_pending_take(&l->pending, l->names[i], false);
     l->name_count = 0;

@@ -48,6 +48,7 @@ struct mproxy_ledger {
     struct mpx_pending pending;
     uint32_t pending_on_disk;
     bool dirty;    // the state file is behind
+    bool whole;    // this round was told of every process that there is
     bool rebooted; // the file's boot times are of another boot
     // of metrics in the file: position + 1 by store id, and the encoded table
     uint32_t *file_index;

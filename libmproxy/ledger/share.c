@@ -213,6 +213,27 @@ void mpx_share_fold(struct mpx_share *s, const mproxy_metric *const reasons[32])
     }
 }
 
+uint32_t mpx_share_durable_live(const struct mpx_share *s)
+{
+    uint32_t live = s->live + s->missing;
+    return live > s->expected ? live : s->expected;
+}
+
+void mpx_share_count_lost(struct mpx_share *s, bool whole, const mproxy_metric *reason)
+{
+    uint32_t here = 0;
+    for (const struct mpx_member *m = s->first; m && s->expected > 0; m = m->next)
+        here += whole || m->process->final;
+    uint32_t lost = s->expected > here ? s->expected - here : 0;
+    s->expected = whole ? 0 : lost;
+    if (!whole || lost == 0)
+        return;
+    uint32_t slot = reason ? mpx_slots_find(&s->slots, reason) : MPX_NO_SLOT;
+    if (slot != MPX_NO_SLOT)
+        s->slots.folded[slot].total += lost;
+    s->incomplete = s->folded = s->changed = true;
+}
+
 // Collect the rows of the live processes by layout; the layouts in order of appearance.
 static struct mpx_columns *gather(struct mpx_share *s)
 {

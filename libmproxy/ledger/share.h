@@ -33,6 +33,10 @@ struct mpx_share {
     bool incomplete; // some process could not count, wholly or in part
     bool expired;    // a later run of its job has begun: takes nothing, seals at once
     bool released;   // to be absorbed at the end of this round
+    // Live processes that the state file names: it is a lower bound, for a process that joins
+    // others is no reason to write it. Those that an earlier ledger had when it was killed are
+    // expected until the directory was seen whole; who is not there lost its segment.
+    uint32_t durable_live, expected;
     int64_t start_boot_ms, end_boot_ms; // first start; last sign of life
     int64_t start_ms, end_ms;           // the same, UNIX time
     // Walltime: time with live processes, counted up to covered_boot_ms.
@@ -77,6 +81,11 @@ void mpx_share_fold(struct mpx_share *s, const mproxy_metric *const reasons[32])
 // scratch of slots.count values.
 void mpx_share_sum(struct mpx_share *s, const mproxy_metric *const reasons[32],
                    mproxy_value *next, uint64_t wall_us);
+// What the state file is to say of live processes.
+uint32_t mpx_share_durable_live(const struct mpx_share *s);
+// Count, in a whole round: who was expected and has not come counts as `reason`, which has a
+// slot. In another one those that end are not expected any more.
+void mpx_share_count_lost(struct mpx_share *s, bool whole, const mproxy_metric *reason);
 // Only walltime has changed.
 void mpx_share_show_walltime(struct mpx_share *s, uint64_t wall_us);
 // A job shorter than a period has no round in which it lives: it gets the sample there is.

@@ -322,6 +322,10 @@ static bool get_share_body(struct decoder *d, struct mpx_share *s)
     s->state = flags & 1 ? MPX_SHARE_SEALED : MPX_SHARE_OPEN;
     s->incomplete = flags & 2;
     s->expired = flags & 4;
+    if (flags >> 3 > UINT32_MAX)
+        return fail(d);
+    s->expected = s->durable_live =
+        s->state == MPX_SHARE_OPEN ? (uint32_t)(flags >> 3) : 0;
     s->durable = true;
     s->start_boot_ms = get_time(d);
     s->end_boot_ms = get_time(d);

@@ -159,7 +159,7 @@ static void put_share(struct mproxy_ledger *l, const struct mpx_share *s)
     mpx_put_u64(b, s->uid);
     put_job(b, &s->job);
     mpx_put_u64(b, (s->state != MPX_SHARE_OPEN ? 1u : 0u) | (s->incomplete ? 2u : 0u) |
-                       (s->expired ? 4u : 0u));
+                       (s->expired ? 4u : 0u) | (uint64_t)mpx_share_durable_live(s) << 3);
     mpx_put_i64(b, s->start_boot_ms);
     mpx_put_i64(b, s->end_boot_ms);
     mpx_put_i64(b, s->start_ms);

@@ -206,9 +206,12 @@ mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
     if (read_units(s) && status == MPROXY_OK)
         status = look_again(s, err);
     // What an earlier proxy sampled of processes that are not there any more.
-    if (s->samples && status == MPROXY_OK && !s->missed)
+    bool whole = status == MPROXY_OK && !s->missed;
+    if (s->samples && whole)
         mpx_samples_sweep(s->samples);
     mproxy_status submitted = submit_units(s, status == MPROXY_OK ? err : NULL);
+    if (whole && submitted == MPROXY_OK)
+        mproxy_ledger_whole(s->ledger);
     mpx_segments_warn_of_more(s);
     MPX_CRASH_POINT("processes.read");
     return status == MPROXY_OK ? submitted : status;
