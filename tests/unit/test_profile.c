@@ -238,6 +238,22 @@ START_TEST(a_profile_of_other_make_is_read)
 }
 END_TEST
 
+START_TEST(labels_are_read_into_their_order)
+{
+    static const char text[] =
+        "{\"desc\":{\"jobid\":\"j\",\"command\":\"./a\",\"size\":4,\"nodelist\":\"\","
+        "\"partition\":\"\",\"cluster\":\"\",\"run_dir\":\"/\",\"start_time\":1,"
+        "\"end_time\":2},\"counters\":[{\"name\":\"a{y=\\\"2\\\",x=\\\"1\\\"}\","
+        "\"doc\":\"\",\"ctype\":{\"Counter\":{\"value\":1}}}]}";
+    mproxy_profile *p = NULL;
+
+    ck_assert_int_eq(mproxy_profile_parse(text, strlen(text), &p, NULL), MPROXY_OK);
+
+    ck_assert_str_eq(p->entries[0].name, "a{x=\"1\",y=\"2\"}");
+    mproxy_profile_free(p);
+}
+END_TEST
+
 static void read_case(const char *kind, const char *name, const char *file,
                       struct mpx_buf *out)
 {
@@ -327,6 +343,7 @@ int main(void)
     tcase_add_test(c, values_that_are_not_finite_are_left_out);
     tcase_add_test(c, a_changed_byte_is_seen_by_the_checksum);
     tcase_add_test(c, a_profile_of_other_make_is_read);
+    tcase_add_test(c, labels_are_read_into_their_order);
     tcase_add_test(c, valid_cases_parse);
     tcase_add_test(c, invalid_cases_are_refused_with_their_text);
     tcase_add_test(c, every_cut_of_a_file_is_refused);
