@@ -237,6 +237,15 @@ static bool is_before_libc(void)
     return !environ && (!program_invocation_name || !*program_invocation_name);
 }
 
+// The calls that find it out are ours, not the program's; the loader has made their like.
+static bool has_more_filters(void)
+{
+    mpx_own_begin();
+    bool has = mpx_filters_are_more();
+    mpx_own_end();
+    return has;
+}
+
 bool mpx_client_open(void)
 {
     struct mpx_client *c = &mpx_client;
@@ -247,7 +256,7 @@ bool mpx_client_open(void)
             is_before_libc())
             return false;
         // From here on system calls are made that the loader did not make.
-        if (!atomic_load(&c->armed) && mpx_filters_are_more()) {
+        if (!atomic_load(&c->armed) && has_more_filters()) {
             mproxy_process_confined(1);
             return false;
         }

@@ -271,7 +271,7 @@ static mproxy_status set_variables(const mproxy_launch_options *options,
     if (setenv("PROXY_PATH", socket, 1) != 0 ||
         (options->period_ms && !set_number("PROXY_PERIOD", options->period_ms)) ||
         !set_number("METRIC_PROXY_LAUNCHER_PPID", (unsigned long long)getppid()) ||
-        !set_number(MPX_FILTERS_VARIABLE, mpx_filters_count()) || !mpx_launch_set_clock())
+        !mpx_launch_set_clock())
         return no_memory(err);
     return set_preload(options, program, err);
 }
@@ -408,6 +408,9 @@ mproxy_status mproxy_launch_exec(char *const command[], int *exit_status,
                                  mproxy_error *err)
 {
     MPX_REQUIRE(command && command[0] && exit_status, err);
+    // As late as this, since a tracer has a filter put on the process that becomes the command.
+    if (!set_number(MPX_FILTERS_VARIABLE, mpx_filters_count()))
+        return no_memory(err);
     if (proxy_counts_calls)
         prctl(MPX_MARK_OPTION, &mark, 0, 0, 0);
     if (tool_path)

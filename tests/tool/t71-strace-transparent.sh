@@ -49,7 +49,7 @@ sh "$TMP/look" >"$TMP/bare" </dev/null
 $run sh "$TMP/look" >"$TMP/under" </dev/null
 diff "$TMP/bare" "$TMP/under" || fail "the command finds itself changed"
 # All but what proxy_run is to set.
-ours='^(_|PROXY_|MPROXY_TRACED|MPROXY_LAUNCHER|MPROXY_COMMAND|METRIC_PROXY_|LD_PRELOAD)'
+ours='^(_|PROXY_|MPROXY_(TRACED|LAUNCHER|COMMAND|CLOCK|FILTERS)|METRIC_PROXY_|LD_PRELOAD)'
 env | grep -vE "$ours" | sort >"$TMP/bare"
 $run env | grep -vE "$ours" | sort >"$TMP/under"
 diff "$TMP/bare" "$TMP/under" || fail "the environment has changed"
