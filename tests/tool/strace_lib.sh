@@ -57,7 +57,7 @@ build_alone() {
 
 # profile JOB: lines `METRIC VALUE` of a job that has ended, in $TMP/profile.
 profile() {
-    wait_for "the profile of $1" get "/profiles/get?jobid=$1"
+    wait_for "the profile of $1" stored "$1"
     get "/profiles/get?jobid=$1" | python3 -c 'import json, sys
 for c in json.load(sys.stdin)["counters"]:
     v = c["ctype"].get("Counter", {}).get("value")

@@ -142,7 +142,7 @@ import os
 pid = os.fork()
 if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
 os.waitpid(pid, 0)' "$BIN/proxy_run" -u "$SOCKET" -j peak -- /bin/true
-wait_for "the profile" get "/profiles/get?jobid=peak"
+wait_for "the profile" stored "peak"
 get "/profiles/get?jobid=peak" | "$python" -c 'import json, sys
 c = {c["name"]: c["ctype"] for c in json.load(sys.stdin)["counters"]}
 gauge = c["job_process_max_resident_memory_bytes"]["Gauge"]

@@ -17,7 +17,7 @@ get '/accumulate?key=of_job_total&value=4&job=dj' >/dev/null
 get '/set?key=of_job_total&value=9&job=dj' >/dev/null
 wait_for "its counter" value of_job_total dj
 kill "$SLEEP"
-wait_for "its profile" get '/profiles/get?jobid=dj'
+wait_for "its profile" stored 'dj'
 python3 "$(dirname "$0")/t22-daemon-counters-of-job.py"
 
 # Killed at some moment: what was answered is there, once.

@@ -61,7 +61,7 @@ for round in 1 2 3; do
 done
 wait $BEFORE $MIDDLE || :
 for job in before middle; do
-    wait_for "the profile of $job" get "/profiles/get?jobid=$job"
+    wait_for "the profile of $job" stored "$job"
     want "the profile of $job" "$(profile_says $job)" 1000000
 done
 wait_for "the release" sh -c "[ \$(curl -s -o /dev/null -w '%{http_code}' \

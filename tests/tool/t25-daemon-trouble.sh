@@ -18,7 +18,7 @@ grep -q "profiles can't be saved" "$LOG" || fail "nothing in the log"
 wait_for "the sum" value has_finished
 get /metrics >/dev/null || fail "metrics are not served"
 rm "$TMP/blocked"
-WAIT_SECONDS=30 wait_for "the profile, once there is room" get '/profiles/get?jobid=kept'
+WAIT_SECONDS=30 wait_for "the profile, once there is room" stored 'kept'
 wait_for "being ready again" get /-/ready
 grep -q "all is well again" "$LOG" || fail "the log does not say that it is well again"
 [ -z "$(find "$TMP/blocked/profiles" -name '*.tmp' -o -name '.new*')" ] ||
@@ -49,13 +49,13 @@ wait_for "a new counter" value new_direct_total
 want "a counter of before" "$(value direct_total)" 2
 grep -q 'was removed and has been made again' "$LOG" || fail "nothing in the log"
 "$BIN/proxy_run" -u "$SOCKET" -j later -- true
-wait_for "a program of later" get '/profiles/get?jobid=later'
+wait_for "a program of later" stored 'later'
 # It still holds what was the lock: nobody else may come in.
 timeout 20 "$BIN/proxy-v2" -p 0 -u "$SOCKET" -t "$TMP/x" 2>"$TMP/second" &&
     fail "a second proxy started"
 grep -q "$PROXY_PID" "$TMP/second" || fail "no pid in: $(cat "$TMP/second")"
 kill $SLEEP
-wait_for "the profile of the job" get '/profiles/get?jobid=middle'
+wait_for "the profile of the job" stored 'middle'
 
 # What is in the rendezvous is removed, but not the directory.
 "$BIN/proxy_run" -u "$SOCKET" -j half -- sleep 60 &
@@ -76,7 +76,7 @@ rm "$(rendezvous "$SOCKET")/state/ledger"
 wait_for "the file alone" test -e "$(rendezvous "$SOCKET")/state/ledger"
 wait_for "being well" get /-/ready
 kill $SLEEP
-wait_for "the profile of the job" get '/profiles/get?jobid=half'
+wait_for "the profile of the job" stored 'half'
 want "a counter of before" "$(value half_total)" 2
 
 # The file that everybody may see alone: what is in the state stays ours.
@@ -100,7 +100,7 @@ wait_for "the first round" get /-/ready
 kill -STOP "$PROXY_PID"
 timeout 20 "$BIN/proxy_run" -u "$SOCKET" -j stopped -- true || fail "the program was harmed"
 kill -CONT "$PROXY_PID"
-wait_for "its profile" get '/profiles/get?jobid=stopped'
+wait_for "its profile" stored 'stopped'
 
 # While it is stopped all is removed, and another takes the place: the one that comes too
 # late ends with a sentence, and the other's state is its own.

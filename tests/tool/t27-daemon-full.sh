@@ -31,13 +31,13 @@ wait_for "a counter while it is full" sh -c "[ \$(curl -s '$URL/job?job=main&met
     sed -n 's/.*\"value\":\([0-9]*\).*/\1/p') = 3 ]"
 # A job that ends now is folded, sealed and saved all the same.
 kill $SLEEP
-wait_for "the profile" get '/profiles/get?jobid=running'
+wait_for "the profile" stored 'running'
 kill -0 "$PROXY_PID" || fail "the proxy ended"
 
 rm /dev/shm/filler
 wait_for "being ready" get /-/ready
 "$BIN/proxy_run" -u "$SOCKET" -j after -- true
-wait_for "a job of later" get '/profiles/get?jobid=after'
+wait_for "a job of later" stored 'after'
 stop_proxy KILL
 start_proxy --linger 300
 wait_for "the first round" get /-/ready

@@ -55,7 +55,7 @@ wait_for "the first round" get /-/ready
 job 2 2 sh -c '/bin/true; :'
 
 while read -r id started finished what; do
-    wait_for "the profile of $what" get "/profiles/get?jobid=$id"
+    wait_for "the profile of $what" stored "$id"
     get "/profiles/get?jobid=$id" >"$TMP/profile"
     python3 "$(dirname "$0")/t32-starts-stored.py" "$TMP/profile" >"$TMP/counts"
     want "has_started and has_finished of $what" "$(cat "$TMP/counts")" \

@@ -42,7 +42,7 @@ wait_for "the first round" get /-/ready
 [ "$(stat -c %u "$DIR/proxy" "$DIR/state" "$DIR/state/ledger")" = "0
 0
 0" ] || fail "a file is not the proxy's"
-wait_for "the profile of before" get '/profiles/get?jobid=early'
+wait_for "the profile of before" stored 'early'
 stop_proxy
 want "exit status" "$STATUS" 0
 

@@ -71,7 +71,7 @@ kill -CONT "$PROXY_PID"
 echo "files beside a stopped proxy: $files"
 [ "$files" -le 5400 ] || fail "$files files beside a stopped proxy"
 [ "$files" -ge 4096 ] || fail "only $files files beside a stopped proxy"
-wait_for "the profile" get '/profiles/get?jobid=stopped'
+wait_for "the profile" stored 'stopped'
 get '/profiles/get?jobid=stopped' >"$TMP/profile"
 python3 - "$TMP/profile" <<'PY' || fail "what was counted beside a stopped proxy"
 import json, sys

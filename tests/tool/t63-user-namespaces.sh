@@ -21,7 +21,7 @@ counts() {
     shift 2
     $as_user "$BIN/proxy_run" -u "$SOCKET" -j "$name" -e process -- sh -c \
         '/bin/true; "$@" /bin/true; exit 0' sh "$@" 2>"$TMP/err" || fail "$name: $(cat "$TMP/err")"
-    wait_for "the profile of $name" get "/profiles/get?jobid=$name"
+    wait_for "the profile of $name" stored "$name"
     get "/profiles/get?jobid=$name" >"$TMP/profile"
     python3 - "$TMP/profile" "$processes" >"$TMP/verdict" <<'PY' || fail "$name: $(cat "$TMP/verdict")"
 import json, sys
