@@ -89,7 +89,7 @@ static int bears_name(const char *symbol, const char *fn)
 {
     char lower[128], name[64];
     size_t length = strlen(fn), i;
-    for (i = 0; symbol[i] && i < sizeof lower - 1; i++)
+    for (i = 0; i < sizeof lower - 1 && symbol[i]; i++)
         lower[i] = (char)tolower((unsigned char)symbol[i]);
     lower[i] = '\0';
     if (length > 2 && strcmp(fn + length - 2, "_c") == 0)

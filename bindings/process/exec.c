@@ -119,6 +119,7 @@ MPROXY_API int execl(const char *path, const char *first, ...)
     char **words, *none[] = {NULL};
     if (!is_given(first))
         return execv(path, none);
+    // cppcheck-suppress allocaCalled ; memory from the heap would be lost in a vfork child
     COLLECT(list, first, words);
     va_end(list);
     return execv(path, words);
@@ -130,6 +131,7 @@ MPROXY_API int execlp(const char *file, const char *first, ...)
     char **words, *none[] = {NULL};
     if (!is_given(first))
         return execvp(file, none);
+    // cppcheck-suppress allocaCalled ; memory from the heap would be lost in a vfork child
     COLLECT(list, first, words);
     va_end(list);
     return execvp(file, words);
@@ -140,9 +142,11 @@ MPROXY_API int execle(const char *path, const char *first, ...)
     va_list list;
     char **words, *none[] = {NULL};
     if (is_given(first)) {
+        // cppcheck-suppress allocaCalled ; as above
         COLLECT(list, first, words);
     } else {
         words = none;
+        // cppcheck-suppress va_start_subsequentCalls ; only one of the two branches runs
         va_start(list, first);
     }
     char *const *environment = va_arg(list, char *const *);

@@ -11,10 +11,11 @@ bool mpx_array_resize(void *array, size_t room, size_t item_bytes)
     if (__builtin_mul_overflow(room, item_bytes, &bytes))
         return false;
     memcpy(&items, array, sizeof items);
-    items = realloc(items, bytes ? bytes : 1);
-    if (!items)
+    void *moved = realloc(items, bytes ? bytes : 1);
+    if (!moved)
         return false;
-    memcpy(array, &items, sizeof items);
+    memcpy(array, &moved, sizeof moved);
+    // cppcheck-suppress memleak ; the caller's pointer holds it now
     return true;
 }
 

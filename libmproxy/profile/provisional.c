@@ -53,7 +53,7 @@ static bool describe(struct mpx_provisional *run, const struct mpx_known *known,
         first = first ? first : s;
         size = s->job->size > size ? s->job->size : size;
     }
-    if (mproxy_job_copy(first->job, &run->desc) != MPROXY_OK)
+    if (!first || mproxy_job_copy(first->job, &run->desc) != MPROXY_OK)
         return false;
     run->desc.size = size;
     run->desc.start_time = mpx_profile_clamp_ms(first_ms) / 1000;

@@ -19,7 +19,7 @@ static struct mpx_numbers *numbers_alloc(struct mpx_shape *shape, bool many, boo
         return NULL;
     *n = (struct mpx_numbers){.references = 1};
     n->totals = (double *)(n + 1);
-    n->times = (uint64_t *)(n->totals + shape->room);
+    n->times = (uint64_t *)(void *)(n->totals + shape->room);
     if (many)
         n->many = (struct mpx_many *)(n->times + shape->room);
     if (ranks && !(n->ranks = calloc(shape->room + 1u, sizeof *n->ranks))) {

@@ -13,8 +13,52 @@ static struct mpx_crowd crowd, other;
 static struct mpx_guest guests[ALL];
 static int ours[ALL], theirs[ALL], count;
 
+// Addresses are told apart by a hash that differs from process to process; here by this, too,
+// so that no two hosts of a test fall into one group.
+static unsigned char network;
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+};
+
+static union address address_of(const char *text)
+{
+    union address a = {.four = {.sin_family = AF_INET}};
+    if (inet_pton(AF_INET, text, &a.four.sin_addr) == 1) {
+        ((unsigned char *)&a.four.sin_addr)[1] = network;
+        return a;
+    }
+    a = (union address){.six = {.sin6_family = AF_INET6}};
+    ck_assert_int_eq(inet_pton(AF_INET6, text, &a.six.sin6_addr), 1);
+    a.six.sin6_addr.s6_addr[IN6_IS_ADDR_V4MAPPED(&a.six.sin6_addr) ? 13 : 7] = network;
+    return a;
+}
+
+static bool hosts_differ(void)
+{
+    const char *const hosts[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3", "2001:db8::1",
+                                 "2001:db9::1"};
+    enum { HOSTS = sizeof hosts / sizeof *hosts };
+    struct mpx_crowd all;
+    struct mpx_guest each[HOSTS];
+    bool differ = true;
+    mpx_crowd_init(&all, HOSTS);
+    for (int i = 0; i < HOSTS; i++) {
+        union address a = address_of(hosts[i]);
+        mpx_crowd_enter(&all, &each[i], -1, &a.any);
+        for (int k = 0; k < i; k++)
+            differ = differ && each[i].group != each[k].group;
+    }
+    mpx_crowd_fini(&all);
+    return differ;
+}
+
 static void open_crowd(void)
 {
+    while (!hosts_differ())
+        network++;
     mpx_crowd_init(&crowd, MAX);
     mpx_crowd_init(&other, 2);
     count = 0;
@@ -40,18 +84,14 @@ static void close_crowd(void)
 }
 
 // A connection from an address; its number.
-static int enter(const char *address)
+static int enter(const char *text)
 {
-    struct sockaddr_in four = {.sin_family = AF_INET};
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+    union address a = address_of(text);
     int pair[2];
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     ours[count] = pair[0];
     theirs[count] = pair[1];
-    bool is_four = inet_pton(AF_INET, address, &four.sin_addr) == 1;
-    ck_assert(is_four || inet_pton(AF_INET6, address, &six.sin6_addr) == 1);
-    mpx_crowd_enter(&crowd, &guests[count], pair[0],
-                    is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six);
+    mpx_crowd_enter(&crowd, &guests[count], pair[0], &a.any);
     return count++;
 }
 

@@ -132,6 +132,7 @@ static unsigned split(const struct calls *calls, bool watched,
     unsigned count = 0;
     for (int number = 0; number < CALLS_MAX; number++) {
         enum leaf leaf = leaf_of(calls, watched, number);
+        // cppcheck-suppress uninitvar ; what lies below count was set
         if (count == 0 || ranges[count - 1].leaf != leaf)
             ranges[count++] = (struct range){(uint32_t)number, leaf};
     }
