@@ -118,8 +118,9 @@ static struct mpx_archive_entry *find_file(const mproxy_archive *a, const char *
     return NULL;
 }
 
-// A name for a run that nothing else has; what the store replaces does not count, nor, for
-// the newest, an older run of the same id: that one makes place.
+// A name for a run that nothing else has. For the profile, what it replaces does not count,
+// nor, when it is the newest, an older run of the same id: that one makes place. That older
+// run may not have a replaced name: what is replaced is unlinked by its name at the end.
 static char *choose_file(struct store *s, const struct mpx_archive_body *body,
                          bool newest)
 {
@@ -139,9 +140,9 @@ static char *choose_file(struct store *s, const struct mpx_archive_body *body,
         struct mpx_archive_entry *other = find_file(s->archive, file);
         bool makes_place =
             newest && other && strcmp(other->body->desc.jobid, body->desc.jobid) == 0;
-        if (!is_damaged(s->archive, file) &&
-            (!other || is_replaced(s, other) || makes_place)) {
-            if (other && !is_replaced(s, other))
+        bool replaces = other && body == s->body && is_replaced(s, other);
+        if (!is_damaged(s->archive, file) && (!other || replaces || makes_place)) {
+            if (other && !replaces)
                 s->occupant = other;
             return file;
         }

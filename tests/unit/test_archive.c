@@ -97,6 +97,47 @@ START_TEST(a_profile_that_holds_two_replaces_both)
 }
 END_TEST
 
+// Shares of one job: their numbers, and when each started.
+static mproxy_profile *make_shares(size_t count, const uint64_t *numbers,
+                                   const int64_t *starts_ms)
+{
+    mproxy_profile *p = fixture_profile("j", starts_ms[0] / 1000, count);
+    for (size_t i = 0; i < count; i++) {
+        p->shares[i].number = numbers[i];
+        p->shares[i].start_ms = starts_ms[i];
+        p->shares[i].end_ms = starts_ms[i] + 100;
+        fixture_counter(&p->shares[i], "hits", (double)numbers[i], 0);
+    }
+    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    return p;
+}
+
+START_TEST(a_run_that_makes_place_does_not_get_a_name_that_is_removed)
+{
+    mproxy_profile *runs[] = {
+        make_shares(1, (uint64_t[]){1}, (int64_t[]){100100}),
+        make_shares(1, (uint64_t[]){2}, (int64_t[]){100500}),
+        make_shares(2, (uint64_t[]){1, 3},
+                    (int64_t[]){100100, 150000})}; // the first goes on
+    mproxy_archive *a = open_archive();
+
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(mproxy_archive_store(a, runs[i], NULL), MPROXY_OK);
+        mproxy_profile_free(runs[i]);
+    }
+
+    for (int pass = 0; pass < 2; pass++) {
+        ck_assert_uint_eq(mproxy_archive_size(a), 2);
+        ck_assert_uint_eq(count_files(""), 2);
+        ck_assert_double_eq(loaded(a, "j"), 4);
+        ck_assert_double_eq(loaded(a, "j@100"), 2);
+        mproxy_archive_close(a);
+        a = open_archive();
+    }
+    mproxy_archive_close(a);
+}
+END_TEST
+
 START_TEST(hostile_ids_stay_inside)
 {
     static char longest[MPROXY_JOB_ID_MAX + 1], other[MPROXY_JOB_ID_MAX + 1];
@@ -277,6 +318,7 @@ int main(void)
     tcase_add_test(c, newest_run_has_the_id_and_older_ones_their_start_time);
     tcase_add_test(c, a_later_state_of_a_run_replaces_it);
     tcase_add_test(c, a_profile_that_holds_two_replaces_both);
+    tcase_add_test(c, a_run_that_makes_place_does_not_get_a_name_that_is_removed);
     tcase_add_test(c, hostile_ids_stay_inside);
     tcase_add_test(c, key_of_an_older_run_does_not_hide_an_id_that_looks_like_it);
     tcase_add_test(c, removing_the_newest_gives_its_key_to_the_older);
