@@ -131,6 +131,9 @@ MPROXY_API mproxy_status mproxy_archive_load(mproxy_archive *archive, const char
 /**
  * See what other processes have stored or removed since. Costs next to nothing when there is
  * nothing to see. Used by the thread that stores.
+ *
+ * @return MPROXY_OK, MPROXY_E_SYSTEM or MPROXY_E_NOMEM; on failure, of one file even, the
+ *         index stays as it was, and the next call looks again
  */
 MPROXY_API mproxy_status mproxy_archive_refresh(mproxy_archive *archive,
                                                 mproxy_error *err);

@@ -42,6 +42,7 @@ mproxy_status mpx_archive_store(mproxy_archive *archive, const mproxy_profile *p
 
 // Bring index and damaged up to date with the directory. `force`: also when it looks as it
 // did. `is_locked`: the caller has locked it, and files that others supersede are removed.
+// On failure, of one file even, both stay as they are and the next call looks again.
 mproxy_status mpx_archive_scan(mproxy_archive *archive, bool force, bool is_locked,
                                mproxy_error *err);
 // The index of what there is without `without` and with `with`.

@@ -1,4 +1,8 @@
 // From the files of the archive's directory to its index.
+//
+// A name that the index has not is taken by the next store. So an index that is short of a
+// file loses it: whatever can't be told of a file or of the list of them fails the scan, and
+// the index stays as it was until another one succeeds.
 #include "profile/archive_private.h"
 
 #include <dirent.h>
@@ -77,23 +81,31 @@ static void report(const mproxy_archive *a, const char *file, const mproxy_error
             a->dir, file, why->text);
 }
 
-static mproxy_status read_file(struct scan *s, const char *file,
-                               const struct mpx_stamp *stamp)
+// Whether it says of the file itself that it is none of ours: a link, a socket, a file of
+// another user. Anything else (descriptors used up, a file server that is away) passes.
+static bool is_of_the_file(int error)
 {
-    mproxy_error err;
+    return error == ELOOP || error == ENXIO || error == EACCES || error == EPERM;
+}
+
+static mproxy_status read_file(struct scan *s, const char *file,
+                               const struct mpx_stamp *stamp, mproxy_error *err)
+{
+    mproxy_error why;
     struct mpx_buf text = MPX_BUF_INIT;
     mproxy_profile *p = NULL;
     mproxy_status status =
-        mpx_file_read(s->archive->dir_fd, file, MPX_PROFILE_BYTES_MAX, &text, &err);
+        mpx_file_read(s->archive->dir_fd, file, MPX_PROFILE_BYTES_MAX, &text, &why);
+    bool may_pass = status == MPROXY_E_SYSTEM && !is_of_the_file(errno);
     if (status == MPROXY_OK)
-        status = parse_file(&text, &p, &err);
+        status = parse_file(&text, &p, &why);
     mpx_buf_free(&text);
     if (status == MPROXY_E_NOTFOUND)
         return MPROXY_OK; // removed since it was listed
-    if (status == MPROXY_E_NOMEM)
-        return status;
+    if (status == MPROXY_E_NOMEM || may_pass)
+        return mpx_fail(err, status, "%s/%s", s->archive->dir, why.text);
     if (status != MPROXY_OK) {
-        report(s->archive, file, &err);
+        report(s->archive, file, &why);
         return add_damaged(s, file, stamp) ? MPROXY_OK : MPROXY_E_NOMEM;
     }
     struct mpx_archive_body *body = mpx_archive_body_new(p);
@@ -108,11 +120,12 @@ static mproxy_status read_file(struct scan *s, const char *file,
 }
 
 static mproxy_status look_at(struct scan *s, struct mpx_archive_entry *const *known,
-                             const char *file)
+                             const char *file, mproxy_error *err)
 {
     struct stat st;
     if (fstatat(s->archive->dir_fd, file, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return MPROXY_OK;
+        return errno == ENOENT ? MPROXY_OK // removed since it was listed
+                               : mpx_fail_errno(err, "%s/%s", s->archive->dir, file);
     struct mpx_stamp stamp = mpx_stamp_of(&st);
     struct mpx_archive_entry wanted = {.file = (char *)file};
     const struct mpx_archive_entry *wanted_at = &wanted;
@@ -127,7 +140,7 @@ static mproxy_status look_at(struct scan *s, struct mpx_archive_entry *const *kn
     }
     if (is_known_damaged(s->archive, file, &stamp))
         return add_damaged(s, file, &stamp) ? MPROXY_OK : MPROXY_E_NOMEM;
-    return read_file(s, file, &stamp);
+    return read_file(s, file, &stamp, err);
 }
 
 static bool is_profile_name(const char *name)
@@ -158,10 +171,16 @@ static mproxy_status list_files(struct scan *s, mproxy_error *err)
         memcpy(known, s->before->entries, count * sizeof *known);
         qsort(known, count, sizeof *known, by_file);
     }
-    const struct dirent *entry;
-    while (status == MPROXY_OK && (entry = readdir(dir)))
+    while (status == MPROXY_OK) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (!entry && errno != 0)
+            status = mpx_fail_errno(err, "%s", s->archive->dir);
+        if (!entry)
+            break;
         if (is_profile_name(entry->d_name))
-            status = look_at(s, known, entry->d_name);
+            status = look_at(s, known, entry->d_name, err);
+    }
     free(known);
     closedir(dir);
     return status == MPROXY_E_NOMEM
@@ -250,6 +269,7 @@ mproxy_status mpx_archive_scan(mproxy_archive *a, bool force, bool is_locked,
         if (!index)
             status = mpx_fail(err, MPROXY_E_NOMEM, "%s: no memory", a->dir);
     }
+    a->seen = (struct mpx_stamp){0};
     if (index) {
         take_over(&s, index);
         a->seen = stamp;

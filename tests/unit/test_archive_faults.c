@@ -1,0 +1,140 @@
+// Stored profiles: a file system that fails for a while must not make the index forget files,
+// whose names the next store would take.
+#include <mproxy/profile.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "../support/archive_fixture.h"
+#include "../support/suite.h"
+
+static bool list_is_cut, is_stale;
+
+// The list of a directory breaks off while `list_is_cut`. readdir64() is the C library's name
+// for what readdir() is here.
+struct dirent *readdir(DIR *list)
+{
+    struct dirent *(*next)(DIR *) = NULL;
+    *(void **)&next = dlsym(RTLD_NEXT, "readdir64");
+    if (list_is_cut) {
+        errno = EIO;
+        return NULL;
+    }
+    return next(list);
+}
+
+// Nothing can be told of files while `is_stale`, as when a file server has come back.
+int fstatat(int at, const char *name, struct stat *st, int flags)
+{
+    if (is_stale) {
+        errno = ESTALE;
+        return -1;
+    }
+    int file = openat(at, name, O_PATH | O_CLOEXEC | (flags ? O_NOFOLLOW : 0));
+    int result = file < 0 ? -1 : fstat(file, st);
+    if (file >= 0)
+        close(file);
+    return result;
+}
+
+// Let this process open no more than `more` files.
+static void allow_files(rlim_t more)
+{
+    struct rlimit limit;
+    int next = dup(STDERR_FILENO);
+    close(next);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = more == RLIM_INFINITY ? limit.rlim_max : (rlim_t)next + more;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+// Two archives on one directory: the second has not yet seen what the first has stored since.
+static mproxy_archive *open_late(void)
+{
+    mproxy_archive *a = open_archive();
+    ck_assert_int_eq(store(a, "j", 1000, 1), MPROXY_OK);
+    mproxy_archive *late = open_archive();
+    ck_assert_int_eq(store(a, "k", 1000, 2), MPROXY_OK);
+    ck_assert_int_eq(store(a, "j", 1000, 3), MPROXY_OK);
+    mproxy_archive_close(a);
+    return late;
+}
+
+static void check_refused(mproxy_archive *a)
+{
+    mproxy_error err = {0};
+    ck_assert_int_eq(mproxy_archive_refresh(a, &err), MPROXY_E_SYSTEM);
+    ck_assert_msg(strstr(err.text, dir) != NULL, "%s", err.text);
+    ck_assert_uint_eq(mproxy_archive_size(a), 1); // as it was
+}
+
+static void check_whole(mproxy_archive *a)
+{
+    ck_assert_int_eq(mproxy_archive_refresh(a, NULL), MPROXY_OK);
+    ck_assert_uint_eq(mproxy_archive_size(a), 2);
+    ck_assert_double_eq(loaded(a, "j"), 3);
+    ck_assert_double_eq(loaded(a, "k"), 2);
+    ck_assert_int_eq(store(a, "k", 5000, 4), MPROXY_OK);
+    ck_assert_double_eq(loaded(a, "k@1000"), 2);
+    ck_assert_int_eq(store(a, "j", 1000, 5), MPROXY_OK);
+    ck_assert_uint_eq(mproxy_archive_size(a), 3);
+    ck_assert_uint_eq(count_files(""), 3);
+    ck_assert_uint_eq(damaged, 0);
+    mproxy_archive_close(a);
+}
+
+START_TEST(a_file_that_cannot_be_opened_for_now_is_not_damaged)
+{
+    mproxy_archive *a = open_late();
+    allow_files(1); // for the list, none for the files in it
+    check_refused(a);
+    mproxy_archive *other = NULL;
+    allow_files(2); // the directory, too
+    ck_assert_int_eq(mproxy_archive_open(dir, NULL, NULL, &other, NULL), MPROXY_E_SYSTEM);
+    allow_files(RLIM_INFINITY);
+
+    check_whole(a);
+}
+END_TEST
+
+START_TEST(a_list_that_breaks_off_is_no_list)
+{
+    mproxy_archive *a = open_late();
+    list_is_cut = true;
+    check_refused(a);
+    mproxy_archive *other = NULL;
+    ck_assert_int_eq(mproxy_archive_open(dir, NULL, NULL, &other, NULL), MPROXY_E_SYSTEM);
+    list_is_cut = false;
+
+    check_whole(a);
+}
+END_TEST
+
+START_TEST(files_of_which_nothing_can_be_told_are_not_gone)
+{
+    mproxy_archive *a = open_late();
+    is_stale = true;
+    check_refused(a);
+    mproxy_archive *other = NULL;
+    ck_assert_int_eq(mproxy_archive_open(dir, NULL, NULL, &other, NULL), MPROXY_E_SYSTEM);
+    is_stale = false;
+
+    check_whole(a);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("archive_faults");
+    TCase *c = tcase_create("all");
+    tcase_set_timeout(c, 30);
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_test(c, a_file_that_cannot_be_opened_for_now_is_not_damaged);
+    tcase_add_test(c, a_list_that_breaks_off_is_no_list);
+    tcase_add_test(c, files_of_which_nothing_can_be_told_are_not_gone);
+    suite_add_tcase(suite, c);
+    return run_suite(suite);
+}
