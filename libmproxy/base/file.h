@@ -9,7 +9,8 @@
 #include "base/buf.h"
 
 // Read a regular file, not through a link, of at most `max` bytes. Appends to `out`.
-// @return MPROXY_OK, MPROXY_E_NOTFOUND, MPROXY_E_LIMIT, MPROXY_E_SYSTEM (errno says which), _NOMEM
+// @return MPROXY_OK, MPROXY_E_NOTFOUND, _LIMIT, _INVALID (no regular file), _NOMEM or
+//         _SYSTEM (errno says which)
 mproxy_status mpx_file_read(int dir_fd, const char *name, size_t max, struct mpx_buf *out,
                             mproxy_error *err);
 

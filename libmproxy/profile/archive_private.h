@@ -27,6 +27,7 @@ struct mproxy_archive {
     size_t damaged_count;
     struct mpx_stamp seen; // of the directory, when it was scanned
     uint64_t generation;   // of the directory then
+    bool has_leftovers;    // files that others supersede: not in the index, but there
 };
 
 #define MPX_ARCHIVE_SUFFIX ".json"

@@ -23,6 +23,7 @@ struct scan {
     size_t count, room;
     struct mpx_damaged *damaged;
     size_t damaged_count, damaged_room;
+    bool has_leftovers;
 };
 
 static bool add_entry(struct scan *s, struct mpx_archive_entry *entry)
@@ -219,8 +220,10 @@ static void drop_superseded(struct scan *s, bool is_locked)
         for (size_t i = to; i-- > from;) {
             if (!is_leftover(s, i, from, to))
                 continue;
-            if (is_locked)
-                unlinkat(s->archive->dir_fd, s->entries[i]->file, 0);
+            if (!is_locked ||
+                (unlinkat(s->archive->dir_fd, s->entries[i]->file, 0) != 0 &&
+                 errno != ENOENT))
+                s->has_leftovers = true;
             mpx_archive_entry_unref(s->entries[i]);
             s->entries[i] = NULL;
         }
@@ -258,6 +261,7 @@ mproxy_status mpx_archive_scan(mproxy_archive *a, bool force, bool is_locked,
         return mpx_fail_errno(err, "%s", a->dir);
     struct mpx_stamp stamp = mpx_stamp_of(&st);
     uint64_t generation = mpx_archive_generation(a);
+    force = force || (is_locked && a->has_leftovers);
     if (!force && mpx_stamp_equals(&stamp, &a->seen) && generation == a->generation)
         return MPROXY_OK;
     struct scan s = {.archive = a, .before = mpx_archive_take_index(a)};
@@ -272,6 +276,7 @@ mproxy_status mpx_archive_scan(mproxy_archive *a, bool force, bool is_locked,
     a->seen = (struct mpx_stamp){0};
     if (index) {
         take_over(&s, index);
+        a->has_leftovers = s.has_leftovers;
         a->seen = stamp;
         a->generation = generation;
     }

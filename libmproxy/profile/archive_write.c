@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,7 +23,7 @@
 #include "base/err.h"
 #include "base/file.h"
 
-enum { LOCK_WAIT_MS = 2000 };
+enum { LOCK_WAIT_MS = 2000, WITHOUT_REPLACING = 1 }; // the latter as RENAME_NOREPLACE
 
 struct store {
     mproxy_archive *archive;
@@ -180,18 +182,50 @@ static bool derive(struct store *s, const struct mpx_stamp *stamp)
     return s->index != NULL;
 }
 
+// To a name that is free as far as the index knows. Network file systems, old kernels and
+// sandboxes (EPERM) refuse to look and rename at once; the directory is locked.
+static bool rename_to_free(int dir, const char *from, const char *to)
+{
+    if (syscall(SYS_renameat2, dir, from, dir, to, WITHOUT_REPLACING) == 0)
+        return true;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP && errno != EPERM)
+        return false;
+    struct stat st;
+    if (fstatat(dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        errno = EEXIST;
+    return errno == ENOENT && renameat(dir, from, dir, to) == 0;
+}
+
+static mproxy_status fail_rename(const struct store *s, const char *to, mproxy_error *err)
+{
+    if (errno == EEXIST)
+        return mpx_fail(err, MPROXY_E_BUSY, "%s/%s: another process has just written it",
+                        s->archive->dir, to);
+    return mpx_fail_errno(err, "%s/%s", s->archive->dir, to);
+}
+
+static bool rename_fresh(const struct store *s)
+{
+    int dir = s->archive->dir_fd;
+    const char *file = s->fresh->file;
+    for (size_t i = 0; i < s->replaced_count; i++)
+        if (strcmp(s->replaced[i]->file, file) == 0)
+            return renameat(dir, s->aside, dir, file) == 0;
+    return rename_to_free(dir, s->aside, file);
+}
+
 static mproxy_status rename_all(struct store *s, mproxy_error *err)
 {
     int dir = s->archive->dir_fd;
     MPX_CRASH_POINT("profile.written");
-    if (s->moved && renameat(dir, s->occupant->file, dir, s->moved->file) != 0)
-        return mpx_fail_errno(err, "%s/%s", s->archive->dir, s->moved->file);
+    if (s->moved && !rename_to_free(dir, s->occupant->file, s->moved->file))
+        return fail_rename(s, s->moved->file, err);
     MPX_CRASH_POINT("profile.moved");
-    if (renameat(dir, s->aside, dir, s->fresh->file) != 0) {
-        mpx_fail_errno(err, "%s/%s", s->archive->dir, s->fresh->file);
+    if (!rename_fresh(s)) {
+        mproxy_status status = fail_rename(s, s->fresh->file, err);
         if (s->moved)
-            renameat(dir, s->moved->file, dir, s->occupant->file);
-        return MPROXY_E_SYSTEM;
+            rename_to_free(dir, s->moved->file, s->occupant->file);
+        return status;
     }
     MPX_CRASH_POINT("profile.renamed");
     // Some file systems can't sync a directory and say EINVAL.

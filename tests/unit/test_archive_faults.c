@@ -5,13 +5,16 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "../support/archive_fixture.h"
 #include "../support/suite.h"
 
-static bool list_is_cut, is_stale;
+static bool list_is_cut, is_stale, is_plain;
+static unsigned refusals;
 
 // The list of a directory breaks off while `list_is_cut`. readdir64() is the C library's name
 // for what readdir() is here.
@@ -38,6 +41,25 @@ int fstatat(int at, const char *name, struct stat *st, int flags)
     if (file >= 0)
         close(file);
     return result;
+}
+
+// A file system that `is_plain` can't rename without replacing, as NFS.
+long syscall(long number, ...)
+{
+    va_list list;
+    long args[6];
+    va_start(list, number);
+    for (size_t i = 0; i < 6; i++)
+        args[i] = va_arg(list, long);
+    va_end(list);
+    if (number == SYS_renameat2 && is_plain) {
+        refusals++;
+        errno = EINVAL;
+        return -1;
+    }
+    long (*next)(long, ...) = NULL;
+    *(void **)&next = dlsym(RTLD_NEXT, "syscall");
+    return next(number, args[0], args[1], args[2], args[3], args[4], args[5]);
 }
 
 // Let this process open no more than `more` files.
@@ -126,6 +148,59 @@ START_TEST(files_of_which_nothing_can_be_told_are_not_gone)
 }
 END_TEST
 
+// A file that comes back with nothing about the directory to tell it.
+static void bring_back(const char *from, const char *to)
+{
+    struct stat st;
+    ck_assert_int_eq(stat(dir, &st), 0);
+    ck_assert_int_eq(rename(from, to), 0);
+    struct timespec times[2] = {st.st_atim, st.st_mtim};
+    ck_assert_int_eq(utimensat(AT_FDCWD, dir, times, 0), 0);
+}
+
+static void check_free_names(void)
+{
+    // Of the run that is stored, and of the one that makes place for it.
+    static const struct {
+        const char *leaves, *comes_back;
+    } cases[] = {{"j.json", "j.json"}, {"j@1000.json", "j@2000.json"}};
+    for (size_t i = 0; i < 2; i++) {
+        char away[128], here[128], back[128];
+        snprintf(away, sizeof away, "%s/away", root);
+        snprintf(here, sizeof here, "%s/%s", dir, cases[i].leaves);
+        snprintf(back, sizeof back, "%s/%s", dir, cases[i].comes_back);
+        mproxy_archive *a = open_archive();
+        for (size_t k = 0; k <= i; k++)
+            ck_assert_int_eq(store(a, "j", 1000 + 1000 * (int64_t)k, 1), MPROXY_OK);
+        ck_assert_int_eq(rename(here, away), 0);
+        ck_assert_int_eq(mproxy_archive_refresh(a, NULL), MPROXY_OK);
+        ck_assert_uint_eq(mproxy_archive_size(a), i);
+        bring_back(away, back);
+
+        ck_assert_int_eq(store(a, "j", 3000, 3), MPROXY_E_BUSY);
+        ck_assert_uint_eq(count_files(""), i + 1);
+        ck_assert_int_eq(store(a, "j", 3000, 3), MPROXY_OK);
+
+        ck_assert_uint_eq(mproxy_archive_size(a), i + 2);
+        ck_assert_uint_eq(count_files(""), i + 2);
+        ck_assert_double_eq(loaded(a, "j"), 3);
+        ck_assert_double_eq(loaded(a, "j@1000"), 1);
+        mproxy_archive_close(a);
+        teardown();
+        setup();
+    }
+}
+
+START_TEST(a_name_is_free_only_when_no_file_has_it)
+{
+    check_free_names();
+    ck_assert_uint_eq(refusals, 0);
+    is_plain = true;
+    check_free_names();
+    ck_assert_uint_gt(refusals, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("archive_faults");
@@ -135,6 +210,7 @@ int main(void)
     tcase_add_test(c, a_file_that_cannot_be_opened_for_now_is_not_damaged);
     tcase_add_test(c, a_list_that_breaks_off_is_no_list);
     tcase_add_test(c, files_of_which_nothing_can_be_told_are_not_gone);
+    tcase_add_test(c, a_name_is_free_only_when_no_file_has_it);
     suite_add_tcase(suite, c);
     return run_suite(suite);
 }
