@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "process/leave.h"
 
@@ -29,19 +28,21 @@ static bool has_go_note(const char *at, size_t size)
     return false;
 }
 
+static int look_at_program(struct dl_phdr_info *info, size_t size, void *found)
+{
+    (void)size;
+    for (size_t i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_NOTE &&
+            has_go_note((const char *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr),
+                        info->dlpi_phdr[i].p_memsz))
+            *(int *)found = 1;
+    return 1; // the program comes first; the libraries do not matter
+}
+
+// Asked of the loader: the kernel's AT_PHDR is the loader's where that was started by name.
 int mpx_ends_unseen(void)
 {
-    const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
-    size_t count = getauxval(AT_PHNUM);
-    if (!headers)
-        return 0;
-    uintptr_t base = 0; // of a program linked to fixed addresses
-    for (size_t i = 0; i < count; i++)
-        if (headers[i].p_type == PT_PHDR)
-            base = (uintptr_t)headers - headers[i].p_vaddr;
-    for (size_t i = 0; i < count; i++)
-        if (headers[i].p_type == PT_NOTE &&
-            has_go_note((const char *)(base + headers[i].p_vaddr), headers[i].p_memsz))
-            return 1;
-    return 0;
+    int found = 0;
+    dl_iterate_phdr(look_at_program, &found);
+    return found;
 }

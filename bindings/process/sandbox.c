@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -14,6 +15,9 @@
 
 #include "common/loader.h"
 #include "process/sandbox.h"
+
+static atomic_bool
+    is_inside; // a filter was taken: later ones that are refused lift nothing
 
 // Told before the call, or it would be too late; taken back when there is no sandbox.
 static long enter(long (*call)(const unsigned long *arguments),
@@ -23,7 +27,9 @@ static long enter(long (*call)(const unsigned long *arguments),
         return call(arguments);
     mproxy_process_confined(1);
     long result = call(arguments);
-    if (result < 0) {
+    if (result >= 0) {
+        atomic_store(&is_inside, true);
+    } else if (!atomic_load(&is_inside)) {
         int saved = errno;
         mproxy_process_confined(0);
         errno = saved;

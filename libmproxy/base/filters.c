@@ -9,7 +9,7 @@
 static long number_of_line(const char *text, const char *word)
 {
     const char *at = strstr(text, word);
-    if (!at || !strchr(at, '\n'))
+    if (!at || !strchr(at + 1, '\n')) // the word begins with the end of the line before
         return -1;
     at += strlen(word);
     while (*at == ' ' || *at == '\t')

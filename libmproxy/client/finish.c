@@ -30,7 +30,12 @@ static uint64_t microseconds(const struct timeval *t)
 // A vfork child sees its parent's memory under a pid of its own; its end is not ours.
 static bool is_own_end(const struct mpx_client *c)
 {
-    return mpx_client_is_confined() || atomic_load(&c->pid) == mpx_getpid();
+    if (mpx_client_is_confined())
+        return true;
+    mpx_own_begin();
+    bool is_own = atomic_load(&c->pid) == mpx_getpid();
+    mpx_own_end();
+    return is_own;
 }
 
 static void read_usage(struct final *f)

@@ -70,10 +70,9 @@ void mpx_own_end(void)
 
 // ---- signals
 
-static void set_signals(const uint64_t *mask, uint64_t *old)
+static void set_signals(int how, const uint64_t *mask, uint64_t *old)
 {
-    mpx_sys_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)mask, (long)old, sizeof *mask, 0,
-                0);
+    mpx_sys_raw(SYS_rt_sigprocmask, how, (long)mask, (long)old, sizeof *mask, 0, 0);
 }
 
 static void block_signals(struct mpx_hold *h)
@@ -84,12 +83,12 @@ static void block_signals(struct mpx_hold *h)
     static const uint64_t all = ~(1ull << (SIGSYS - 1));
     h->saved_errno = errno;
     mpx_own_begin();
-    set_signals(&all, &h->signals);
+    set_signals(SIG_BLOCK, &all, &h->signals); // what the program blocks stays blocked
 }
 
 static void unblock_signals(const struct mpx_hold *h)
 {
-    set_signals(&h->signals, NULL);
+    set_signals(SIG_SETMASK, &h->signals, NULL);
     mpx_own_end();
     errno = h->saved_errno;
 }
@@ -103,12 +102,12 @@ void mpx_quiet_begin(struct mpx_hold *h)
     h->saved_errno = errno;
     mpx_own_begin();
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &h->cancel_state);
-    set_signals(&all, &h->signals);
+    set_signals(SIG_BLOCK, &all, &h->signals);
 }
 
 void mpx_quiet_end(const struct mpx_hold *h)
 {
-    set_signals(&h->signals, NULL);
+    set_signals(SIG_SETMASK, &h->signals, NULL);
     pthread_setcancelstate(h->cancel_state, NULL);
     mpx_own_end();
     errno = h->saved_errno;

@@ -27,7 +27,7 @@ counted() {
     clang -g -O1 -fsanitize=thread -D_GNU_SOURCE -U_FORTIFY_SOURCE -fno-builtin -w \
         -I"$source/include" -I"$bindings" -I"$bindings/posix" $renamed -shared -fPIC \
         -o "$1" "$2" "$bindings/posix/files.c" "$bindings/posix/move.c" \
-        "$bindings/posix/stdio.c" "$bindings/common/ticks.c" \
+        "$bindings/posix/stdio.c" "$bindings/common/ticks.c" "$bindings/common/loader.c" \
         -L"$build/lib" -lmproxy_client -Wl,-rpath,"$build/lib"
 }
 io='-Dwrite=counted_write -Dread=counted_read -Dopen=counted_open'
