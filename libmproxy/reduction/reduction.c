@@ -394,6 +394,7 @@ mproxy_status mproxy_reduction_publish(mproxy_reduction *r, mproxy_error *err)
         else
             mproxy_view_unref(r->views[i]);
     }
+    mpx_shapes_tidy(&r->bench.shapes);
     r->published |= status == MPROXY_OK;
     return status;
 }

@@ -2,7 +2,8 @@
 //
 // A shape stands in one block of memory, its arrays behind it. The set holds a reference to
 // each of its members, so the last reference of a reader never reaches into the set; members
-// that only the set holds are swept out when the writer groups sources anew.
+// that only the set holds are swept out when the writer groups sources anew, and when many
+// have come since.
 //
 // A shape keeps the metrics that it names from being given back: whoever gives names back
 // needs to look at the shapes and displays only, not at the arrays of values.
@@ -274,10 +275,9 @@ static void sweep_displays(struct mpx_shapes *all)
                       (uint32_t)i);
 }
 
-void mpx_shapes_sweep(struct mpx_shapes *all)
+static void sweep_shapes(struct mpx_shapes *all)
 {
     size_t kept = 0;
-    sweep_displays(all);
     for (size_t i = 0; i < all->count; i++) {
         if (is_unused(&all->shapes[i]->references))
             mpx_shape_unref(all->shapes[i]);
@@ -290,6 +290,20 @@ void mpx_shapes_sweep(struct mpx_shapes *all)
     mpx_index_clear(&all->index);
     for (size_t i = 0; i < kept; i++)
         mpx_index_put(&all->index, all->shapes[i]->hash, (uint32_t)i);
+}
+
+void mpx_shapes_sweep(struct mpx_shapes *all)
+{
+    sweep_displays(all); // first: they hold shapes
+    sweep_shapes(all);
+    all->swept = all->count + all->display_count;
+}
+
+void mpx_shapes_tidy(struct mpx_shapes *all)
+{
+    enum { SPARE = 64 };
+    if (all->count + all->display_count > 2 * all->swept + SPARE)
+        mpx_shapes_sweep(all);
 }
 
 void mpx_shapes_fini(struct mpx_shapes *all)

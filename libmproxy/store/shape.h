@@ -65,6 +65,7 @@ struct mpx_shapes {
     struct mpx_display **displays;
     size_t display_count, display_room;
     struct mpx_index display_index;
+    size_t swept; // how many of both the last sweep left
 };
 
 // Both with a reference for the caller; NULL: no memory. A shape's metrics may stand in any
@@ -75,6 +76,8 @@ struct mpx_display *mpx_shapes_display(struct mpx_shapes *all,
                                        struct mpx_shape *const *shapes, uint32_t count);
 // Let go of those that nobody else holds.
 void mpx_shapes_sweep(struct mpx_shapes *all);
+// The same once there are many more than the last sweep left: costs little when called often.
+void mpx_shapes_tidy(struct mpx_shapes *all);
 void mpx_shapes_fini(struct mpx_shapes *all);
 
 #endif

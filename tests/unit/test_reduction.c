@@ -2,6 +2,7 @@
 
 #include "../support/reduction_fixture.h"
 #include "../support/suite.h"
+#include "reduction/reduction.h"
 
 START_TEST(main_adds_up_bases_and_shares_and_nodes_theirs)
 {
@@ -303,6 +304,31 @@ START_TEST(a_job_that_ended_says_when)
 }
 END_TEST
 
+START_TEST(a_share_that_gets_more_and_more_names_costs_its_last_shape)
+{
+    enum { ROUNDS = 400 };
+    static const mproxy_metric *names[ROUNDS];
+    static mproxy_value values[ROUNDS];
+    struct maker share;
+    make_share(&share, 1, 1, 1, "j", 1);
+    share.source.metrics = names;
+    share.source.values = values;
+    for (size_t i = 0; i < ROUNDS; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "m%zu_total", i);
+        mproxy_store_metric(store, name, MPROXY_COUNTER, "", &names[i], NULL);
+        values[i] = mproxy_value_counter(1, 1);
+        share.source.count = i + 1;
+        put_next(&share, 1);
+        publish();
+    }
+
+    const struct mpx_shapes *shapes = &reduction->bench.shapes;
+    ck_assert_uint_le(shapes->count + shapes->display_count, 100);
+    ck_assert_double_eq(shown("j", "m399_total"), 1);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("reduction");
@@ -316,6 +342,7 @@ static Suite *suite(void)
     tcase_add_test(c, ranks_are_shown_once_all_shares_know_theirs);
     tcase_add_test(c, a_view_that_did_not_change_is_the_same_object);
     tcase_add_test(c, metrics_that_appear_later_find_their_place);
+    tcase_add_test(c, a_share_that_gets_more_and_more_names_costs_its_last_shape);
     tcase_add_test(c, shares_not_kept_are_forgotten);
     tcase_add_test(c, a_counter_that_goes_back_is_told);
     tcase_add_test(c, sources_that_may_not_be_are_refused);
