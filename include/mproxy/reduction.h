@@ -88,7 +88,8 @@ MPROXY_API mproxy_status mproxy_reduction_absorb(mproxy_reduction *reduction,
                                                  mproxy_error *err);
 /**
  * Hold these sources, the whole state of a directory as of one report, in place of all that
- * is held of it. No effect when the base held is later than theirs.
+ * is held of it. No effect when the base held is later than theirs; sources held in a state
+ * as late as theirs stay, and so do shares younger than the report.
  *
  * @param sources  of the same directory, with its base
  * @return as mproxy_reduction_put(); MPROXY_E_INVALID also without a base; nothing was

@@ -1,5 +1,6 @@
 // Directories that are lost: their stored shares go into the base that is held for them, and
 // when one is heard of again its whole state comes in place of that, at once or not at all.
+// Whole states come late and twice, like others: none takes the place of a younger one.
 
 #include "reduction/reduction.h"
 
@@ -133,6 +134,7 @@ struct coming {
     mproxy_value *values; // ours, if it came in the form in which sources are held
     struct mpx_held *held;
     bool is_new, is_prepared;
+    bool is_kept; // what is held is not older
     struct mpx_taking taking;
 };
 
@@ -180,6 +182,29 @@ static bool prepare(struct mproxy_reduction *r, struct coming *c,
     return c->is_prepared;
 }
 
+// The base of an absorbed directory has been made here: the one that is told comes in its place.
+static bool is_kept(const struct mpx_directory *d, const struct mpx_held *h,
+                    const mproxy_source *s)
+{
+    if (!h || (s->kind == MPROXY_SOURCE_BASE && d->absorbed_here))
+        return false;
+    return mpx_compare_order(s, h) <= 0;
+}
+
+// Take it, or see that what is held is as new. False: no memory.
+static bool receive(struct mproxy_reduction *r, struct coming *c,
+                    const mproxy_source *source)
+{
+    const struct mpx_directory *d = mpx_directory_find(r, source->directory);
+    struct mpx_held *h = d ? mpx_directory_source(d, source->kind, source->number) : NULL;
+    if (!is_kept(d, h, source))
+        return prepare(r, c, source);
+    c->source = *source;
+    c->held = h;
+    c->is_kept = true;
+    return true;
+}
+
 // False: no memory. Shares that the base has absorbed don't come.
 static bool prepare_all(struct mproxy_reduction *r, struct coming *coming,
                         const mproxy_source *const *sources, size_t count,
@@ -190,26 +215,47 @@ static bool prepare_all(struct mproxy_reduction *r, struct coming *coming,
         bool is_absorbed =
             s->kind == MPROXY_SOURCE_SHARE &&
             mpx_spans_have(base->absorbed, base->absorbed_count, s->number);
-        if (!is_absorbed && !prepare(r, &coming[i], s))
+        if (!is_absorbed && !receive(r, &coming[i], s))
             return false;
     }
     return true;
 }
 
+// Shares that began after the report was made: a proxy numbers the states of its base, shares
+// and node in one row.
+static bool is_younger(const struct mpx_held *h, const struct coming *coming,
+                       size_t count, const mproxy_source *base)
+{
+    if (!mpx_held_is_share(h) ||
+        mpx_spans_have(base->absorbed, base->absorbed_count, h->source.number))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (coming[i].held && coming[i].source.kind != MPROXY_SOURCE_TARGET &&
+            mpx_compare_order(&coming[i].source, h) >= 0)
+            return false;
+    return true;
+}
+
 static void commit_all(struct mproxy_reduction *r, struct mpx_directory *d,
-                       struct coming *coming, size_t count)
+                       struct coming *coming, size_t count, const mproxy_source *base)
 {
     uint64_t stamp = ++r->stamp;
     d->absorbed_here = false;
     for (size_t i = 0; i < count; i++) {
-        if (!coming[i].held)
+        struct coming *c = &coming[i];
+        if (!c->held)
             continue;
-        coming[i].held->stamp = stamp;
-        mpx_reduction_commit(r, &coming[i].source, coming[i].held, &coming[i].taking);
+        c->held->stamp = stamp;
+        if (c->is_kept)
+            mpx_reduction_hear(r, &c->source, c->held);
+        else
+            mpx_reduction_commit(r, &c->source, c->held, &c->taking);
     }
-    for (size_t i = 0; i < d->count; i++)
-        if (!d->items[i]->dropped && d->items[i]->stamp != stamp)
-            mpx_directory_drop(r, d->items[i]);
+    for (size_t i = 0; i < d->count; i++) {
+        struct mpx_held *h = d->items[i];
+        if (!h->dropped && h->stamp != stamp && !is_younger(h, coming, count, base))
+            mpx_directory_drop(r, h);
+    }
 }
 
 static void discard_all(struct mproxy_reduction *r, struct coming *coming, size_t count)
@@ -240,7 +286,7 @@ mproxy_status mproxy_reduction_replace(mproxy_reduction *r,
         return no_memory(err);
     bool ok = prepare_all(r, coming, sources, count, base);
     if (ok)
-        commit_all(r, mpx_directory_find(r, base->directory), coming, count);
+        commit_all(r, mpx_directory_find(r, base->directory), coming, count, base);
     else
         discard_all(r, coming, count);
     for (size_t i = 0; i < count; i++)

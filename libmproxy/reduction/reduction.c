@@ -114,6 +114,14 @@ static void hear_again(struct mproxy_reduction *r, const mproxy_source *s,
     h->alive_ms = r->now_ms - s->silent_ms;
 }
 
+void mpx_reduction_hear(struct mproxy_reduction *r, const mproxy_source *s,
+                        struct mpx_held *h)
+{
+    if (mpx_compare_order(s, h) == 0)
+        hear_again(r, s, h);
+    h->heard = r->round;
+}
+
 static void took(struct mproxy_reduction *r, const mproxy_source *s, struct mpx_held *h,
                  const struct mpx_taken *taken)
 {
@@ -181,9 +189,7 @@ mproxy_status mproxy_reduction_put(mproxy_reduction *r, const mproxy_source *sou
     if (order > 0)
         return mpx_lay_out(r, source, &s) ? mpx_reduction_take(r, &s, err)
                                           : no_memory(err);
-    if (order == 0)
-        hear_again(r, source, h);
-    h->heard = r->round;
+    mpx_reduction_hear(r, source, h);
     return MPROXY_OK;
 }
 

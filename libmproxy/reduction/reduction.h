@@ -111,6 +111,9 @@ mproxy_status mpx_reduction_check(struct mproxy_reduction *r, const mproxy_sourc
                                   mproxy_error *err);
 // Negative: the state told is older than the one held; 0: it is the same.
 int mpx_compare_order(const mproxy_source *told, const struct mpx_held *h);
+// It was told in a state that is not later than the one held.
+void mpx_reduction_hear(struct mproxy_reduction *r, const mproxy_source *s,
+                        struct mpx_held *h);
 // Hold a state, which has `values`, in place of any that is held.
 mproxy_status mpx_reduction_take(struct mproxy_reduction *r, const mproxy_source *s,
                                  mproxy_error *err);

@@ -130,6 +130,40 @@ START_TEST(a_whole_directory_forgets_what_it_does_not_have)
 }
 END_TEST
 
+START_TEST(a_whole_report_that_came_late_takes_nothing_back)
+{
+    struct maker node, late;
+    hold_all();
+    make(&node, MPROXY_SOURCE_NODE, 1, 1, 0, 0);
+    node.metric = metrics[NET];
+    node.source.sequence = 3;
+    node.hits.total = 3;
+    const mproxy_source old_node = node.source, old_share = open.source;
+    mproxy_value old = node.hits, old_open = open.hits;
+    node.source.sequence = 8;
+    put_next(&node, 9);
+    open.source.sequence = 8;
+    put_next(&open, 150);
+    make_share(&late, 1, 1, 3, "l", 1000);
+    late.source.sequence = 9;
+    put(&late);
+    publish();
+
+    mproxy_source told_node = old_node, told_share = old_share;
+    told_node.values = &old;
+    told_share.values = &old_open;
+    const mproxy_source *whole[] = {&base.source, &stored.source, &told_share,
+                                    &told_node};
+    ck_assert_int_eq(mproxy_reduction_replace(reduction, whole, 4, NULL), MPROXY_OK);
+    publish();
+
+    ck_assert_double_eq(shown("main", "net_total"), 9);
+    ck_assert_double_eq(shown("k", "hits_total"), 150);
+    ck_assert_double_eq(shown("main", "hits_total"), 1161);
+    ck_assert_uint_eq(steps_back(), 0);
+}
+END_TEST
+
 // Changes, an absorption and a return, with the n-th allocation failing.
 static mproxy_status step(int i)
 {
@@ -191,6 +225,7 @@ static Suite *suite(void)
     tcase_add_test(c, gauges_of_absorbed_shares_leave_and_counters_of_any_name_stay);
     tcase_add_test(c, a_directory_that_was_absorbed_comes_back_whole_or_not_at_all);
     tcase_add_test(c, a_whole_directory_forgets_what_it_does_not_have);
+    tcase_add_test(c, a_whole_report_that_came_late_takes_nothing_back);
     tcase_add_test(c, changes_and_lost_directories_survive_want_of_memory);
     suite_add_tcase(s, c);
     return s;
