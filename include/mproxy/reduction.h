@@ -40,7 +40,8 @@ MPROXY_API void mproxy_reduction_set_time(mproxy_reduction *reduction, int64_t n
  * Hold a source's whole state in place of the one held for its identity, unless that is
  * later. A share that the base of its directory has absorbed is dropped.
  *
- * @return MPROXY_OK; MPROXY_E_INVALID: not a source, or of a job id that may not name a job;
+ * @return MPROXY_OK; MPROXY_E_INVALID: not a source, of a job id that may not name a job, or
+ *         with a metric twice;
  *         MPROXY_E_GAP: the directory was absorbed as lost, see mproxy_reduction_absorb();
  *         MPROXY_E_NOMEM
  */
@@ -92,8 +93,8 @@ MPROXY_API mproxy_status mproxy_reduction_absorb(mproxy_reduction *reduction,
  * as late as theirs stay, and so do shares younger than the report.
  *
  * @param sources  of the same directory, with its base
- * @return as mproxy_reduction_put(); MPROXY_E_INVALID also without a base; nothing was
- *         changed then
+ * @return as mproxy_reduction_put(); MPROXY_E_INVALID also without a base or with a source
+ *         twice; nothing was changed then
  */
 MPROXY_API mproxy_status mproxy_reduction_replace(mproxy_reduction *reduction,
                                                   const mproxy_source *const *sources,
@@ -140,7 +141,7 @@ typedef struct mproxy_reduction_stats {
     size_t struct_size; /**< sizeof(mproxy_reduction_stats), set before it is filled in */
     uint64_t sources;
     uint64_t views;
-    uint64_t refused_sources; /**< of a job id that may not name a job */
+    uint64_t refused_sources; /**< not sources, or of a job id that may not name a job */
     uint64_t dropped_values;  /**< not finite */
     uint64_t steps_back; /**< counters shown lower than before: a source made a step */
 } mproxy_reduction_stats;

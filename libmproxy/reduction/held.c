@@ -192,6 +192,11 @@ static bool begins_anew(const struct mpx_held *h, const mproxy_source *s)
            s->sequence - h->first > UINT32_MAX;
 }
 
+static bool is_twice(const struct mpx_numbers *n)
+{
+    return n && n->shape->is_twice;
+}
+
 bool mpx_held_prepare(const struct mpx_held *h, const mproxy_source *s,
                       struct mpx_shapes *shapes, struct mpx_taking *t)
 {
@@ -202,6 +207,8 @@ bool mpx_held_prepare(const struct mpx_held *h, const mproxy_source *s,
                               s->node_count, &t->node);
     t->is_own_new = t->own != h->own;
     t->is_node_new = t->node != h->node;
+    t->is_twice = ok && (is_twice(t->own) || is_twice(t->node));
+    ok = ok && !t->is_twice;
     if (ok && (begins_anew(h, s) || is_reshaped(h->own, t->own) ||
                is_reshaped(h->node, t->node)))
         ok = (t->marks = calloc(s->count + s->node_count + 1, sizeof *t->marks)) != NULL;

@@ -59,6 +59,7 @@ struct mpx_taking {
     mproxy_job job;
     mproxy_span *absorbed;
     bool describes;
+    bool is_twice; // refused: a metric is named twice
 };
 
 static inline bool mpx_held_is_share(const struct mpx_held *h)
@@ -74,7 +75,7 @@ struct mpx_held *mpx_held_new(const mproxy_source *source);
 void mpx_held_free(struct mpx_held *h); // accepts NULL
 
 // Take a later whole state: prepare, then commit, which can't fail, or discard. False: no
-// memory, and nothing has changed.
+// memory, or taking->is_twice, and nothing has changed.
 bool mpx_held_prepare(const struct mpx_held *h, const mproxy_source *source,
                       struct mpx_shapes *shapes, struct mpx_taking *taking);
 struct mpx_taken mpx_held_commit(struct mpx_held *h, const mproxy_source *source,

@@ -138,6 +138,40 @@ struct coming {
     struct mpx_taking taking;
 };
 
+static int compare_identities(const void *a, const void *b)
+{
+    const mproxy_source *x = *(const mproxy_source *const *)a;
+    const mproxy_source *y = *(const mproxy_source *const *)b;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static bool is_rising(const mproxy_source *const *sources, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (compare_identities(&sources[i - 1], &sources[i]) >= 0)
+            return false;
+    return true;
+}
+
+// Nothing comes twice. Proxies tell their sources in order: the rest is for those that don't.
+static mproxy_status check_identities(const mproxy_source *const *sources, size_t count,
+                                      mproxy_error *err)
+{
+    if (is_rising(sources, count))
+        return MPROXY_OK;
+    const mproxy_source **sorted = malloc(count * sizeof *sorted);
+    if (!sorted)
+        return no_memory(err);
+    memcpy(sorted, sources, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_identities);
+    bool ok = is_rising(sorted, count);
+    free(sorted);
+    return ok ? MPROXY_OK
+              : mpx_fail(err, MPROXY_E_INVALID, "a whole directory has a source twice");
+}
+
 static mproxy_status check_all(struct mproxy_reduction *r,
                                const mproxy_source *const *sources, size_t count,
                                const mproxy_source **base, mproxy_error *err)
@@ -152,7 +186,7 @@ static mproxy_status check_all(struct mproxy_reduction *r,
         if (sources[i]->kind == MPROXY_SOURCE_BASE)
             *base = sources[i];
     }
-    return *base ? MPROXY_OK
+    return *base ? check_identities(sources, count, err)
                  : mpx_fail(err, MPROXY_E_INVALID, "a whole directory without its base");
 }
 
@@ -170,16 +204,16 @@ static bool lay_out(struct coming *c, const mproxy_source *source)
     return c->values != NULL;
 }
 
-static bool prepare(struct mproxy_reduction *r, struct coming *c,
-                    const mproxy_source *source)
+static mproxy_status prepare(struct mproxy_reduction *r, struct coming *c,
+                             const mproxy_source *source, mproxy_error *err)
 {
     if (!lay_out(c, source))
-        return false;
+        return no_memory(err);
     c->held = mpx_directory_join(r, &c->source, &c->is_new);
     if (!c->held)
-        return false;
+        return no_memory(err);
     c->is_prepared = mpx_held_prepare(c->held, &c->source, &r->bench.shapes, &c->taking);
-    return c->is_prepared;
+    return c->is_prepared ? MPROXY_OK : mpx_reduction_refuse(r, source, &c->taking, err);
 }
 
 // The base of an absorbed directory has been made here: the one that is told comes in its place.
@@ -191,34 +225,35 @@ static bool is_kept(const struct mpx_directory *d, const struct mpx_held *h,
     return mpx_compare_order(s, h) <= 0;
 }
 
-// Take it, or see that what is held is as new. False: no memory.
-static bool receive(struct mproxy_reduction *r, struct coming *c,
-                    const mproxy_source *source)
+// Take it, or see that what is held is as new.
+static mproxy_status receive(struct mproxy_reduction *r, struct coming *c,
+                             const mproxy_source *source, mproxy_error *err)
 {
     const struct mpx_directory *d = mpx_directory_find(r, source->directory);
     struct mpx_held *h = d ? mpx_directory_source(d, source->kind, source->number) : NULL;
     if (!is_kept(d, h, source))
-        return prepare(r, c, source);
+        return prepare(r, c, source, err);
     c->source = *source;
     c->held = h;
     c->is_kept = true;
-    return true;
+    return MPROXY_OK;
 }
 
-// False: no memory. Shares that the base has absorbed don't come.
-static bool prepare_all(struct mproxy_reduction *r, struct coming *coming,
-                        const mproxy_source *const *sources, size_t count,
-                        const mproxy_source *base)
+// Shares that the base has absorbed don't come.
+static mproxy_status prepare_all(struct mproxy_reduction *r, struct coming *coming,
+                                 const mproxy_source *const *sources, size_t count,
+                                 const mproxy_source *base, mproxy_error *err)
 {
-    for (size_t i = 0; i < count; i++) {
+    mproxy_status status = MPROXY_OK;
+    for (size_t i = 0; i < count && status == MPROXY_OK; i++) {
         const mproxy_source *s = sources[i];
         bool is_absorbed =
             s->kind == MPROXY_SOURCE_SHARE &&
             mpx_spans_have(base->absorbed, base->absorbed_count, s->number);
-        if (!is_absorbed && !receive(r, &coming[i], s))
-            return false;
+        if (!is_absorbed)
+            status = receive(r, &coming[i], s, err);
     }
-    return true;
+    return status;
 }
 
 // Shares that began after the report was made: a proxy numbers the states of its base, shares
@@ -284,13 +319,13 @@ mproxy_status mproxy_reduction_replace(mproxy_reduction *r,
     struct coming *coming = calloc(count, sizeof *coming);
     if (!coming)
         return no_memory(err);
-    bool ok = prepare_all(r, coming, sources, count, base);
-    if (ok)
+    status = prepare_all(r, coming, sources, count, base, err);
+    if (status == MPROXY_OK)
         commit_all(r, mpx_directory_find(r, base->directory), coming, count, base);
     else
         discard_all(r, coming, count);
     for (size_t i = 0; i < count; i++)
         free(coming[i].values);
     free(coming);
-    return ok ? MPROXY_OK : no_memory(err);
+    return status;
 }

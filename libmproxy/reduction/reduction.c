@@ -142,6 +142,17 @@ void mpx_reduction_commit(struct mproxy_reduction *r, const mproxy_source *s,
     took(r, s, h, &taken);
 }
 
+mproxy_status mpx_reduction_refuse(struct mproxy_reduction *r, const mproxy_source *s,
+                                   const struct mpx_taking *taking, mproxy_error *err)
+{
+    if (!taking->is_twice)
+        return no_memory(err);
+    r->stats.refused_sources++;
+    return mpx_fail(err, MPROXY_E_INVALID,
+                    "source %llu of kind %d has a metric of one name twice",
+                    (unsigned long long)s->number, (int)s->kind);
+}
+
 mproxy_status mpx_reduction_take(struct mproxy_reduction *r, const mproxy_source *s,
                                  mproxy_error *err)
 {
@@ -153,7 +164,7 @@ mproxy_status mpx_reduction_take(struct mproxy_reduction *r, const mproxy_source
     if (!mpx_held_prepare(h, s, &r->bench.shapes, &taking)) {
         if (is_new)
             mpx_directory_drop(r, h);
-        return no_memory(err);
+        return mpx_reduction_refuse(r, s, &taking, err);
     }
     mpx_reduction_commit(r, s, h, &taking);
     return MPROXY_OK;

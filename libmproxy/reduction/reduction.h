@@ -117,6 +117,9 @@ void mpx_reduction_hear(struct mproxy_reduction *r, const mproxy_source *s,
 // Hold a state, which has `values`, in place of any that is held.
 mproxy_status mpx_reduction_take(struct mproxy_reduction *r, const mproxy_source *s,
                                  mproxy_error *err);
+// Why a state could not be prepared.
+mproxy_status mpx_reduction_refuse(struct mproxy_reduction *r, const mproxy_source *s,
+                                   const struct mpx_taking *taking, mproxy_error *err);
 void mpx_reduction_commit(struct mproxy_reduction *r, const mproxy_source *s,
                           struct mpx_held *h, struct mpx_taking *taking);
 

@@ -50,6 +50,14 @@ static bool is_ordered(const struct mpx_shape *s)
     return true;
 }
 
+static bool names_twice(const struct mpx_shape *s)
+{
+    for (uint32_t i = 1; i < s->count; i++)
+        if (s->metrics[s->order[i - 1]] == s->metrics[s->order[i]])
+            return true;
+    return false;
+}
+
 static int compare_slots(const void *a, const void *b, void *metrics)
 {
     const mproxy_metric **m = metrics;
@@ -83,6 +91,7 @@ static struct mpx_shape *shape_new(const mproxy_metric *const *metrics, size_t c
         s->order[i] = i;
     if (!is_ordered(s))
         qsort_r(s->order, count, sizeof *s->order, compare_slots, s->metrics);
+    s->is_twice = names_twice(s);
     sort_by_type(s);
     s->hash = hash_metrics(metrics, count);
     return s;

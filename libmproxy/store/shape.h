@@ -24,6 +24,7 @@ struct mpx_shape {
     uint32_t count, room;
     uint32_t counter_count;
     uint32_t hash;
+    bool is_twice;                 // names a metric twice: not to be used
     const mproxy_metric **metrics; // by slot
     uint32_t *gauge_at; // by slot: place among the gauges, MPX_NO_GAUGE for a counter
     uint32_t *by_type;  // slots: the counters', then the gauges'
@@ -69,7 +70,7 @@ struct mpx_shapes {
 };
 
 // Both with a reference for the caller; NULL: no memory. A shape's metrics may stand in any
-// order, none twice.
+// order; one that names a metric twice says so.
 struct mpx_shape *mpx_shapes_get(struct mpx_shapes *all,
                                  const mproxy_metric *const *metrics, size_t count);
 struct mpx_display *mpx_shapes_display(struct mpx_shapes *all,

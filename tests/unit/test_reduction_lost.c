@@ -164,6 +164,49 @@ START_TEST(a_whole_report_that_came_late_takes_nothing_back)
 }
 END_TEST
 
+START_TEST(a_whole_report_with_a_source_twice_is_refused)
+{
+    hold_all();
+    mproxy_source twice = open.source;
+    twice.sequence = 3;
+    open.source.sequence = 2;
+    const mproxy_source *whole[] = {&base.source, &open.source, &stored.source, &twice};
+
+    ck_assert_int_eq(mproxy_reduction_replace(reduction, whole, 4, NULL),
+                     MPROXY_E_INVALID);
+    publish();
+    ck_assert_double_eq(shown("main", "hits_total"), 111);
+    ck_assert_int_eq(mproxy_reduction_replace(reduction, whole, 3, NULL), MPROXY_OK);
+}
+END_TEST
+
+START_TEST(a_source_with_a_metric_twice_is_refused_however_it_comes)
+{
+    struct maker twice;
+    hold_all();
+    make(&twice, MPROXY_SOURCE_NODE, 1, 1, 0, 0);
+    twice.node_metrics[0] = twice.node_metrics[1] = metrics[NET];
+    twice.source.metrics = twice.node_metrics;
+    twice.source.values = twice.node;
+    twice.source.count = 2;
+    mproxy_change change = {.source = twice.source, .whole = 1, .described = 1};
+    base.source.sequence = 2;
+    const mproxy_source *whole[] = {&base.source, &stored.source, &open.source,
+                                    &twice.source};
+
+    ck_assert_int_eq(mproxy_reduction_put(reduction, &twice.source, NULL),
+                     MPROXY_E_INVALID);
+    ck_assert_int_eq(mproxy_reduction_apply(reduction, &change, NULL), MPROXY_E_INVALID);
+    ck_assert_int_eq(mproxy_reduction_replace(reduction, whole, 4, NULL),
+                     MPROXY_E_INVALID);
+    publish();
+
+    ck_assert_uint_eq(count_sources(), 3);
+    ck_assert_double_eq(shown("main", "hits_total"), 111);
+    ck_assert_double_eq(shown("main", "net_total"), -1);
+}
+END_TEST
+
 // Changes, an absorption and a return, with the n-th allocation failing.
 static mproxy_status step(int i)
 {
@@ -226,6 +269,8 @@ static Suite *suite(void)
     tcase_add_test(c, a_directory_that_was_absorbed_comes_back_whole_or_not_at_all);
     tcase_add_test(c, a_whole_directory_forgets_what_it_does_not_have);
     tcase_add_test(c, a_whole_report_that_came_late_takes_nothing_back);
+    tcase_add_test(c, a_whole_report_with_a_source_twice_is_refused);
+    tcase_add_test(c, a_source_with_a_metric_twice_is_refused_however_it_comes);
     tcase_add_test(c, changes_and_lost_directories_survive_want_of_memory);
     suite_add_tcase(s, c);
     return s;
