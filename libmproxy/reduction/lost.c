@@ -91,7 +91,9 @@ static void sum_up(struct sum_base *b, struct mpx_order *o, const struct mpx_dir
     s->metrics = b->metrics;
     s->values = b->values;
     s->absorbed = b->spans;
-    s->numbers = NULL;
+    s->ranks = NULL;
+    s->numbers = s->node_numbers = NULL;
+    s->node_count = 0;
 }
 
 static bool has_absorbable(const struct mpx_directory *d)

@@ -74,6 +74,11 @@ mproxy_status mpx_reduction_check(struct mproxy_reduction *r, const mproxy_sourc
         r->stats.refused_sources++;
         return mpx_fail(err, MPROXY_E_INVALID, "a source of kind %d", (int)s->kind);
     }
+    if (s->kind != MPROXY_SOURCE_SHARE && s->ranks) {
+        r->stats.refused_sources++;
+        return mpx_fail(err, MPROXY_E_INVALID, "a source of kind %d with ranks",
+                        (int)s->kind);
+    }
     if (s->kind != MPROXY_SOURCE_SHARE)
         return MPROXY_OK;
     if (s->job && mproxy_job_check_id(s->job->jobid, err) == MPROXY_OK)

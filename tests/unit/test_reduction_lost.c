@@ -78,6 +78,27 @@ START_TEST(gauges_of_absorbed_shares_leave_and_counters_of_any_name_stay)
 }
 END_TEST
 
+START_TEST(a_base_with_more_than_a_base_has_is_refused_or_absorbs_without)
+{
+    hold_all();
+    base.source.ranks = &base.ranks;
+    base.source.sequence = 2;
+    ck_assert_int_eq(mproxy_reduction_put(reduction, &base.source, NULL),
+                     MPROXY_E_INVALID);
+    base.source.ranks = NULL;
+    base.source.node_count = 1;
+    base.source.node_metrics = base.node_metrics;
+    base.source.node_values = base.node;
+    base.node_metrics[0] = metrics[NET];
+    put(&base);
+
+    ck_assert_int_eq(absorb(), MPROXY_OK);
+    publish();
+
+    ck_assert_double_eq(shown("main", "hits_total"), 111);
+}
+END_TEST
+
 START_TEST(a_directory_that_was_absorbed_comes_back_whole_or_not_at_all)
 {
     hold_all();
@@ -266,6 +287,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, stored_shares_of_a_lost_directory_go_into_its_base);
     tcase_add_test(c, gauges_of_absorbed_shares_leave_and_counters_of_any_name_stay);
+    tcase_add_test(c, a_base_with_more_than_a_base_has_is_refused_or_absorbs_without);
     tcase_add_test(c, a_directory_that_was_absorbed_comes_back_whole_or_not_at_all);
     tcase_add_test(c, a_whole_directory_forgets_what_it_does_not_have);
     tcase_add_test(c, a_whole_report_that_came_late_takes_nothing_back);
