@@ -117,7 +117,7 @@ MPROXY_API uint64_t mproxy_reduction_sequence(const mproxy_reduction *reduction)
 /**
  * Tell what has changed in the sources held since mproxy_reduction_sequence() was `since`,
  * a source at a time, by directory. 0: all, whole. A change is whole for a source that is
- * new since then, whose metrics are others, or that has changed too often.
+ * new since then, whose metrics or ranks are others, or that has changed too often.
  *
  * @param tell  gets changes that are borrowed for the call; must not change the reduction;
  *              not MPROXY_OK ends the calls and is returned
@@ -130,7 +130,7 @@ MPROXY_API mproxy_status mproxy_reduction_changes(
  * What has changed in one source since a state of it.
  *
  * @param out  set on success; borrowed until the next call; whole when the state is not of
- *             the epoch held or its metrics are others
+ *             the epoch held or its metrics or ranks are others
  * @return MPROXY_OK, MPROXY_E_NOTFOUND or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_reduction_change_of(

@@ -185,6 +185,14 @@ static bool is_reshaped(const struct mpx_numbers *before, const struct mpx_numbe
     return before->shape != now->shape || (before->ranks != NULL) != (now->ranks != NULL);
 }
 
+// Ranks of the same metrics are others: no slot tells that, so it travels whole.
+static bool moves_ranks(const struct mpx_numbers *before, const struct mpx_numbers *now,
+                        const mproxy_ranks *ranks)
+{
+    return ranks && before && now && before->ranks && before->shape == now->shape &&
+           memcmp(before->ranks, ranks, now->shape->count * sizeof *ranks) != 0;
+}
+
 // Sequences that four bytes don't tell apart, or of another epoch, begin anew.
 static bool begins_anew(const struct mpx_held *h, const mproxy_source *s)
 {
@@ -210,7 +218,7 @@ bool mpx_held_prepare(const struct mpx_held *h, const mproxy_source *s,
     t->is_twice = ok && (is_twice(t->own) || is_twice(t->node));
     ok = ok && !t->is_twice;
     if (ok && (begins_anew(h, s) || is_reshaped(h->own, t->own) ||
-               is_reshaped(h->node, t->node)))
+               is_reshaped(h->node, t->node) || moves_ranks(h->own, t->own, s->ranks)))
         ok = (t->marks = calloc(s->count + s->node_count + 1, sizeof *t->marks)) != NULL;
     if (ok && !same_description(&h->source, s))
         ok = copy_description(s, t);
@@ -324,7 +332,8 @@ struct mpx_taken mpx_held_commit(struct mpx_held *h, const mproxy_source *s,
                                  struct mpx_taking *t)
 {
     struct mpx_taken taken = {.reshaped = is_reshaped(h->own, t->own) ||
-                                          is_reshaped(h->node, t->node)};
+                                          is_reshaped(h->node, t->node),
+                              .changed = moves_ranks(h->own, t->own, s->ranks)};
     if (t->marks) {
         free(h->marks);
         h->marks = t->marks;

@@ -44,7 +44,7 @@ struct mpx_held {
 
 // What taking a state has done.
 struct mpx_taken {
-    bool changed;   // some value is another
+    bool changed;   // some value is another, or how it spreads over ranks
     bool lowered;   // some counter is lower
     bool reshaped;  // its metrics are others, or their ranks are known now
     bool described; // its description is another

@@ -204,6 +204,34 @@ START_TEST(a_state_of_another_epoch_or_of_other_metrics_is_told_whole)
 }
 END_TEST
 
+START_TEST(ranks_that_change_alone_are_shown_and_told_whole)
+{
+    struct maker share;
+    make_share(&share, 1, 1, 1, "j", 10);
+    mproxy_ranks_add(&share.ranks, 0, 10);
+    share.source.ranks = &share.ranks;
+    put(&share);
+    publish();
+
+    memset(&share.ranks, 0, sizeof share.ranks);
+    mproxy_ranks_add(&share.ranks, 0, 4);
+    mproxy_ranks_add(&share.ranks, 1, 6);
+    put_next(&share, 10);
+    publish();
+
+    mproxy_snapshot *s = mproxy_store_snapshot(store);
+    mproxy_entry e;
+    ck_assert(mproxy_view_find(mproxy_snapshot_find(s, "j"), "hits_total", &e));
+    ck_assert_uint_eq(e.ranks->n, 2);
+    mproxy_snapshot_unref(s);
+    mproxy_change told = since(&share, 1, 1);
+    ck_assert(told.whole);
+    ck_assert_uint_eq(told.source.ranks->n, 2);
+    put_next(&share, 11);
+    ck_assert(!since(&share, 1, 2).whole);
+}
+END_TEST
+
 static mproxy_status count_change(void *arg, const mproxy_change *change)
 {
     size_t *counts = arg;
@@ -376,6 +404,7 @@ static Suite *suite(void)
     tcase_add_test(c, an_old_or_repeated_change_has_no_effect);
     tcase_add_test(c, a_change_of_slots_that_are_not_there_is_refused);
     tcase_add_test(c, what_changed_since_a_state_is_told_by_slot);
+    tcase_add_test(c, ranks_that_change_alone_are_shown_and_told_whole);
     tcase_add_test(c, a_state_of_another_epoch_or_of_other_metrics_is_told_whole);
     tcase_add_test(c, a_holder_tells_only_what_changed_since_it_was_asked);
     tcase_add_test(c, ages_grow_until_something_younger_is_heard);
