@@ -178,3 +178,9 @@ bool mpx_layout_is_first(struct mpx_vectors *vs, const mproxy_metric *metric)
     vs->stamps[metric->id] = vs->stamp;
     return true;
 }
+
+void mpx_layout_take_back(struct mpx_vectors *vs, size_t count)
+{
+    while (vs->count > count)
+        vs->stamps[vs->metrics[--vs->count]->id] = 0;
+}

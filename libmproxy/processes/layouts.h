@@ -34,6 +34,8 @@ struct mpx_vectors {
 bool mpx_layout_begin(struct mpx_vectors *vs, size_t room);
 // Whether a metric is new to the vector that is being made; it is not afterwards.
 bool mpx_layout_is_first(struct mpx_vectors *vs, const mproxy_metric *metric);
+// Take back all but the first `count` metrics: they are new again.
+void mpx_layout_take_back(struct mpx_vectors *vs, size_t count);
 // The layout of the metrics in scratch.
 // @return MPROXY_OK, MPROXY_E_LIMIT (too many definitions), MPROXY_E_NOMEM
 mproxy_status mpx_layout_intern(struct mpx_vectors *vs, const mproxy_layout **out,

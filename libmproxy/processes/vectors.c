@@ -256,7 +256,7 @@ static bool take_histogram(struct mpx_vectors *vs, const struct mpx_def *def,
     return true;
 
 refuse:
-    vs->count = before;
+    mpx_layout_take_back(vs, before);
     return false;
 }
 

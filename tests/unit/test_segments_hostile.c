@@ -291,6 +291,26 @@ START_TEST(segments_show_histograms_as_cumulative_buckets)
 }
 END_TEST
 
+START_TEST(segments_take_names_of_a_histogram_that_was_refused)
+{
+    const double bounds[] = {1};
+    struct image m = image_new(77, "job-1");
+    image_metric(&m, MPX_DEF_COUNTER, 0, "size_sum", NULL, 0);
+    image_metric(&m, MPX_DEF_HISTOGRAM, 1, "size", bounds, 1); // its sum is there already
+    image_metric(&m, MPX_DEF_COUNTER, 4, "size_bucket{le=\"1\"}", NULL, 0);
+    image_row0(&m)[0] = 5;
+    image_row0(&m)[4] = 7;
+    close(image_write(&m, dir, "a.seg", m.size));
+
+    play_round();
+
+    ck_assert_double_eq(shown("job-1", "size_sum"), 5);
+    ck_assert_double_eq(shown("job-1", "size_bucket{le=\"1\"}"), 7);
+    ck_assert_uint_eq(stats().refused_names, 1);
+    image_free(&m);
+}
+END_TEST
+
 static void add_tests(TCase *tc)
 {
     tcase_add_test(tc, segments_keep_what_a_damaged_one_had);
@@ -304,6 +324,7 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, segments_refuse_other_bounds_of_a_family);
     tcase_add_test(tc, segments_take_ten_thousand_names);
     tcase_add_test(tc, segments_drop_values_that_are_none);
+    tcase_add_test(tc, segments_take_names_of_a_histogram_that_was_refused);
     tcase_add_test(tc, segments_show_histograms_as_cumulative_buckets);
 }
 
