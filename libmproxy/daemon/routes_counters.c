@@ -11,6 +11,7 @@
 // * A counter is never below zero and never not finite: refused with 400.
 // * Names that the proxy uses for processes, nodes and itself are nobody else's
 //   (metric/reserved.h).
+// * A job is the one shown under the name given, whoever else runs one of its id.
 // * A job must run on this node: a share that is sealed takes nothing more (404).
 // * The store learns a name only after the segment had room for it. The other way round
 //   a flood of names that nobody can count would use up the names of all.
@@ -31,6 +32,7 @@
 #include "daemon/routes.h"
 #include "metric/order.h"
 #include "metric/reserved.h"
+#include "reduction/reduction.h"
 #include "store/exempt.h"
 
 enum verb { PUSH, ACCUMULATE, SET };
@@ -72,16 +74,20 @@ static struct change *new_change(enum verb verb, const struct fields *f, double 
 
 // On the loop's thread.
 
-// The share of this node that new processes of a job would go to.
-static const mproxy_source *open_share(struct mproxy_daemon *d, const char *jobid,
+// The share of this node that new processes of a job would go to. Of several users' jobs of
+// one id it is the one shown under that name.
+static const mproxy_source *open_share(struct mproxy_daemon *d, const char *key,
                                        bool *has_ended)
 {
+    const struct mpx_job *shown = mpx_job_of_key(d->reduction, key);
+    const char *jobid = shown ? shown->jobid : key;
     const mproxy_source *const *sources, *found = NULL;
     size_t count = mproxy_ledger_sources(d->ledger, &sources);
     *has_ended = false;
     for (size_t i = 0; i < count; i++) {
         const mproxy_source *s = sources[i];
-        if (s->kind != MPROXY_SOURCE_SHARE || strcmp(s->job->jobid, jobid) != 0)
+        if (s->kind != MPROXY_SOURCE_SHARE || strcmp(s->job->jobid, jobid) != 0 ||
+            (shown && s->uid != shown->uid))
             continue;
         if (s->sealed)
             *has_ended = true;

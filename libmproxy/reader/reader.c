@@ -112,13 +112,15 @@ static mproxy_status check_file(const struct mpx_reader *r, const struct stat *s
 }
 
 // The user whose process it is: the file's owner, whatever the process says, which in a user
-// namespace sees numbers of that namespace. Only what root wrote for a client of the socket,
-// in root's own directory, says whose it is.
+// namespace sees numbers of that namespace. Only what root wrote for others, a client of the
+// socket or who raises counters of a job, in root's own directory, says whose it is.
 static uint32_t user_of(const struct mpx_reader *r, int dir_fd)
 {
     struct stat dir;
-    bool is_told = r->header.kind == MPX_SEG_GATEWAY && r->owner == 0 &&
-                   fstat(dir_fd, &dir) == 0 && dir.st_uid == 0;
+    bool is_for_others =
+        r->header.kind == MPX_SEG_GATEWAY || r->header.kind == MPX_SEG_PASSIVE;
+    bool is_told =
+        is_for_others && r->owner == 0 && fstat(dir_fd, &dir) == 0 && dir.st_uid == 0;
     return is_told ? r->header.uid : r->owner;
 }
 

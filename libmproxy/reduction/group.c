@@ -270,14 +270,14 @@ static int compare_jobs(const void *a, const void *b)
     return order ? order : x->uid < y->uid ? -1 : x->uid > y->uid;
 }
 
-static bool is_taken(const struct mproxy_reduction *r, const char *key)
+const struct mpx_job *mpx_job_of_key(const struct mproxy_reduction *r, const char *key)
 {
     uint32_t hash = mpx_hash_text(key);
     for (uint32_t at = mpx_index_start(&r->key_index, hash), i;
          mpx_index_next(&r->key_index, hash, &at, &i);)
         if (strcmp(r->jobs[i]->key, key) == 0)
-            return true;
-    return false;
+            return r->jobs[i];
+    return NULL;
 }
 
 // The job id, or with the user behind it if another user's job goes by it already.
@@ -286,7 +286,7 @@ static char *find_key(const struct mproxy_reduction *r, const struct mpx_job *jo
     char suffix[32] = "";
     for (unsigned i = 1;; i++) {
         char *key = text(job->jobid, suffix);
-        if (!key || !is_taken(r, key))
+        if (!key || !mpx_job_of_key(r, key))
             return key;
         free(key);
         snprintf(suffix, sizeof suffix, i == 1 ? "@%u" : "@%u-%u", job->uid, i);

@@ -126,6 +126,8 @@ void mpx_reduction_commit(struct mproxy_reduction *r, const mproxy_source *s,
 // group.c: make the terms and titles of all sums whose members may have changed, and the
 // orders in which they are shown. False: no memory; what is left to do is done next time.
 bool mpx_regroup(struct mproxy_reduction *r);
+// The job whose view has this key; NULL: none.
+const struct mpx_job *mpx_job_of_key(const struct mproxy_reduction *r, const char *key);
 
 // change.c
 // The source with `values` whatever form it is held in. False: no memory.
