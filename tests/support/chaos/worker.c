@@ -216,9 +216,9 @@ static pid_t start_image(const char *program)
 {
     char variable[64];
     snprintf(variable, sizeof variable, "CHAOS_PROGRAM=%s", program);
-    char *variables[64] = {variable};
-    size_t n = 1;
-    for (char **e = environ; *e && n < 62; e++)
+    char *variables[1024] = {variable};
+    size_t n = 1, room = sizeof variables / sizeof variables[0];
+    for (char **e = environ; *e && n < room - 1; e++)
         if (strncmp(*e, "CHAOS_PROGRAM=", 14) != 0)
             variables[n++] = *e;
     atomic_fetch_add(&truth->started, 1);
