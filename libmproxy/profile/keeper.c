@@ -442,7 +442,7 @@ bool mpx_keeper_failed(struct mpx_keeper *k, char *text, size_t size)
     bool is_late = mpx_worker_busy_ms(k->worker) > LATE_MS;
     if (is_late && size > 0)
         snprintf(text, size,
-                 "%.400s: the file system has not answered for more than %d s",
+                 "%.160s: the file system has not answered for more than %d s",
                  k->dir[0] ? k->dir : "profiles", LATE_MS / 1000);
     else if (k->failure[0] && size > 0)
         snprintf(text, size, "%s", k->failure);
