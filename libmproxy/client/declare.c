@@ -127,13 +127,8 @@ static struct mpx_handle *declare_new(const struct mpx_handle *wish, const char 
 {
     mproxy_error own = {0};
     struct mpx_hold h;
-    if (!mpx_client_hold(&h)) {
-        // What the program counts of it meanwhile is lost, unless it is asked for from within
-        // a declaration of this thread, whose caller asks again.
-        if (!mpx_thread.hold && mpx_client.writer)
-            note_off(MPX_OFF_REFUSED);
+    if (!mpx_client_hold(&h))
         return refuse(wish, MPROXY_E_BUSY, "asked for while another is declared", err);
-    }
     struct mpx_handle *made = declare_locked(wish, doc, &own);
     mpx_release(&h);
     if (!made && err)
