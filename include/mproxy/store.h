@@ -26,15 +26,8 @@ typedef struct mproxy_store mproxy_store;
 typedef struct mproxy_snapshot mproxy_snapshot;
 typedef struct mproxy_view mproxy_view;
 
-/** An interned metric: one object per name in a store, compared by address or id. */
-typedef struct mproxy_metric {
-    const char *name; /**< labels included */
-    const char
-        *doc; /**< never NULL; other threads than the writer: mproxy_metric_doc() */
-    size_t base_length; /**< of the part of `name` before its labels */
-    mproxy_type type;   /**< the first type given wins in the store */
-    uint32_t id;        /**< dense, from 0, in order of interning */
-} mproxy_metric;
+/** An interned metric: one object per name in a store, compared by address or id. Opaque. */
+typedef struct mproxy_metric mproxy_metric;
 
 /** One metric of a job. A plain value; the view keeps it in a smaller form. */
 typedef struct mproxy_entry {
@@ -70,7 +63,16 @@ MPROXY_API mproxy_status mproxy_store_metric(mproxy_store *store, const char *na
                                              mproxy_type type, const char *doc,
                                              const mproxy_metric **out,
                                              mproxy_error *err);
-/** A metric's doc, read by any thread while the writer may just give it its first one. */
+/**
+ * What a metric is; any thread. Texts live as long as the store or a snapshot of it.
+ * Its name has its labels; the part before them has mproxy_metric_base_length() bytes.
+ */
+MPROXY_API const char *mproxy_metric_name(const mproxy_metric *metric);
+/** The type that the store was given first. */
+MPROXY_API mproxy_type mproxy_metric_type(const mproxy_metric *metric);
+/** Its number in the store: dense, from 0, in the order of interning. */
+MPROXY_API uint32_t mproxy_metric_id(const mproxy_metric *metric);
+/** Its text for people; "" until the writer gives it one. */
 MPROXY_API const char *mproxy_metric_doc(const mproxy_metric *metric);
 /** Number of metrics interned; their ids are below it. */
 MPROXY_API size_t mproxy_store_metric_count(const mproxy_store *store);

@@ -139,7 +139,7 @@ static mproxy_status apply(struct mproxy_daemon *d, const struct change *c,
                            const struct mpx_direct_key *key, mproxy_error *err)
 {
     const mproxy_metric *metric = mpx_store_metric_find(d->store, c->key);
-    if (metric && metric->type != MPROXY_COUNTER)
+    if (metric && mproxy_metric_type(metric) != MPROXY_COUNTER)
         return MPROXY_E_TYPE;
     mproxy_status status = MPROXY_E_INVALID;
     switch (c->verb) {

@@ -5,6 +5,7 @@
 
 #include "exposition/json.h"
 #include "exposition/select.h"
+#include "store/metric.h"
 
 static void put_counters(struct mpx_sink *s, struct mpx_range range,
                          const mproxy_render_options *o)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "store/metric.h"
 
 static void columns_free(struct mpx_columns *columns)
 {

@@ -25,6 +25,7 @@
 #include "source/spans.h"
 #include "ledger/state.h"
 #include "ledger/state_file.h"
+#include "store/metric.h"
 
 // A share whose processes are gone may still be written to by passive ones: they have to
 // end first, so that a sealed share has everything.

@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "store/metric.h"
 
 struct mpx_share *mpx_share_new(uint64_t number, const mproxy_metric *walltime)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/array.h"
+#include "store/metric.h"
 
 uint32_t mpx_slots_find(const struct mpx_slots *v, const mproxy_metric *metric)
 {

@@ -23,6 +23,7 @@
 #include "base/boot.h"
 #include "base/codec.h"
 #include "base/err.h"
+#include "store/metric.h"
 
 static bool reserve_file_index(struct mproxy_ledger *l)
 {

@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "metric/label.h"
+#include "store/metric.h"
 
 struct mpx_family_bounds {
     char *base;

@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "processes/users.h"
+#include "store/metric.h"
 
 // A layout and its metrics in one piece.
 struct layout {

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "store/metric.h"
 
 enum { SAMPLE_PERIOD_MS = 5000 };
 

@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "store/metric.h"
 
 enum {
     SAMPLE_FIRST_MS = 1000,

@@ -36,6 +36,7 @@
 #include "processes/procfs.h"
 #include "processes/users.h"
 #include "store/exempt.h"
+#include "store/metric.h"
 
 // What to do for a stretch of values. COUNTER: `count` values from as many columns.
 struct op {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/metric.h"
+
 static bool is_later(const mproxy_source *source, const mproxy_archive_share *stored)
 {
     return source->epoch > stored->epoch ||

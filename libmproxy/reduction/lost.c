@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "source/spans.h"
+#include "store/metric.h"
 
 static mproxy_status no_memory(mproxy_error *err)
 {

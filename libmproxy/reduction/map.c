@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/array.h"
+#include "store/metric.h"
 
 static bool grow_order(struct mpx_order *o, size_t count)
 {

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <mproxy/store.h>
+#include "store/metric.h"
 
 // A text for people, as each format writes it. The three are one where nothing is escaped.
 struct mpx_doc {

@@ -159,6 +159,21 @@ const mproxy_metric *mpx_store_metric_find(const mproxy_store *store, const char
     return mpx_names_lookup(store->names, name);
 }
 
+const char *mproxy_metric_name(const mproxy_metric *metric)
+{
+    return metric->name;
+}
+
+mproxy_type mproxy_metric_type(const mproxy_metric *metric)
+{
+    return metric->type;
+}
+
+uint32_t mproxy_metric_id(const mproxy_metric *metric)
+{
+    return metric->id;
+}
+
 const char *mproxy_metric_doc(const mproxy_metric *metric)
 {
     return __atomic_load_n(&metric->doc, __ATOMIC_ACQUIRE);

@@ -25,6 +25,7 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "base/options.h"
+#include "store/metric.h"
 #include "system/source.h"
 #include "system/private.h"
 #include "store/exempt.h"

@@ -9,6 +9,7 @@
 #include <mproxy/exposition.h>
 
 #include "base/clock.h"
+#include "store/metric.h"
 
 #define FAMILIES 1000
 #define PER_FAMILY 100

@@ -18,6 +18,8 @@
 #include <mproxy/ledger.h>
 #include <mproxy/reduction.h>
 
+#include "store/metric.h"
+
 enum {
     PROCESSES = 128,
     COUNTERS = 1000,

@@ -220,7 +220,7 @@ static inline const mproxy_source *base_of(struct fixture *f)
 static inline const mproxy_value *value_of(const mproxy_source *source, const char *name)
 {
     for (size_t i = 0; source && i < source->count; i++)
-        if (strcmp(source->metrics[i]->name, name) == 0)
+        if (strcmp(mproxy_metric_name(source->metrics[i]), name) == 0)
             return &source->values[i];
     return NULL;
 }

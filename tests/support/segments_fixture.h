@@ -122,7 +122,7 @@ static const mproxy_value *find_value(const char *jobid, const char *name)
 {
     const mproxy_source *source = job_source(jobid);
     for (size_t i = 0; source && i < source->count; i++)
-        if (strcmp(source->metrics[i]->name, name) == 0)
+        if (strcmp(mproxy_metric_name(source->metrics[i]), name) == 0)
             return &source->values[i];
     return NULL;
 }

@@ -61,7 +61,7 @@ static mproxy_view *make_view(const char *key, const struct series *series)
     const mproxy_metric *const *order = mproxy_store_metric_order(store);
     for (size_t i = 0; i < mproxy_store_metric_count(store); i++)
         for (const struct series *s = series; s->name; s++)
-            if (strcmp(s->name, order[i]->name) == 0)
+            if (strcmp(s->name, mproxy_metric_name(order[i])) == 0)
                 mproxy_view_add(view,
                                 &(mproxy_entry){.metric = order[i],
                                                 .value = value_of(s->type, s->value)});

@@ -44,7 +44,7 @@ static double in_share(const char *name)
 {
     const mproxy_source *s = source_of(&f, 1);
     for (size_t i = 0; s && i < s->node_count; i++)
-        if (strcmp(s->node_metrics[i]->name, name) == 0)
+        if (strcmp(mproxy_metric_name(s->node_metrics[i]), name) == 0)
             return s->node_values[i].total;
     return -1;
 }

@@ -189,7 +189,7 @@ static double uncounted(const mproxy_source *s)
 {
     double sum = 0;
     for (size_t i = 0; i < s->count; i++)
-        if (strstr(s->metrics[i]->name, "uncounted_total{reason="))
+        if (strstr(mproxy_metric_name(s->metrics[i]), "uncounted_total{reason="))
             sum += s->values[i].total;
     return sum;
 }

@@ -82,7 +82,7 @@ static mproxy_view *make_view(mproxy_store *store, const char *key, int step)
     ck_assert_int_eq(mproxy_view_new(key, &job, 0, &view, NULL), MPROXY_OK);
     const mproxy_metric *const *order = mproxy_store_metric_order(store);
     for (size_t i = 0; i < mproxy_store_metric_count(store); i += (size_t)step) {
-        mproxy_value value = order[i]->type == MPROXY_GAUGE
+        mproxy_value value = mproxy_metric_type(order[i]) == MPROXY_GAUGE
                                  ? mproxy_value_gauge(-0.1 * (double)i, 1)
                                  : mproxy_value_counter(1e12 / (double)(i + 1), 1);
         mproxy_view_add(view, &(mproxy_entry){.metric = order[i], .value = value});

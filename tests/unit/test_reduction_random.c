@@ -298,7 +298,7 @@ static mproxy_status pack(void *arg, const mproxy_change *c)
     for (size_t i = 0; c->whole && i < s->count + s->node_count; i++) {
         const mproxy_metric *m =
             i < s->count ? s->metrics[i] : s->node_metrics[i - s->count];
-        item->metrics[i] = m->id;
+        item->metrics[i] = mproxy_metric_id(m);
         item->values[i] = mproxy_source_value(s, i);
         if (i < s->count && s->ranks)
             item->ranks[i] = s->ranks[i];
@@ -383,7 +383,7 @@ static void show(struct holder *h)
     double total = 0;
     for (size_t i = 0; i < mproxy_view_size(view); i++) {
         mproxy_entry e = mproxy_view_at(view, i);
-        total += e.metric->type == MPROXY_COUNTER ? e.value.total : 0;
+        total += mproxy_metric_type(e.metric) == MPROXY_COUNTER ? e.value.total : 0;
     }
     mproxy_snapshot_unref(s);
     ck_assert_msg(total >= h->main, "seed %u: main steps back", seed);
@@ -432,7 +432,7 @@ static bool same_value(const mproxy_entry *a, const mproxy_entry *b)
     return a->value.total == b->value.total && a->value.min == b->value.min &&
            a->value.max == b->value.max && a->value.hits == b->value.hits &&
            a->value.ts_us == b->value.ts_us &&
-           strcmp(a->metric->name, b->metric->name) == 0;
+           strcmp(mproxy_metric_name(a->metric), mproxy_metric_name(b->metric)) == 0;
 }
 
 static bool same_ranks(const mproxy_ranks *a, const mproxy_ranks *b)
@@ -452,8 +452,9 @@ static void compare_views(const mproxy_view *a, const mproxy_view *b)
     for (size_t i = 0; i < mproxy_view_size(a); i++) {
         mproxy_entry x = mproxy_view_at(a, i), y = mproxy_view_at(b, i);
         ck_assert_msg(same_value(&x, &y) && same_ranks(x.ranks, y.ranks),
-                      "seed %u: %s of '%s' is %g, not %g", seed, x.metric->name,
-                      mproxy_view_key(a), y.value.total, x.value.total);
+                      "seed %u: %s of '%s' is %g, not %g", seed,
+                      mproxy_metric_name(x.metric), mproxy_view_key(a), y.value.total,
+                      x.value.total);
     }
 }
 

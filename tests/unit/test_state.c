@@ -96,7 +96,9 @@ START_TEST(a_state_reads_back_as_it_was_written)
     ck_assert_int_eq(one->start_ms, (int64_t)(wall_us_at(1000000) / 1000));
     ck_assert_str_eq(source_of(&f, 2)->job->jobid, "two");
     ck_assert_double_eq(total_of(base_of(&f), "hits_total"), 7);
-    ck_assert_str_eq(value_of(one, "hits_total") ? one->metrics[1]->doc : "", "a test's");
+    ck_assert_str_eq(value_of(one, "hits_total") ? mproxy_metric_doc(one->metrics[1])
+                                                 : "",
+                     "a test's");
 }
 END_TEST
 

@@ -80,7 +80,7 @@ static const mproxy_value *find(const char *name)
 {
     const mproxy_layout *layout = mproxy_system_layout(node.system);
     for (size_t i = 0; i < layout->count; i++)
-        if (strcmp(layout->metrics[i]->name, name) == 0)
+        if (strcmp(mproxy_metric_name(layout->metrics[i]), name) == 0)
             return &mproxy_system_values(node.system)[i];
     return NULL;
 }
@@ -97,8 +97,10 @@ static size_t count_base(const char *base)
     const mproxy_layout *layout = mproxy_system_layout(node.system);
     size_t count = 0;
     for (size_t i = 0; i < layout->count; i++)
-        count += strncmp(layout->metrics[i]->name, base, strlen(base)) == 0 &&
-                 layout->metrics[i]->base_length == strlen(base);
+        count +=
+            strncmp(mproxy_metric_name(layout->metrics[i]), base, strlen(base)) == 0 &&
+            mproxy_metric_base_length(mproxy_metric_name(layout->metrics[i])) ==
+                strlen(base);
     return count;
 }
 
@@ -385,8 +387,9 @@ START_TEST(samples_are_counted_with_the_system_in_labels)
     const mproxy_layout *layout = mproxy_system_layout(node.system);
     const char *name = NULL;
     for (size_t i = 0; i < layout->count; i++)
-        if (strncmp(layout->metrics[i]->name, "proxy_scrape_total{", 19) == 0)
-            name = layout->metrics[i]->name;
+        if (strncmp(mproxy_metric_name(layout->metrics[i]), "proxy_scrape_total{", 19) ==
+            0)
+            name = mproxy_metric_name(layout->metrics[i]);
     ck_assert_ptr_nonnull(name);
     ck_assert_ptr_nonnull(strstr(name, "{os=\""));
     ck_assert(strstr(name, "os=\"unknown\"") == NULL || access("/etc/os-release", R_OK));
@@ -420,8 +423,9 @@ static void only_the_scrape_counter(const char *fixture)
 
     const mproxy_layout *layout = mproxy_system_layout(node.system);
     for (size_t i = 0; i < layout->count; i++)
-        ck_assert_msg(strncmp(layout->metrics[i]->name, "proxy_scrape_total{", 19) == 0,
-                      "%s is there", layout->metrics[i]->name);
+        ck_assert_msg(strncmp(mproxy_metric_name(layout->metrics[i]),
+                              "proxy_scrape_total{", 19) == 0,
+                      "%s is there", mproxy_metric_name(layout->metrics[i]));
     ck_assert_uint_eq(layout->count, 1);
 }
 
