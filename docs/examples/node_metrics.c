@@ -72,7 +72,8 @@ static mproxy_status do_round(const char *host, uint64_t number, mproxy_error *e
     uint64_t boot_ms = now_us(CLOCK_BOOTTIME) / 1000;
     mproxy_status status =
         mproxy_system_sample(node, (int64_t)boot_ms, now_us(CLOCK_REALTIME));
-    mproxy_source source = {.kind = MPROXY_SOURCE_NODE,
+    mproxy_source source = {.struct_size = sizeof source,
+                            .kind = MPROXY_SOURCE_NODE,
                             .host = host,
                             .epoch = 1,
                             .sequence = number,

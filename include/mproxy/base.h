@@ -15,6 +15,9 @@
  * first release; MPROXY_E_VERSION refuses a field that is set and that only a newer library
  * knows. The same holds for every other struct that a caller allocates and that begins with
  * struct_size; a struct that is filled in for the caller is filled as far as it reaches.
+ *
+ * Structs without struct_size never change (values, errors, job descriptions), or are made by the
+ * library only and lent by pointer: these may grow at their end (docs/decisions/0026).
  */
 #ifndef MPROXY_BASE_H
 #define MPROXY_BASE_H

@@ -3,9 +3,10 @@
  * Finished jobs on disk: one JSON file per run under a directory, each replaced whole by one
  * rename, listed from an index in memory.
  *
- * Threads: an archive is used by one thread at a time, except the functions that say
- *          otherwise. A mproxy_profile is a plain value of its owner.
- * Memory:  a profile owns all it points to; release with mproxy_profile_free().
+ * Threads: one thread opens, stores, removes, refreshes and closes an archive; functions that
+ *          say "any thread" may be called beside it. A profile belongs to whoever got it.
+ * Memory:  a profile owns all that its functions return; release with mproxy_profile_free().
+ * Times:   start and end of a job are UNIX seconds.
  */
 #ifndef MPROXY_PROFILE_H
 #define MPROXY_PROFILE_H
@@ -19,64 +20,48 @@ extern "C" {
 #endif
 
 typedef struct mproxy_archive mproxy_archive;
+typedef struct mproxy_profile mproxy_profile; /**< opaque: one run, whole */
 
-/** One metric of a profile or of one of its shares. */
+/** One metric of a profile; texts are the profile's. */
 typedef struct mproxy_profile_entry {
-    char *name;
-    char *doc;
+    size_t struct_size; /**< sizeof(mproxy_profile_entry), set before it is filled in */
+    const char *name;   /**< labels included */
+    const char *doc;
     mproxy_type type;
     mproxy_value value;
-    mproxy_ranks ranks;
+    mproxy_ranks ranks; /**< n is 0 where they are not known */
 } mproxy_profile_entry;
-
-/** One share of the run: the part that one node (directory) counted. */
-typedef struct mproxy_profile_share {
-    uint8_t directory[16]; /**< id of the rendezvous directory */
-    uint64_t number;       /**< of the share in its directory */
-    char *node;            /**< host name */
-    char *command;         /**< of its processes; NULL: the profile's */
-    uint64_t epoch;        /**< order of the state, with sequence */
-    uint64_t sequence;
-    int sealed;       /**< no later state will come */
-    int incomplete;   /**< some process could not count, wholly or in part */
-    int64_t start_ms; /**< UNIX milliseconds: first process */
-    int64_t end_ms;   /**< UNIX milliseconds: last sign of life */
-    size_t count;
-    mproxy_profile_entry *entries; /**< mproxy_profile_sum() puts them in order */
-} mproxy_profile_share;
-
-typedef struct mproxy_profile {
-    mproxy_job desc;
-    uint32_t uid;    /**< owner of the job's processes */
-    int provisional; /**< made of what is known now; not as it will be stored */
-    size_t share_count;
-    mproxy_profile_share *shares; /**< ordered by (directory, number) */
-    size_t count;
-    mproxy_profile_entry *entries; /**< the sum of the shares; see mproxy_profile_sum() */
-    size_t partial_count;
-    char **partial; /**< nodes whose share was not sealed or is incomplete */
-    size_t unheard_count;
-    char **unheard; /**< nodes that were silent and of which no share was seen */
-} mproxy_profile;
 
 MPROXY_API void mproxy_profile_free(mproxy_profile *profile); /**< accepts NULL */
 
+/** The run's job; borrowed from the profile, like all texts below. */
+MPROXY_API const mproxy_job *mproxy_profile_job(const mproxy_profile *profile);
+/** The owner of the job's processes. */
+MPROXY_API uint32_t mproxy_profile_uid(const mproxy_profile *profile);
+/** Nonzero: made of what was known when it was asked for, and not as it will be stored. */
+MPROXY_API int mproxy_profile_is_provisional(const mproxy_profile *profile);
+/** Number of metrics: the sum over all nodes. */
+MPROXY_API size_t mproxy_profile_size(const mproxy_profile *profile);
 /**
- * Recompute `entries`, `partial` and the description's times from the shares, in their
- * order. Of a name that two shares give different types, the first type is kept. Entries of
- * shares come into the order of views, each name once.
+ * A metric by its place, from 0, in the order of views: by base name, then by whole name.
  *
- * @return MPROXY_OK, or MPROXY_E_NOMEM and no sum has changed
+ * @return MPROXY_OK, MPROXY_E_NOTFOUND (past the last), MPROXY_E_INVALID (struct_size)
  */
-MPROXY_API mproxy_status mproxy_profile_sum(mproxy_profile *profile, mproxy_error *err);
+MPROXY_API mproxy_status mproxy_profile_at(const mproxy_profile *profile, size_t index,
+                                           mproxy_profile_entry *out);
+/** Number of nodes whose part of the run may be incomplete. */
+MPROXY_API size_t mproxy_profile_partial_count(const mproxy_profile *profile);
+/** The host name of one of them; NULL past the last. */
+MPROXY_API const char *mproxy_profile_partial_at(const mproxy_profile *profile,
+                                                 size_t index);
 
 /**
  * Write a profile as the JSON of `GET /profiles/get` (docs: spec/http-api): desc, counters
- * with ranks, partial, unheard, nodes (derived from the shares), shares. The archive keeps the
- * same text: the first line, closed with `}` in place of its comma, is an
- * object of all but the values, and the last key is a checksum of the text before it.
+ * with ranks, partial, unheard, nodes (derived from the shares), shares. The archive stores the
+ * same text. Its first line, with `}` in place of the comma at its end, is an object of all
+ * but the values; its last key is a checksum of the text before it.
  *
- * Gauges have no times and no ranks there; values that are not finite are left out.
+ * Gauges have neither times nor ranks there; values that are not finite are left out.
  *
  * @return MPROXY_OK, MPROXY_E_NOMEM or what `write` returned
  */
@@ -84,8 +69,8 @@ MPROXY_API mproxy_status mproxy_profile_render(const mproxy_profile *profile,
                                                mproxy_write_fn write, void *arg);
 
 /**
- * Parse that JSON. Every number, length and name is checked, and the checksum where the text
- * ends in one. Of the keys only `desc` and `counters` must be there.
+ * Parse that JSON. Every number, length and name is checked, and so is the checksum where the
+ * text ends with one. Only the keys `desc` and `counters` are required.
  *
  * @param out  set on success; release with mproxy_profile_free()
  * @return MPROXY_OK, MPROXY_E_CORRUPT (err has line and column where it is no JSON),
@@ -96,10 +81,12 @@ MPROXY_API mproxy_status mproxy_profile_parse(const char *text, size_t length,
 
 /**
  * Open the archive in `dir` (made at the first store if missing, mode 0700) and index it.
- * Damaged files are left alone, with a line to `log` (may be NULL) that names them; leftovers
- * of writes that never finished are removed. Several processes may have one archive open, on one host or on
- * several that share a file system: each write is made under a lock.
+ * Damaged files are left alone, and a line that names each goes to `log` (may be NULL), on the
+ * thread that found it. Leftovers of writes that never finished are removed. Several processes
+ * may have one archive open, on one host or on several that share a file system: each write is
+ * made under a lock.
  *
+ * @param out  set on success; release with mproxy_archive_close()
  * @return MPROXY_OK, MPROXY_E_SYSTEM (it is there and can't be read) or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_archive_open(const char *dir, mproxy_log_fn log,
@@ -108,12 +95,11 @@ MPROXY_API mproxy_status mproxy_archive_open(const char *dir, mproxy_log_fn log,
 MPROXY_API void mproxy_archive_close(mproxy_archive *archive); /**< accepts NULL */
 
 /**
- * Write a profile crash-safely (aside, fsync, rename, fsync of the directory). The key is
- * ID for the newest run of that id; when another run of ID (another start time) is there,
- * the older of the two is kept as ID@START_TIME.
+ * Write a profile crash-safely (aside, fsync, rename, fsync of the directory). The newest run
+ * of a job id has the key ID; older runs, with other start times, have ID@START_TIME.
  *
- * Stored profiles of the id all of whose shares are in `profile` are the same run (one
- * without shares: of the same user and start time), and are replaced by it.
+ * The profile replaces stored ones of the same run: those of its id all of whose shares it
+ * has, or, of profiles without shares, those of the same user and start time.
  *
  * @return MPROXY_OK, MPROXY_E_SYSTEM, MPROXY_E_BUSY (another process is writing there) or
  *         MPROXY_E_NOMEM; on failure every profile stored before is still there, whole
@@ -121,11 +107,21 @@ MPROXY_API void mproxy_archive_close(mproxy_archive *archive); /**< accepts NULL
 MPROXY_API mproxy_status mproxy_archive_store(mproxy_archive *archive,
                                               const mproxy_profile *profile,
                                               mproxy_error *err);
-/** Remove a profile by key. @return MPROXY_OK, MPROXY_E_NOTFOUND, _SYSTEM, _BUSY, _NOMEM */
+/**
+ * Remove a profile by key.
+ *
+ * @return MPROXY_OK, MPROXY_E_NOTFOUND, MPROXY_E_SYSTEM, MPROXY_E_BUSY (another process is
+ *         writing there) or MPROXY_E_NOMEM
+ */
 MPROXY_API mproxy_status mproxy_archive_remove(mproxy_archive *archive, const char *key,
                                                mproxy_error *err);
-/** Read a profile by key. Any thread.
- *  @return MPROXY_OK, MPROXY_E_NOTFOUND, _CORRUPT, _SYSTEM, _LIMIT, _NOMEM */
+/**
+ * Read a profile by key. Any thread.
+ *
+ * @param out  set on success; release with mproxy_profile_free()
+ * @return MPROXY_OK, MPROXY_E_NOTFOUND, MPROXY_E_CORRUPT, MPROXY_E_SYSTEM, MPROXY_E_LIMIT (as
+ *         mproxy_profile_parse()) or MPROXY_E_NOMEM
+ */
 MPROXY_API mproxy_status mproxy_archive_load(mproxy_archive *archive, const char *key,
                                              mproxy_profile **out, mproxy_error *err);
 /**
@@ -138,28 +134,17 @@ MPROXY_API mproxy_status mproxy_archive_load(mproxy_archive *archive, const char
 MPROXY_API mproxy_status mproxy_archive_refresh(mproxy_archive *archive,
                                                 mproxy_error *err);
 
-/** A share as the index keeps it: enough to release it and to see a newer state. */
-typedef struct mproxy_archive_share {
-    uint8_t directory[16];
-    uint64_t number, epoch, sequence;
-    int sealed;
-    int64_t start_ms, end_ms;
-    const char *command; /**< of its processes */
-} mproxy_archive_share;
-
-/** A stored profile as the index knows it. */
+/** A stored profile as the index knows it; made by the library only, and may grow. */
 typedef struct mproxy_archive_item {
     const char *key; /**< ID or ID@START_TIME */
     const mproxy_job *desc;
-    uint32_t uid;
-    size_t share_count;
-    const mproxy_archive_share *shares; /**< ordered by (directory, number) */
+    uint32_t uid; /**< owner of the job's processes */
 } mproxy_archive_item;
 
 /** Number of profiles stored. Any thread. */
 MPROXY_API size_t mproxy_archive_size(mproxy_archive *archive);
-/** Call `visit` for each profile, ordered by key; borrowed for the call. No lock is held.
- *  Any thread. */
+/** Call `visit` for each profile, in the order of keys, on this thread. An item is borrowed for
+ *  the call; no lock is held. Any thread. */
 MPROXY_API void
 mproxy_archive_each(mproxy_archive *archive,
                     void (*visit)(void *arg, const mproxy_archive_item *item), void *arg);
@@ -169,7 +154,7 @@ mproxy_archive_each(mproxy_archive *archive,
 MPROXY_API mproxy_status mproxy_archive_each_by_command(
     mproxy_archive *archive, void (*visit)(void *arg, const mproxy_archive_item *item),
     void *arg, mproxy_error *err);
-/** A command without the white space around it: where it begins, and its length. */
+/** Where a command begins without the white space around it, and its length in bytes. */
 MPROXY_API const char *mproxy_command_trim(const char *command, size_t *length);
 
 /**

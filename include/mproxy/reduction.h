@@ -40,7 +40,7 @@ MPROXY_API void mproxy_reduction_set_time(mproxy_reduction *reduction, int64_t n
  * Hold a source's whole state in place of the one held for its identity, unless that is
  * later. A share that the base of its directory has absorbed is dropped.
  *
- * @return MPROXY_OK; MPROXY_E_INVALID: not a source, of a job id that may not name a job, or
+ * @return MPROXY_OK; MPROXY_E_INVALID: not a source (struct_size, kind), of a job id that may not name a job, or
  *         with a metric twice;
  *         MPROXY_E_GAP: the directory was absorbed as lost, see mproxy_reduction_absorb();
  *         MPROXY_E_NOMEM
@@ -129,9 +129,10 @@ MPROXY_API mproxy_status mproxy_reduction_changes(
 /**
  * What has changed in one source since a state of it.
  *
- * @param out  set on success; borrowed until the next call; whole when the state is not of
- *             the epoch held or its metrics or ranks are others
- * @return MPROXY_OK, MPROXY_E_NOTFOUND or MPROXY_E_NOMEM
+ * @param out  its struct_size is set by the caller, the rest on success; what it points to is
+ *             borrowed until the next call; whole when the state is not of the epoch held or
+ *             its metrics or ranks are others
+ * @return MPROXY_OK, MPROXY_E_NOTFOUND, MPROXY_E_INVALID (struct_size) or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_reduction_change_of(
     mproxy_reduction *reduction, const uint8_t directory[16], mproxy_source_kind kind,

@@ -54,9 +54,10 @@ typedef struct mproxy_remote_request {
 /** A server's answer, whatever the code. Borrowed for the callback, or until the next
  *  mproxy_remote_ask(). */
 typedef struct mproxy_remote_reply {
-    int code;         /**< 200, 404 ... */
-    const char *type; /**< Content-Type; "" when there was none */
-    const char *body; /**< decompressed, with a NUL behind it */
+    size_t struct_size; /**< sizeof(mproxy_remote_reply), set before it is filled in */
+    int code;           /**< 200, 404 ... */
+    const char *type;   /**< Content-Type; "" when there was none */
+    const char *body;   /**< decompressed, with a NUL behind it */
     size_t body_size;
     double seconds; /**< that it took */
 } mproxy_remote_reply;
@@ -88,8 +89,8 @@ MPROXY_API void mproxy_remote_close(mproxy_remote *remote);
  * Ask and wait for the reply. Requests that were started go on meanwhile, so their callbacks
  * may be called.
  *
- * @param reply  set on success, whatever the server's code
- * @return as mproxy_remote_done says, and as mproxy_remote_start()
+ * @param reply  filled in on success, whatever the server's code
+ * @return MPROXY_E_INVALID (struct_size), and as mproxy_remote_done says, and as mproxy_remote_start()
  */
 MPROXY_API mproxy_status mproxy_remote_ask(mproxy_remote *remote,
                                            const mproxy_remote_request *request,

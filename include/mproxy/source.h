@@ -53,6 +53,7 @@ struct mpx_numbers;
  * `values`: read any source by mproxy_source_value().
  */
 typedef struct mproxy_source {
+    size_t struct_size; /**< sizeof(mproxy_source) */
     uint8_t directory[16];
     mproxy_source_kind kind;
     uint64_t number; /**< of the share or target; 0 for the kinds of which there is one */
@@ -95,8 +96,9 @@ MPROXY_API mproxy_value mproxy_source_value(const mproxy_source *source, size_t 
  * and, unless it is `described`, host, job, user and absorbed numbers are those held.
  */
 typedef struct mproxy_change {
-    mproxy_source source; /**< without values, unless the change is whole */
-    int whole;            /**< not a change: all of `source` counts */
+    size_t struct_size;          /**< sizeof(mproxy_change) */
+    const mproxy_source *source; /**< without values, unless the change is whole */
+    int whole;                   /**< not a change: all of `source` counts */
     int described; /**< host, job, uid and absorbed of `source` are told, and count */
     uint64_t from; /**< the sequence that must be held at least */
     size_t count;  /**< of slots */

@@ -50,6 +50,12 @@ mproxy_status mpx_options_take(void *out, size_t out_size, size_t first_size,
     return MPROXY_OK;
 }
 
+mproxy_status mpx_struct_takes(const void *out, size_t first_size, const char *name,
+                               mproxy_error *err)
+{
+    return check_size(size_of(out), first_size, name, err);
+}
+
 mproxy_status mpx_struct_give(void *out, const void *from, size_t size, size_t first_size,
                               const char *name, mproxy_error *err)
 {

@@ -260,7 +260,7 @@ static void read_by_time(mproxy_archive *archive, struct mpx_read *read)
     *at = '\0';
     mproxy_profile *profile;
     if (mproxy_archive_load(archive, read->jobid, &profile, NULL) == MPROXY_OK) {
-        if (profile->desc.start_time == strtoll(at + 1, NULL, 10)) {
+        if (mproxy_profile_job(profile)->start_time == strtoll(at + 1, NULL, 10)) {
             read->profile = profile;
             read->status = MPROXY_OK;
         } else {

@@ -282,7 +282,8 @@ mproxy_status mpx_self_open(struct mproxy_daemon *d, struct mpx_self **out,
     if (!self)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the proxy's own metrics");
     self->daemon = d;
-    self->source = (mproxy_source){.kind = MPROXY_SOURCE_TARGET,
+    self->source = (mproxy_source){.struct_size = sizeof self->source,
+                                   .kind = MPROXY_SOURCE_TARGET,
                                    .host = d->host,
                                    .metrics = self->metrics,
                                    .values = self->values};

@@ -10,7 +10,8 @@
 static mproxy_source common(const struct mproxy_ledger *l, mproxy_source_kind kind,
                             uint64_t number, uint64_t sequence)
 {
-    mproxy_source source = {.kind = kind,
+    mproxy_source source = {.struct_size = sizeof source,
+                            .kind = kind,
                             .number = number,
                             .epoch = l->epoch,
                             .sequence = sequence,

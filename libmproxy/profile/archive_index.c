@@ -23,10 +23,10 @@ bool mpx_stamp_equals(const struct mpx_stamp *a, const struct mpx_stamp *b)
 }
 
 // A command that is not the run's is the share's own; others are borrowed.
-static bool index_share(struct mpx_archive_body *body, const mproxy_profile_share *s)
+static bool index_share(struct mpx_archive_body *body, const struct mpx_profile_share *s)
 {
-    mproxy_archive_share *share = &body->shares[body->share_count];
-    *share = (mproxy_archive_share){
+    struct mpx_archive_share *share = &body->shares[body->share_count];
+    *share = (struct mpx_archive_share){
         .number = s->number,
         .epoch = s->epoch,
         .sequence = s->sequence,
@@ -70,7 +70,7 @@ struct mpx_archive_body *mpx_archive_body_new(const mproxy_profile *p)
 }
 
 static void free_command(const struct mpx_archive_body *body,
-                         const mproxy_archive_share *share)
+                         const struct mpx_archive_share *share)
 {
     union {
         const char *from;
@@ -109,8 +109,6 @@ struct mpx_archive_entry *mpx_archive_entry_new(struct mpx_archive_body *body,
     e->item = (mproxy_archive_item){
         .desc = &body->desc,
         .uid = body->uid,
-        .share_count = body->share_count,
-        .shares = body->shares,
     };
     return e;
 }
@@ -282,14 +280,14 @@ struct mpx_archive_entry *mpx_archive_index_find(const struct mpx_archive_index 
     return NULL;
 }
 
-const mproxy_archive_share *mpx_archive_find_share(const struct mpx_archive_body *body,
-                                                   const uint8_t *directory,
-                                                   uint64_t number)
+const struct mpx_archive_share *
+mpx_archive_find_share(const struct mpx_archive_body *body, const uint8_t *directory,
+                       uint64_t number)
 {
     size_t low = 0, high = body->share_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const mproxy_archive_share *s = &body->shares[middle];
+        const struct mpx_archive_share *s = &body->shares[middle];
         int order = mpx_share_id_compare(s->directory, s->number, directory, number);
         if (order == 0)
             return s;
@@ -320,8 +318,8 @@ bool mpx_archive_is_superseded(const struct mpx_archive_body *a,
     if (a->share_count == 0 || !mpx_archive_is_within(a, b))
         return false;
     for (size_t i = 0; i < a->share_count; i++) {
-        const mproxy_archive_share *x = &a->shares[i];
-        const mproxy_archive_share *y =
+        const struct mpx_archive_share *x = &a->shares[i];
+        const struct mpx_archive_share *y =
             mpx_archive_find_share(b, x->directory, x->number);
         if (x->epoch > y->epoch || (x->epoch == y->epoch && x->sequence > y->sequence))
             return false;

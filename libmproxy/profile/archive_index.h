@@ -15,6 +15,15 @@ struct mpx_stamp {
     int64_t size, mtime_ns;
 };
 
+// A share as the index keeps it: enough to release it and to see a newer state.
+struct mpx_archive_share {
+    uint8_t directory[16];
+    uint64_t number, epoch, sequence;
+    int sealed;
+    int64_t start_ms, end_ms;
+    const char *command; // of its processes
+};
+
 // What a profile is; shared by the items that name it in turn.
 struct mpx_archive_body {
     atomic_uint refs;
@@ -23,7 +32,7 @@ struct mpx_archive_body {
     int64_t start_ms;      // of the share that started first
     int64_t last_start_ms; // and last: what tells the newest of several runs
     size_t share_count;
-    mproxy_archive_share shares[];
+    struct mpx_archive_share shares[]; // ordered by (directory, number)
 };
 
 struct mpx_archive_entry {
@@ -69,9 +78,9 @@ bool mpx_archive_is_within(const struct mpx_archive_body *a,
 // Whether moreover none of a's states is later than b's.
 bool mpx_archive_is_superseded(const struct mpx_archive_body *a,
                                const struct mpx_archive_body *b);
-const mproxy_archive_share *mpx_archive_find_share(const struct mpx_archive_body *body,
-                                                   const uint8_t *directory,
-                                                   uint64_t number);
+const struct mpx_archive_share *
+mpx_archive_find_share(const struct mpx_archive_body *body, const uint8_t *directory,
+                       uint64_t number);
 
 // The file name of a job id, without suffix: nothing in it can leave the directory.
 void mpx_archive_file_name(struct mpx_buf *out, const char *jobid);

@@ -94,7 +94,7 @@ static void put_name(struct mpx_sink *s, const char *name)
 }
 
 static void put_point(struct mpx_sink *s, uint64_t size,
-                      const mproxy_profile_entry *entry)
+                      const struct mpx_profile_entry *entry)
 {
     const mproxy_value *v = &entry->value;
     double value = entry->type == MPROXY_COUNTER ? v->total : v->total / v->hits;

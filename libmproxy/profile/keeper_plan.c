@@ -6,7 +6,7 @@
 
 #include "store/metric.h"
 
-static bool is_later(const mproxy_source *source, const mproxy_archive_share *stored)
+static bool is_later(const mproxy_source *source, const struct mpx_archive_share *stored)
 {
     return source->epoch > stored->epoch ||
            (source->epoch == stored->epoch && source->sequence > stored->sequence);
@@ -14,7 +14,7 @@ static bool is_later(const mproxy_source *source, const mproxy_archive_share *st
 
 // A sealed share never changes again. One that was given up on is worth another write only
 // when its processes have gone on: its node's own metrics change all the time.
-static bool is_news(const mproxy_source *source, const mproxy_archive_share *stored)
+static bool is_news(const mproxy_source *source, const struct mpx_archive_share *stored)
 {
     if (!stored)
         return true;
@@ -58,9 +58,9 @@ bool mpx_run_is_over(const struct mpx_known *run, size_t count)
 }
 
 static bool copy_metric(const mproxy_metric *metric, const mproxy_value *value,
-                        const mproxy_ranks *ranks, mproxy_profile_entry *out)
+                        const mproxy_ranks *ranks, struct mpx_profile_entry *out)
 {
-    mproxy_profile_entry e = {
+    struct mpx_profile_entry e = {
         .name = (char *)metric->name,
         .doc = (char *)metric->doc,
         .type = metric->type,
@@ -72,7 +72,7 @@ static bool copy_metric(const mproxy_metric *metric, const mproxy_value *value,
 }
 
 // A gauge without contributors was never set. `first` is the slot of the first metric.
-static bool copy_values(mproxy_profile_share *share, const mproxy_source *source,
+static bool copy_values(struct mpx_profile_share *share, const mproxy_source *source,
                         const mproxy_metric *const *metrics, const mproxy_ranks *ranks,
                         size_t first, size_t count)
 {
@@ -88,9 +88,9 @@ static bool copy_values(mproxy_profile_share *share, const mproxy_source *source
     return true;
 }
 
-static bool copy_source(const mproxy_source *source, mproxy_profile_share *share)
+static bool copy_source(const mproxy_source *source, struct mpx_profile_share *share)
 {
-    *share = (mproxy_profile_share){
+    *share = (struct mpx_profile_share){
         .number = source->number,
         .epoch = source->epoch,
         .sequence = source->sequence,

@@ -14,9 +14,9 @@
 // A share of a job: its state that is held, the one that is stored, or both.
 struct mpx_known {
     struct mpx_share_id id;
-    const mproxy_source *source;        // or NULL
-    const mproxy_archive_share *stored; // or NULL; of several the one that says most
-    uint32_t run;                       // equal for what is one run
+    const mproxy_source *source;            // or NULL
+    const struct mpx_archive_share *stored; // or NULL; of several the one that says most
+    uint32_t run;                           // equal for what is one run
 };
 
 // A profile of the job.
@@ -59,7 +59,7 @@ struct mpx_plan {
     size_t stored_count;
     struct mpx_share_id *stored; // one share of each stored profile of the run
     size_t share_count;
-    mproxy_profile_share *shares; // of the sources
+    struct mpx_profile_share *shares; // of the sources
     // of its execution
     mproxy_status status;
     mproxy_error err;

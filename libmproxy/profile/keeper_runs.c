@@ -19,7 +19,7 @@
 struct state {
     struct mpx_share_id id;
     const mproxy_source *source;
-    const mproxy_archive_share *stored;
+    const struct mpx_archive_share *stored;
     uint32_t profile; // of `stored`
 };
 
@@ -87,7 +87,8 @@ static struct state *list_states(const struct mpx_job_known *job,
     return states;
 }
 
-static bool says_more(const mproxy_archive_share *a, const mproxy_archive_share *b)
+static bool says_more(const struct mpx_archive_share *a,
+                      const struct mpx_archive_share *b)
 {
     return a->sealed > b->sealed || (a->sealed == b->sealed && a->end_ms > b->end_ms);
 }

@@ -20,7 +20,7 @@ static bool holds_stored(const struct mpx_plan *plan, const struct mpx_archive_b
     return false;
 }
 
-static bool is_later(const mproxy_profile_share *a, const mproxy_profile_share *b)
+static bool is_later(const struct mpx_profile_share *a, const struct mpx_profile_share *b)
 {
     if (a->sealed != b->sealed)
         return a->sealed > b->sealed;
@@ -34,7 +34,7 @@ static bool reserve(mproxy_profile *p, size_t more)
 }
 
 // Shares written before each said its command are all of the profile's.
-static bool keep_command(mproxy_profile_share *share, const mproxy_job *desc)
+static bool keep_command(struct mpx_profile_share *share, const mproxy_job *desc)
 {
     if (!share->command)
         share->command = strdup(desc->command);
@@ -42,7 +42,7 @@ static bool keep_command(mproxy_profile_share *share, const mproxy_job *desc)
 }
 
 // The shares change hands; `shares` is left empty. States of one share are told apart later.
-static bool take_shares(mproxy_profile *p, mproxy_profile_share *shares, size_t count,
+static bool take_shares(mproxy_profile *p, struct mpx_profile_share *shares, size_t count,
                         const mproxy_job *desc)
 {
     if (!reserve(p, count))
@@ -51,14 +51,14 @@ static bool take_shares(mproxy_profile *p, mproxy_profile_share *shares, size_t 
         if (!keep_command(&shares[i], desc))
             return false;
         p->shares[p->share_count++] = shares[i];
-        shares[i] = (mproxy_profile_share){0};
+        shares[i] = (struct mpx_profile_share){0};
     }
     return true;
 }
 
 static int by_identity(const void *a, const void *b)
 {
-    const mproxy_profile_share *x = a, *y = b;
+    const struct mpx_profile_share *x = a, *y = b;
     int order = mpx_profile_compare_shares(x, y);
     return order ? order : is_later(y, x) - is_later(x, y);
 }
@@ -167,7 +167,7 @@ static mproxy_status take_plan(mproxy_profile *p, struct mpx_plan *plan,
     }
     if (!ok)
         return mpx_fail(err, MPROXY_E_NOMEM, "profile '%s': no memory", plan->desc.jobid);
-    return mproxy_profile_sum(p, err);
+    return mpx_profile_sum(p, err);
 }
 
 // The profile of the run: what is stored of it with what the plan adds. Takes shares out of

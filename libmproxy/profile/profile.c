@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "base/index.h"
+#include "base/options.h"
 #include "source/identity.h"
 
 int mpx_profile_compare_names(const char *a, const char *b)
@@ -17,13 +18,14 @@ int mpx_profile_compare_names(const char *a, const char *b)
     return order ? order : strcmp(a, b);
 }
 
-int mpx_profile_compare_shares(const mproxy_profile_share *a,
-                               const mproxy_profile_share *b)
+int mpx_profile_compare_shares(const struct mpx_profile_share *a,
+                               const struct mpx_profile_share *b)
 {
     return mpx_share_id_compare(a->directory, a->number, b->directory, b->number);
 }
 
-bool mpx_profile_copy_entry(const mproxy_profile_entry *from, mproxy_profile_entry *to)
+bool mpx_profile_copy_entry(const struct mpx_profile_entry *from,
+                            struct mpx_profile_entry *to)
 {
     *to = *from;
     to->name = strdup(from->name);
@@ -35,7 +37,7 @@ bool mpx_profile_copy_entry(const mproxy_profile_entry *from, mproxy_profile_ent
     return false;
 }
 
-static void clear_entries(mproxy_profile_entry *entries, size_t count)
+static void clear_entries(struct mpx_profile_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         free(entries[i].name);
@@ -44,12 +46,12 @@ static void clear_entries(mproxy_profile_entry *entries, size_t count)
     free(entries);
 }
 
-void mpx_profile_clear_share(mproxy_profile_share *share)
+void mpx_profile_clear_share(struct mpx_profile_share *share)
 {
     free(share->node);
     free(share->command);
     clear_entries(share->entries, share->count);
-    *share = (mproxy_profile_share){0};
+    *share = (struct mpx_profile_share){0};
 }
 
 static void clear_nodes(char **nodes, size_t count)
@@ -89,7 +91,7 @@ void mproxy_profile_free(mproxy_profile *p)
 
 // An entry of some share; `place` keeps the order of shares among equal names.
 struct ref {
-    const mproxy_profile_entry *entry;
+    const struct mpx_profile_entry *entry;
     size_t place;
 };
 
@@ -100,7 +102,7 @@ static int by_name(const void *a, const void *b)
     return order ? order : (x->place > y->place) - (x->place < y->place);
 }
 
-static struct ref *gather(const mproxy_profile_share *const *shares, size_t count,
+static struct ref *gather(const struct mpx_profile_share *const *shares, size_t count,
                           size_t *out_count)
 {
     size_t total = 0, n = 0;
@@ -114,8 +116,8 @@ static struct ref *gather(const mproxy_profile_share *const *shares, size_t coun
     return refs;
 }
 
-mproxy_status mpx_profile_merge(const mproxy_profile_share *const *shares, size_t count,
-                                struct mpx_merged **out, size_t *out_count)
+mproxy_status mpx_profile_merge(const struct mpx_profile_share *const *shares,
+                                size_t count, struct mpx_merged **out, size_t *out_count)
 {
     size_t total, n = 0;
     struct ref *refs = gather(shares, count, &total);
@@ -126,7 +128,7 @@ mproxy_status mpx_profile_merge(const mproxy_profile_share *const *shares, size_
     }
     qsort(refs, total, sizeof *refs, by_name);
     for (size_t i = 0; i < total; i++) {
-        const mproxy_profile_entry *e = refs[i].entry;
+        const struct mpx_profile_entry *e = refs[i].entry;
         if (n == 0 || strcmp(merged[n - 1].entry->name, e->name) != 0)
             merged[n++].entry = e;
         struct mpx_merged *m = &merged[n - 1];
@@ -142,10 +144,10 @@ mproxy_status mpx_profile_merge(const mproxy_profile_share *const *shares, size_
     return MPROXY_OK;
 }
 
-static mproxy_status merge_all(const mproxy_profile *p, mproxy_profile_entry **out,
+static mproxy_status merge_all(const mproxy_profile *p, struct mpx_profile_entry **out,
                                size_t *out_count)
 {
-    const mproxy_profile_share **shares = calloc(p->share_count + 1, sizeof *shares);
+    const struct mpx_profile_share **shares = calloc(p->share_count + 1, sizeof *shares);
     struct mpx_merged *merged = NULL;
     size_t count = 0, made = 0;
     for (size_t i = 0; i < p->share_count && shares; i++)
@@ -154,7 +156,7 @@ static mproxy_status merge_all(const mproxy_profile *p, mproxy_profile_entry **o
         shares ? mpx_profile_merge(shares, p->share_count, &merged, &count)
                : MPROXY_E_NOMEM;
     free(shares);
-    mproxy_profile_entry *entries = calloc(count + 1, sizeof *entries);
+    struct mpx_profile_entry *entries = calloc(count + 1, sizeof *entries);
     if (!entries)
         status = MPROXY_E_NOMEM;
     while (status == MPROXY_OK && made < count) {
@@ -192,7 +194,7 @@ static bool list_partial(const mproxy_profile *p, char ***nodes, size_t *count)
     size_t room = 0;
     bool ok = true;
     for (size_t i = 0; i < p->share_count && ok; i++) {
-        const mproxy_profile_share *s = &p->shares[i];
+        const struct mpx_profile_share *s = &p->shares[i];
         // Of a provisional one no process lives.
         if (((s->sealed || p->provisional) && !s->incomplete) ||
             is_listed(*nodes, &index, s->node))
@@ -225,18 +227,18 @@ static void set_times(mproxy_profile *p)
 
 static int by_entry_name(const void *a, const void *b)
 {
-    return mpx_profile_compare_names(((const mproxy_profile_entry *)a)->name,
-                                     ((const mproxy_profile_entry *)b)->name);
+    return mpx_profile_compare_names(((const struct mpx_profile_entry *)a)->name,
+                                     ((const struct mpx_profile_entry *)b)->name);
 }
 
 // Bring a share's entries into order, each name once; of two types one is kept.
-static void normalise(mproxy_profile_share *s)
+static void normalise(struct mpx_profile_share *s)
 {
     size_t kept = 0;
     qsort(s->entries, s->count, sizeof *s->entries, by_entry_name);
     for (size_t i = 0; i < s->count; i++) {
-        mproxy_profile_entry *e = &s->entries[i];
-        mproxy_profile_entry *last = kept ? &s->entries[kept - 1] : NULL;
+        struct mpx_profile_entry *e = &s->entries[i];
+        struct mpx_profile_entry *last = kept ? &s->entries[kept - 1] : NULL;
         if (!last || strcmp(last->name, e->name) != 0) {
             s->entries[kept++] = *e;
             continue;
@@ -251,10 +253,9 @@ static void normalise(mproxy_profile_share *s)
     s->count = kept;
 }
 
-mproxy_status mproxy_profile_sum(mproxy_profile *p, mproxy_error *err)
+mproxy_status mpx_profile_sum(mproxy_profile *p, mproxy_error *err)
 {
-    MPX_REQUIRE(p, err);
-    mproxy_profile_entry *entries = NULL;
+    struct mpx_profile_entry *entries = NULL;
     char **partial = NULL;
     size_t count = 0, partial_count = 0;
     for (size_t i = 0; i < p->share_count; i++)
@@ -278,4 +279,49 @@ mproxy_status mproxy_profile_sum(mproxy_profile *p, mproxy_error *err)
     if (p->share_count > 0)
         set_times(p);
     return MPROXY_OK;
+}
+
+const mproxy_job *mproxy_profile_job(const mproxy_profile *profile)
+{
+    return &profile->desc;
+}
+
+uint32_t mproxy_profile_uid(const mproxy_profile *profile)
+{
+    return profile->uid;
+}
+
+int mproxy_profile_is_provisional(const mproxy_profile *profile)
+{
+    return profile->provisional;
+}
+
+size_t mproxy_profile_size(const mproxy_profile *profile)
+{
+    return profile->count;
+}
+
+mproxy_status mproxy_profile_at(const mproxy_profile *profile, size_t index,
+                                mproxy_profile_entry *out)
+{
+    MPX_REQUIRE(profile && out, NULL);
+    if (index >= profile->count)
+        return MPROXY_E_NOTFOUND;
+    const struct mpx_profile_entry *e = &profile->entries[index];
+    const mproxy_profile_entry entry = {.name = e->name,
+                                        .doc = e->doc,
+                                        .type = e->type,
+                                        .value = e->value,
+                                        .ranks = e->ranks};
+    return MPX_STRUCT_GIVE(mproxy_profile_entry, ranks, out, &entry, NULL);
+}
+
+size_t mproxy_profile_partial_count(const mproxy_profile *profile)
+{
+    return profile->partial_count;
+}
+
+const char *mproxy_profile_partial_at(const mproxy_profile *profile, size_t index)
+{
+    return index < profile->partial_count ? profile->partial[index] : NULL;
 }

@@ -150,7 +150,7 @@ static bool parse_gauge(const json_t *object, mproxy_value *out)
            get_number(json_object_get(object, "total"), &out->total);
 }
 
-static bool parse_value(const json_t *ctype, mproxy_profile_entry *e)
+static bool parse_value(const json_t *ctype, struct mpx_profile_entry *e)
 {
     const json_t *counter = json_object_get(ctype, "Counter");
     const json_t *gauge = json_object_get(ctype, "Gauge");
@@ -180,7 +180,7 @@ static bool parse_ranks(const json_t *object, mproxy_ranks *out)
     return true;
 }
 
-static mproxy_status parse_entry(const json_t *object, mproxy_profile_entry *e,
+static mproxy_status parse_entry(const json_t *object, struct mpx_profile_entry *e,
                                  mproxy_error *err)
 {
     const json_t *doc = json_object_get(object, "doc");
@@ -214,7 +214,7 @@ static mproxy_status parse_entries(const json_t *array, mproxy_profile *p,
     if (!p->entries)
         return no_memory(err);
     for (; p->count < count; p->count++) {
-        mproxy_profile_entry *e = &p->entries[p->count];
+        struct mpx_profile_entry *e = &p->entries[p->count];
         mproxy_status status = parse_entry(json_array_get(array, p->count), e, err);
         if (status != MPROXY_OK) {
             free(e->name);
@@ -262,7 +262,7 @@ static bool get_directory(const json_t *value, uint8_t out[16])
     return true;
 }
 
-static mproxy_status parse_share(const json_t *object, mproxy_profile_share *s,
+static mproxy_status parse_share(const json_t *object, struct mpx_profile_share *s,
                                  mproxy_error *err)
 {
     if (!get_directory(json_object_get(object, "directory"), s->directory))
@@ -304,7 +304,7 @@ static mproxy_status parse_shares(const json_t *array, mproxy_profile *p,
     return MPROXY_OK;
 }
 
-static bool parse_counter_row(const json_t *row, mproxy_profile_entry *e)
+static bool parse_counter_row(const json_t *row, struct mpx_profile_entry *e)
 {
     size_t size = json_array_size(row);
     if (size != 3 && size != 9)
@@ -320,7 +320,7 @@ static bool parse_counter_row(const json_t *row, mproxy_profile_entry *e)
                          get_u32(json_array_get(row, 8), &e->ranks.max_rank));
 }
 
-static bool parse_gauge_row(const json_t *row, mproxy_profile_entry *e)
+static bool parse_gauge_row(const json_t *row, struct mpx_profile_entry *e)
 {
     return json_array_size(row) == 5 &&
            get_number(json_array_get(row, 1), &e->value.total) &&
@@ -330,14 +330,14 @@ static bool parse_gauge_row(const json_t *row, mproxy_profile_entry *e)
 }
 
 static mproxy_status parse_row(const json_t *row, const mproxy_profile *p, uint64_t *next,
-                               mproxy_profile_entry *out, mproxy_error *err)
+                               struct mpx_profile_entry *out, mproxy_error *err)
 {
     uint64_t place;
     if (!get_u64(json_array_get(row, 0), &place) || place >= p->count || place < *next)
         return bad(err, "share_values", "a row names no counter, or not in order");
-    mproxy_profile_entry e = {.name = p->entries[place].name,
-                              .doc = p->entries[place].doc,
-                              .type = p->entries[place].type};
+    struct mpx_profile_entry e = {.name = p->entries[place].name,
+                                  .doc = p->entries[place].doc,
+                                  .type = p->entries[place].type};
     if (e.type == MPROXY_GAUGE ? !parse_gauge_row(row, &e) : !parse_counter_row(row, &e))
         return bad(err, e.name, "a share's row is not of its form");
     *next = place + 1;
@@ -345,7 +345,7 @@ static mproxy_status parse_row(const json_t *row, const mproxy_profile *p, uint6
 }
 
 static mproxy_status parse_rows(const json_t *array, const mproxy_profile *p,
-                                mproxy_profile_share *s, mproxy_error *err)
+                                struct mpx_profile_share *s, mproxy_error *err)
 {
     if (!json_is_array(array))
         return bad(err, "share_values", "not one array per share");

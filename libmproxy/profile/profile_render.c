@@ -59,7 +59,7 @@ static void put_directory(struct mpx_sink *s, const uint8_t directory[16])
 }
 
 static void put_share(struct mpx_sink *s, const mproxy_profile *p,
-                      const mproxy_profile_share *share)
+                      const struct mpx_profile_share *share)
 {
     mpx_sink_text(s, "{\"directory\":");
     put_directory(s, share->directory);
@@ -142,7 +142,7 @@ static void put_ranks(struct mpx_sink *s, const mproxy_ranks *r)
     mpx_sink_text(s, "}");
 }
 
-static void put_entry(struct mpx_sink *s, const mproxy_profile_entry *e,
+static void put_entry(struct mpx_sink *s, const struct mpx_profile_entry *e,
                       const mproxy_value *value, const mproxy_ranks *ranks)
 {
     mpx_sink_text(s, "{\"name\":");
@@ -161,7 +161,7 @@ static void put_entries(struct mpx_sink *s, const mproxy_profile *p)
     const char *separator = "\n";
     mpx_sink_text(s, "\"counters\":[");
     for (size_t i = 0; i < p->count; i++) {
-        const mproxy_profile_entry *e = &p->entries[i];
+        const struct mpx_profile_entry *e = &p->entries[i];
         if (!mpx_json_is_shown(e->type, &e->value))
             continue;
         mpx_sink_text(s, separator);
@@ -185,7 +185,7 @@ static void put_merged(struct mpx_sink *s, const struct mpx_merged *merged, size
 }
 
 static mproxy_status put_node(struct mpx_sink *s,
-                              const mproxy_profile_share *const *shares, size_t count)
+                              const struct mpx_profile_share *const *shares, size_t count)
 {
     struct mpx_merged *merged;
     size_t merged_count;
@@ -203,8 +203,8 @@ static mproxy_status put_node(struct mpx_sink *s,
 
 static int by_node(const void *a, const void *b)
 {
-    const mproxy_profile_share *x = *(const mproxy_profile_share *const *)a;
-    const mproxy_profile_share *y = *(const mproxy_profile_share *const *)b;
+    const struct mpx_profile_share *x = *(const struct mpx_profile_share *const *)a;
+    const struct mpx_profile_share *y = *(const struct mpx_profile_share *const *)b;
     int order = strcmp(x->node, y->node);
     return order ? order : mpx_profile_compare_shares(x, y);
 }
@@ -212,7 +212,7 @@ static int by_node(const void *a, const void *b)
 // A node may have several shares of a run, also from several directories.
 static mproxy_status put_all_nodes(struct mpx_sink *s, const mproxy_profile *p)
 {
-    const mproxy_profile_share **shares = calloc(p->share_count + 1, sizeof *shares);
+    const struct mpx_profile_share **shares = calloc(p->share_count + 1, sizeof *shares);
     if (!shares)
         return MPROXY_E_NOMEM;
     for (size_t i = 0; i < p->share_count; i++)
@@ -233,7 +233,7 @@ static mproxy_status put_all_nodes(struct mpx_sink *s, const mproxy_profile *p)
     return status;
 }
 
-static void put_row(struct mpx_sink *s, size_t place, const mproxy_profile_entry *e)
+static void put_row(struct mpx_sink *s, size_t place, const struct mpx_profile_entry *e)
 {
     put_key(s, "[", place);
     put_number(s, ",", e->value.total);
@@ -257,12 +257,12 @@ static void put_row(struct mpx_sink *s, size_t place, const mproxy_profile_entry
 
 // Both lists are in the order of names. Places count the entries that are shown only.
 static void put_rows(struct mpx_sink *s, const mproxy_profile *p,
-                     const mproxy_profile_share *share)
+                     const struct mpx_profile_share *share)
 {
     size_t at = 0, place = 0;
     const char *separator = "";
     for (size_t i = 0; i < share->count; i++) {
-        const mproxy_profile_entry *e = &share->entries[i];
+        const struct mpx_profile_entry *e = &share->entries[i];
         for (; at < p->count; at++) {
             if (mpx_profile_compare_names(p->entries[at].name, e->name) >= 0)
                 break;

@@ -44,7 +44,7 @@ static bool describe(struct mpx_provisional *run, const struct mpx_known *known,
     uint64_t size = 0;
     for (size_t i = 0; i < count; i++) {
         const mproxy_source *s = known[i].source;
-        const mproxy_archive_share *stored = known[i].stored;
+        const struct mpx_archive_share *stored = known[i].stored;
         if (stored)
             widen(run, &first_ms, &end_ms, stored->start_ms, stored->end_ms);
         if (!s)

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/err.h"
+#include "base/options.h"
 
 bool mpx_lay_out(struct mproxy_reduction *r, const mproxy_source *source,
                  mproxy_source *out)
@@ -58,8 +59,9 @@ uint64_t mproxy_reduction_sequence(const mproxy_reduction *r)
 
 static bool tell_whole(struct mproxy_reduction *r, struct mpx_held *h, mproxy_change *out)
 {
-    *out = (mproxy_change){.whole = 1, .described = 1};
-    return mpx_lay_out(r, mpx_held_show(r, h), &out->source);
+    *out = (mproxy_change){
+        .struct_size = sizeof *out, .source = &r->told, .whole = 1, .described = 1};
+    return mpx_lay_out(r, mpx_held_show(r, h), &r->told);
 }
 
 // What has changed since the source was at `since` of the epoch held.
@@ -70,7 +72,8 @@ static bool tell_since(struct mproxy_reduction *r, struct mpx_held *h, uint64_t 
     if (!MPX_RESERVE(r->values, r->value_room, slots) ||
         !MPX_RESERVE(r->slots, r->slot_room, slots))
         return false;
-    *out = (mproxy_change){.source = *mpx_held_show(r, h),
+    *out = (mproxy_change){.struct_size = sizeof *out,
+                           .source = mpx_held_show(r, h),
                            .described = h->described > since,
                            .from = since,
                            .slots = r->slots,
@@ -130,6 +133,5 @@ mproxy_status mproxy_reduction_change_of(mproxy_reduction *r, const uint8_t dire
     mproxy_change change;
     if (!tell(r, h, since_epoch, since_sequence, &change))
         return MPROXY_E_NOMEM;
-    *out = change;
-    return MPROXY_OK;
+    return MPX_STRUCT_GIVE(mproxy_change, values, out, &change, NULL);
 }

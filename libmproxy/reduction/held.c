@@ -25,6 +25,7 @@ struct mpx_held *mpx_held_new(const mproxy_source *source)
     if (!h)
         return NULL;
     memcpy(h->source.directory, source->directory, sizeof h->source.directory);
+    h->source.struct_size = sizeof h->source;
     h->source.kind = source->kind;
     h->source.number = source->number;
     return h;
@@ -397,11 +398,11 @@ bool mpx_held_apply(struct mpx_held *h, const mproxy_change *c, struct mpx_taken
     struct mpx_taking t = {0};
     bool ok = own_numbers(h->own, reach.own, reach.own_many, &t.own) &&
               own_numbers(h->node, reach.node, reach.node_many, &t.node);
-    if (ok && c->source.sequence - h->first > UINT32_MAX)
+    if (ok && c->source->sequence - h->first > UINT32_MAX)
         ok = (t.marks = calloc(h->source.count + h->source.node_count + 1,
                                sizeof *t.marks)) != NULL;
-    if (ok && c->described && !same_description(&h->source, &c->source))
-        ok = copy_description(&c->source, &t);
+    if (ok && c->described && !same_description(&h->source, c->source))
+        ok = copy_description(c->source, &t);
     if (!ok) {
         mpx_held_discard(h, &t);
         return false;
@@ -410,13 +411,13 @@ bool mpx_held_apply(struct mpx_held *h, const mproxy_change *c, struct mpx_taken
     if (t.marks) {
         free(h->marks);
         h->marks = t.marks;
-        h->first = c->source.sequence;
+        h->first = c->source->sequence;
         h->step_count = 0;
     }
     take_numbers(&h->own, t.own);
     take_numbers(&h->node, t.node);
     uint32_t own = (uint32_t)h->source.count,
-             mark = (uint32_t)(c->source.sequence - h->first);
+             mark = (uint32_t)(c->source->sequence - h->first);
     for (size_t i = 0; i < c->count; i++) {
         uint32_t slot = c->slots[i];
         if (slot < own)
@@ -424,8 +425,8 @@ bool mpx_held_apply(struct mpx_held *h, const mproxy_change *c, struct mpx_taken
         else
             take_slot(h->node, slot - own, &c->values[i], mark, h->marks + own, taken);
     }
-    take_description(h, &c->source, &t, taken);
-    take_head(h, &c->source, taken);
+    take_description(h, c->source, &t, taken);
+    take_head(h, c->source, taken);
     point(h);
     return true;
 }

@@ -115,7 +115,9 @@ mproxy_status mproxy_reduction_absorb(mproxy_reduction *r, const uint8_t directo
     if (!has_absorbable(d))
         return MPROXY_OK;
     struct mpx_held *base = mpx_directory_source(d, MPROXY_SOURCE_BASE, 0);
-    struct sum_base b = {{.kind = MPROXY_SOURCE_BASE, .host = d->host->name}, 0, 0, 0};
+    struct sum_base b = {.source = {.struct_size = sizeof b.source,
+                                    .kind = MPROXY_SOURCE_BASE,
+                                    .host = d->host->name}};
     memcpy(b.source.directory, d->id, sizeof d->id);
     if (base)
         b.source = *mpx_held_show(r, base);

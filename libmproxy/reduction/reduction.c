@@ -70,6 +70,11 @@ static mproxy_status no_memory(mproxy_error *err)
 mproxy_status mpx_reduction_check(struct mproxy_reduction *r, const mproxy_source *s,
                                   mproxy_error *err)
 {
+    mproxy_status status = MPX_STRUCT_CHECK(mproxy_source, node_numbers, s, err);
+    if (status != MPROXY_OK) {
+        r->stats.refused_sources++;
+        return status;
+    }
     if (s->kind < MPROXY_SOURCE_BASE || s->kind > MPROXY_SOURCE_TARGET) {
         r->stats.refused_sources++;
         return mpx_fail(err, MPROXY_E_INVALID, "a source of kind %d", (int)s->kind);
@@ -212,7 +217,7 @@ mproxy_status mproxy_reduction_put(mproxy_reduction *r, const mproxy_source *sou
 static mproxy_status check_change(const struct mpx_held *h, const mproxy_change *c,
                                   mproxy_error *err)
 {
-    const mproxy_source *s = &c->source;
+    const mproxy_source *s = c->source;
     if (!h || s->epoch != h->source.epoch || h->source.sequence < c->from)
         return mpx_fail(
             err, MPROXY_E_GAP,
@@ -229,26 +234,33 @@ static mproxy_status check_change(const struct mpx_held *h, const mproxy_change 
 }
 
 // What a change does not tell is as held.
-static mproxy_change fill(const mproxy_change *change, const struct mpx_held *h)
+static mproxy_source fill(const mproxy_change *change, const struct mpx_held *h)
 {
-    mproxy_change c = *change;
-    if (c.described)
-        return c;
-    c.source.job = h->source.job;
-    c.source.uid = h->source.uid;
-    c.source.host = h->source.host;
-    c.source.absorbed = h->source.absorbed;
-    c.source.absorbed_count = h->source.absorbed_count;
-    return c;
+    mproxy_source s = *change->source;
+    if (change->described)
+        return s;
+    s.job = h->source.job;
+    s.uid = h->source.uid;
+    s.host = h->source.host;
+    s.absorbed = h->source.absorbed;
+    s.absorbed_count = h->source.absorbed_count;
+    return s;
 }
 
 mproxy_status mproxy_reduction_apply(mproxy_reduction *r, const mproxy_change *change,
                                      mproxy_error *err)
 {
     MPX_REQUIRE(r && change, err);
-    const mproxy_source *s = &change->source;
+    const mproxy_source *s = change->source;
+    mproxy_status status = MPX_STRUCT_CHECK(mproxy_change, values, change, err);
+    if (status != MPROXY_OK)
+        return status;
+    MPX_REQUIRE(s, err);
     if (change->whole)
         return mproxy_reduction_put(r, s, err);
+    status = MPX_STRUCT_CHECK(mproxy_source, node_numbers, s, err);
+    if (status != MPROXY_OK)
+        return status;
     struct mpx_directory *d = mpx_directory_find(r, s->directory);
     struct mpx_held *h = d ? mpx_directory_source(d, s->kind, s->number) : NULL;
     if (d && s->kind == MPROXY_SOURCE_SHARE && mpx_directory_has_absorbed(d, s->number) &&
@@ -261,16 +273,18 @@ mproxy_status mproxy_reduction_apply(mproxy_reduction *r, const mproxy_change *c
     }
     if (d && d->absorbed_here && is_part_of_node(s))
         return refuse_lost(err);
-    mproxy_status status = check_change(h, change, err);
+    status = check_change(h, change, err);
     if (status != MPROXY_OK)
         return status;
-    mproxy_change c = fill(change, h);
-    status = mpx_reduction_check(r, &c.source, err);
+    mproxy_source filled = fill(change, h);
+    status = mpx_reduction_check(r, &filled, err);
     if (status != MPROXY_OK)
         return status;
+    mproxy_change c = *change;
+    c.source = &filled;
     bool is_new;
     struct mpx_taken taken;
-    if (!mpx_directory_join(r, &c.source, &is_new) || !mpx_held_apply(h, &c, &taken))
+    if (!mpx_directory_join(r, &filled, &is_new) || !mpx_held_apply(h, &c, &taken))
         return no_memory(err);
     took(r, s, h, &taken);
     return MPROXY_OK;

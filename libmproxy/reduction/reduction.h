@@ -76,6 +76,7 @@ struct mproxy_reduction {
     size_t source_count;
     const mproxy_source **list;
     size_t list_room;
+    mproxy_source told;   // scratch: of a change that is whole
     mproxy_value *values; // scratch: a state laid out
     size_t value_room;
     uint32_t *slots; // scratch: of a change

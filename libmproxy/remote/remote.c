@@ -129,7 +129,8 @@ void mproxy_remote_close(mproxy_remote *r)
 static void conclude(mproxy_remote_call *c, mproxy_status status,
                      const mproxy_error *error)
 {
-    mproxy_remote_reply reply = {.code = c->transfer.code,
+    mproxy_remote_reply reply = {.struct_size = sizeof reply,
+                                 .code = c->transfer.code,
                                  .type = c->transfer.type ? c->transfer.type : "",
                                  .body = c->reply.data ? c->reply.data : "",
                                  .body_size = c->reply.size,
@@ -317,10 +318,10 @@ static mproxy_status keep_answer(mproxy_remote *r, const mproxy_remote_reply *re
     }
     free(r->answer_type);
     r->answer_type = type;
-    *out = *reply;
-    out->type = type;
-    out->body = r->answer.data;
-    return MPROXY_OK;
+    mproxy_remote_reply answer = *reply;
+    answer.type = type;
+    answer.body = r->answer.data;
+    return MPX_STRUCT_GIVE(mproxy_remote_reply, seconds, out, &answer, err);
 }
 
 static void on_answer(void *arg, mproxy_status status, const mproxy_remote_reply *reply,
@@ -340,7 +341,9 @@ mproxy_status mproxy_remote_ask(mproxy_remote *r, const mproxy_remote_request *r
 {
     MPX_REQUIRE(r && request && reply, err);
     struct waiter w = {.remote = r, .reply = reply, .err = err};
-    mproxy_status status = mproxy_remote_start(r, request, on_answer, &w, NULL, err);
+    mproxy_status status = MPX_STRUCT_TAKES(mproxy_remote_reply, seconds, reply, err);
+    if (status == MPROXY_OK)
+        status = mproxy_remote_start(r, request, on_answer, &w, NULL, err);
     if (status != MPROXY_OK)
         return status;
     while (!w.over) {

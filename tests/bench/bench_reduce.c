@@ -329,7 +329,8 @@ static mproxy_source source_at(struct root *root, uint64_t d, uint64_t round, bo
 {
     static char host[24];
     snprintf(host, sizeof host, "n%05llu", (unsigned long long)d);
-    mproxy_source s = {.kind = share ? MPROXY_SOURCE_SHARE : MPROXY_SOURCE_NODE,
+    mproxy_source s = {.struct_size = sizeof s,
+                       .kind = share ? MPROXY_SOURCE_SHARE : MPROXY_SOURCE_NODE,
                        .number = share,
                        .epoch = 1,
                        .sequence = round + 1,
@@ -357,7 +358,8 @@ static void put_whole(struct root *root, mproxy_source *s, uint64_t d, uint64_t 
 
 static void put_change(struct root *root, mproxy_source *s, uint64_t d, uint64_t round)
 {
-    mproxy_change change = {.source = *s, .from = round, .slots = root->slots};
+    mproxy_change change = {
+        .struct_size = sizeof change, .source = s, .from = round, .slots = root->slots};
     for (uint32_t i = 0; i < s->count; i++)
         if (is_changed(round, phase_of(d, i))) {
             root->slots[change.count] = i;

@@ -35,7 +35,7 @@ static void render(const mproxy_profile *p, struct mpx_buf *text)
 static void check_round_trip(mproxy_profile *p)
 {
     struct mpx_buf once = MPX_BUF_INIT, twice = MPX_BUF_INIT;
-    if (p->share_count > 0 && mproxy_profile_sum(p, NULL) != MPROXY_OK)
+    if (p->share_count > 0 && mpx_profile_sum(p, NULL) != MPROXY_OK)
         abort();
     render(p, &once);
     mproxy_profile *q = parse(once.data, once.size);

@@ -51,7 +51,7 @@ static inline mproxy_profile *make_run(const char *jobid, int64_t start, double 
 {
     mproxy_profile *p = fixture_profile(jobid, start, 1);
     fixture_counter(&p->shares[0], "hits", value, 0);
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
     return p;
 }
 
@@ -114,7 +114,7 @@ static inline mproxy_profile *make_bridge(void)
     p->shares[p->share_count++] = q->shares[0];
     q->share_count = 0;
     mproxy_profile_free(q);
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
     return p;
 }
 

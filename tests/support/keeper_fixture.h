@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "profile/keeper.h"
+#include "profile/profile.h"
 
 enum { CONTINUE_MS = 300000, WAIT_MS = 900000, SHARES_MAX = 256 };
 
@@ -102,7 +103,8 @@ static inline struct share *add_share(unsigned node, uint64_t number, const char
     s->value = mproxy_value_counter(value, 1);
     s->node_value = mproxy_value_counter(1, 1);
     mproxy_ranks_add(&s->ranks, node, value);
-    s->source = (mproxy_source){.kind = MPROXY_SOURCE_SHARE,
+    s->source = (mproxy_source){.struct_size = sizeof(mproxy_source),
+                                .kind = MPROXY_SOURCE_SHARE,
                                 .number = number,
                                 .epoch = 1,
                                 .sequence = 1,
@@ -126,7 +128,8 @@ static inline struct share *add_share(unsigned node, uint64_t number, const char
 static inline void start_round(void)
 {
     static const mproxy_job nobody = {.jobid = ""};
-    const mproxy_source base = {.kind = MPROXY_SOURCE_BASE, .job = &nobody};
+    const mproxy_source base = {
+        .struct_size = sizeof(mproxy_source), .kind = MPROXY_SOURCE_BASE, .job = &nobody};
     const mproxy_source *sources[SHARES_MAX + 1] = {&base};
     for (size_t i = 0; i < share_count; i++)
         sources[i + 1] = &shares[i].source;

@@ -2,7 +2,7 @@
 #ifndef PROFILE_FIXTURE_H
 #define PROFILE_FIXTURE_H
 
-#include <mproxy/profile.h>
+#include "profile/profile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static inline mproxy_profile *fixture_profile(const char *jobid, int64_t start_t
     p->uid = 1000;
     p->shares = calloc(shares + 1, sizeof *p->shares);
     for (; p->share_count < shares; p->share_count++) {
-        mproxy_profile_share *s = &p->shares[p->share_count];
+        struct mpx_profile_share *s = &p->shares[p->share_count];
         char node[16];
         snprintf(node, sizeof node, "node%zu", p->share_count);
         s->directory[15] = (uint8_t)(p->share_count + 1);
@@ -45,25 +45,26 @@ static inline mproxy_profile *fixture_profile(const char *jobid, int64_t start_t
     return p;
 }
 
-static inline mproxy_profile_entry *fixture_entry(mproxy_profile_share *s,
-                                                  const char *name, mproxy_type type)
+static inline struct mpx_profile_entry *fixture_entry(struct mpx_profile_share *s,
+                                                      const char *name, mproxy_type type)
 {
     s->entries = realloc(s->entries, (s->count + 1) * sizeof *s->entries);
-    mproxy_profile_entry *e = &s->entries[s->count++];
-    *e = (mproxy_profile_entry){
+    struct mpx_profile_entry *e = &s->entries[s->count++];
+    *e = (struct mpx_profile_entry){
         .name = strdup(name), .doc = strdup("what \"it\" is"), .type = type};
     return e;
 }
 
-static inline void fixture_counter(mproxy_profile_share *s, const char *name,
+static inline void fixture_counter(struct mpx_profile_share *s, const char *name,
                                    double value, uint32_t rank)
 {
-    mproxy_profile_entry *e = fixture_entry(s, name, MPROXY_COUNTER);
+    struct mpx_profile_entry *e = fixture_entry(s, name, MPROXY_COUNTER);
     e->value = mproxy_value_counter(value, 1700000000000000);
     mproxy_ranks_add(&e->ranks, rank, value);
 }
 
-static inline void fixture_gauge(mproxy_profile_share *s, const char *name, double value)
+static inline void fixture_gauge(struct mpx_profile_share *s, const char *name,
+                                 double value)
 {
     fixture_entry(s, name, MPROXY_GAUGE)->value = mproxy_value_gauge(value, 1);
 }

@@ -48,7 +48,8 @@ static inline void make(struct maker *m, mproxy_source_kind kind, uint8_t d, int
     snprintf(m->host, sizeof m->host, "h%d", host);
     m->hits = mproxy_value_counter(hits, 7);
     m->metric = metrics[HITS];
-    m->source = (mproxy_source){.directory = {d},
+    m->source = (mproxy_source){.struct_size = sizeof(mproxy_source),
+                                .directory = {d},
                                 .kind = kind,
                                 .number = number,
                                 .epoch = 1,

@@ -108,7 +108,7 @@ static mproxy_profile *make_shares(size_t count, const uint64_t *numbers,
         p->shares[i].end_ms = starts_ms[i] + 100;
         fixture_counter(&p->shares[i], "hits", (double)numbers[i], 0);
     }
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
     return p;
 }
 

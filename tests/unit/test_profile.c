@@ -32,7 +32,7 @@ static mproxy_profile *parse(const struct mpx_buf *text)
     return p;
 }
 
-static const mproxy_profile_entry *find(const mproxy_profile *p, const char *name)
+static const struct mpx_profile_entry *find(const mproxy_profile *p, const char *name)
 {
     for (size_t i = 0; i < p->count; i++)
         if (strcmp(p->entries[i].name, name) == 0)
@@ -49,9 +49,9 @@ START_TEST(sum_adds_counters_and_merges_gauges_and_ranks)
     fixture_gauge(&p->shares[0], "memory", 10);
     fixture_gauge(&p->shares[1], "memory", 30);
 
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
 
-    const mproxy_profile_entry *hits = find(p, "hits"), *memory = find(p, "memory");
+    const struct mpx_profile_entry *hits = find(p, "hits"), *memory = find(p, "memory");
     ck_assert_double_eq(hits->value.total, 42);
     ck_assert_uint_eq(hits->ranks.n, 2);
     ck_assert_uint_eq(hits->ranks.min_rank, 0);
@@ -73,7 +73,7 @@ START_TEST(sum_takes_times_and_partial_nodes_from_the_shares)
     p->shares[1].sealed = 0;
     p->shares[2].incomplete = 1;
 
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
 
     ck_assert_int_eq(p->desc.start_time, 0);
     ck_assert_int_eq(p->desc.end_time, 99);
@@ -90,7 +90,7 @@ START_TEST(sum_keeps_the_first_type_of_a_name)
     fixture_counter(&p->shares[0], "x", 3, 0);
     fixture_gauge(&p->shares[1], "x", 100);
 
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
 
     ck_assert_uint_eq(p->count, 1);
     ck_assert_int_eq(p->entries[0].type, MPROXY_COUNTER);
@@ -99,8 +99,8 @@ START_TEST(sum_keeps_the_first_type_of_a_name)
 }
 END_TEST
 
-static void assert_same_entries(const mproxy_profile_entry *a,
-                                const mproxy_profile_entry *b, size_t count)
+static void assert_same_entries(const struct mpx_profile_entry *a,
+                                const struct mpx_profile_entry *b, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         ck_assert_str_eq(a[i].name, b[i].name);
@@ -117,6 +117,35 @@ static void assert_same_entries(const mproxy_profile_entry *a,
     }
 }
 
+START_TEST(other_programs_read_a_profile_by_its_functions)
+{
+    mproxy_profile *p = fixture_profile("one", 1700000000, 1);
+    fixture_counter(&p->shares[0], "b_total", 3, 7);
+    fixture_gauge(&p->shares[0], "a", 0.5);
+    p->shares[0].sealed = 0;
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
+    mproxy_profile_entry entry = {.struct_size = sizeof entry};
+    mproxy_profile_entry small = {.struct_size = sizeof small - sizeof small.ranks};
+    size_t last = mproxy_profile_size(p) - 1;
+
+    ck_assert_str_eq(mproxy_profile_job(p)->jobid, "one");
+    ck_assert_uint_eq(mproxy_profile_uid(p), p->uid);
+    ck_assert(!mproxy_profile_is_provisional(p));
+    ck_assert_int_eq(mproxy_profile_at(p, last, &entry), MPROXY_OK);
+    ck_assert_str_eq(entry.name, p->entries[last].name);
+    ck_assert_int_eq(entry.type, p->entries[last].type);
+    ck_assert_double_eq(entry.value.total, p->entries[last].value.total);
+    ck_assert_uint_eq(entry.ranks.n, p->entries[last].ranks.n);
+    ck_assert_uint_eq(entry.struct_size, sizeof entry);
+    ck_assert_int_eq(mproxy_profile_at(p, last + 1, &entry), MPROXY_E_NOTFOUND);
+    ck_assert_int_eq(mproxy_profile_at(p, 0, &small), MPROXY_E_INVALID);
+    ck_assert_uint_eq(mproxy_profile_partial_count(p), 1);
+    ck_assert_str_eq(mproxy_profile_partial_at(p, 0), p->shares[0].node);
+    ck_assert_ptr_null(mproxy_profile_partial_at(p, 1));
+    mproxy_profile_free(p);
+}
+END_TEST
+
 START_TEST(what_is_rendered_parses_to_the_same)
 {
     mproxy_profile *p = fixture_profile("a/b \"quoted\" \xc3\xa9", 1700000000, 3);
@@ -127,7 +156,7 @@ START_TEST(what_is_rendered_parses_to_the_same)
     fixture_gauge(&p->shares[2], "gauge", 1e-7);
     ck_assert(mpx_profile_add_node(&p->unheard, &p->unheard_count, "silent"));
     p->shares[1].sealed = 0;
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
 
     struct mpx_buf text = render(p);
     mproxy_profile *q = parse(&text);
@@ -166,7 +195,7 @@ START_TEST(nodes_are_the_sums_of_their_shares)
     p->shares[1].node = strdup("node0");
     fixture_counter(&p->shares[0], "hits", 3, 0);
     fixture_counter(&p->shares[1], "hits", 4, 0);
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
 
     struct mpx_buf text = render(p);
 
@@ -186,7 +215,7 @@ START_TEST(values_that_are_not_finite_are_left_out)
     fixture_counter(&p->shares[0], "a", NAN, 0);
     fixture_counter(&p->shares[0], "b", INFINITY, 0);
     fixture_counter(&p->shares[0], "c", 5, 0);
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
 
     struct mpx_buf text = render(p);
     mproxy_profile *q = parse(&text);
@@ -204,7 +233,7 @@ START_TEST(a_changed_byte_is_seen_by_the_checksum)
     mproxy_profile *p = fixture_profile("j", 1000, 1), *q = NULL;
     mproxy_error err;
     fixture_counter(&p->shares[0], "hits", 1234567, 0);
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
     struct mpx_buf text = render(p);
 
     strstr(text.data, "1234567")[0] = '9';
@@ -320,7 +349,7 @@ START_TEST(every_cut_of_a_file_is_refused)
 {
     mproxy_profile *p = fixture_profile("j", 1000, 2), *q = NULL;
     fixture_counter(&p->shares[0], "hits", 1, 0);
-    ck_assert_int_eq(mproxy_profile_sum(p, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
     struct mpx_buf text = render(p);
 
     for (size_t length = 0; length + 2 <= text.size; length++)
@@ -338,6 +367,7 @@ int main(void)
     tcase_add_test(c, sum_adds_counters_and_merges_gauges_and_ranks);
     tcase_add_test(c, sum_takes_times_and_partial_nodes_from_the_shares);
     tcase_add_test(c, sum_keeps_the_first_type_of_a_name);
+    tcase_add_test(c, other_programs_read_a_profile_by_its_functions);
     tcase_add_test(c, what_is_rendered_parses_to_the_same);
     tcase_add_test(c, nodes_are_the_sums_of_their_shares);
     tcase_add_test(c, values_that_are_not_finite_are_left_out);

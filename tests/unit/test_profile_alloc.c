@@ -23,7 +23,7 @@ static void setup(void)
     fixture_counter(&profile->shares[0], "hits", 1, 0);
     fixture_counter(&profile->shares[1], "hits", 2, 1);
     fixture_gauge(&profile->shares[1], "memory", 3);
-    ck_assert_int_eq(mproxy_profile_sum(profile, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_profile_sum(profile, NULL), MPROXY_OK);
 }
 
 static void teardown(void)
@@ -37,7 +37,7 @@ static void teardown(void)
 static mproxy_status sum_again(void *arg)
 {
     (void)arg;
-    return mproxy_profile_sum(profile, NULL);
+    return mpx_profile_sum(profile, NULL);
 }
 
 static mproxy_status ignore(void *arg, const char *bytes, size_t length)

@@ -39,7 +39,8 @@ static mproxy_status put(uint8_t d, uint64_t number, uint64_t sequence, double t
                       .partition = "",
                       .cluster = "",
                       .run_dir = ""};
-    mproxy_source source = {.directory = {d},
+    mproxy_source source = {.struct_size = sizeof(mproxy_source),
+                            .directory = {d},
                             .kind = number ? MPROXY_SOURCE_SHARE : MPROXY_SOURCE_BASE,
                             .number = number,
                             .epoch = 1,

@@ -19,6 +19,7 @@ static void make_node(struct maker *m, uint8_t d, double load, double net)
 struct told {
     uint32_t slots[8];
     mproxy_value values[8];
+    mproxy_source source;
     mproxy_change change;
 };
 
@@ -31,13 +32,15 @@ static const mproxy_change *change_of(struct told *t, const struct maker *m,
     t->values[0] = slot == 0 && m->source.kind == MPROXY_SOURCE_NODE
                        ? mproxy_value_gauge(value, to)
                        : mproxy_value_counter(value, to);
-    t->change = (mproxy_change){.source = m->source,
+    t->source = m->source;
+    t->change = (mproxy_change){.struct_size = sizeof t->change,
+                                .source = &t->source,
                                 .from = from,
                                 .count = 1,
                                 .slots = t->slots,
                                 .values = t->values};
-    t->change.source.sequence = to;
-    t->change.source.values = NULL;
+    t->source.sequence = to;
+    t->source.values = NULL;
     return &t->change;
 }
 
@@ -80,8 +83,8 @@ START_TEST(a_change_of_a_share_reaches_both_of_its_parts)
     t.slots[1] = 1;
     t.values[1] = mproxy_value_counter(7, 2);
     t.change.count = 2;
-    t.change.source.sealed = 1;
-    t.change.source.job = NULL; // not described: as held
+    t.source.sealed = 1;
+    t.source.job = NULL; // not described: as held
     ck_assert_int_eq(apply(&t.change), MPROXY_OK);
     publish();
 
@@ -104,12 +107,38 @@ START_TEST(a_change_that_stands_on_nothing_held_is_refused)
     put(&node);
     ck_assert_int_eq(apply(change_of(&t, &node, 1, 150, 2, 3)), MPROXY_E_GAP);
     (void)change_of(&t, &node, 1, 150, 1, 2);
-    t.change.source.epoch = 2;
+    t.source.epoch = 2;
     ck_assert_int_eq(mproxy_reduction_apply(reduction, &t.change, &err), MPROXY_E_GAP);
     publish();
 
     ck_assert_int_eq(err.status, MPROXY_E_GAP);
     ck_assert_str_ne(err.text, "");
+    ck_assert_double_eq(shown("main", "net_total"), 100);
+}
+END_TEST
+
+START_TEST(a_struct_of_no_size_is_refused)
+{
+    struct maker node;
+    struct told t;
+    make_node(&node, 1, 0.5, 100);
+    put(&node);
+    mproxy_source sizeless = node.source;
+    sizeless.struct_size = 0;
+    mproxy_change out = {.struct_size = 0};
+
+    ck_assert_int_eq(mproxy_reduction_put(reduction, &sizeless, NULL), MPROXY_E_INVALID);
+    (void)change_of(&t, &node, 1, 130, 1, 2);
+    t.change.struct_size = 0;
+    ck_assert_int_eq(apply(&t.change), MPROXY_E_INVALID);
+    (void)change_of(&t, &node, 1, 130, 1, 2);
+    t.source.struct_size--;
+    ck_assert_int_eq(apply(&t.change), MPROXY_E_INVALID);
+    ck_assert_int_eq(mproxy_reduction_change_of(reduction, node.source.directory,
+                                                MPROXY_SOURCE_NODE, 0, 1, 1, &out),
+                     MPROXY_E_INVALID);
+    publish();
+
     ck_assert_double_eq(shown("main", "net_total"), 100);
 }
 END_TEST
@@ -150,7 +179,7 @@ END_TEST
 
 static mproxy_change since(const struct maker *m, uint64_t epoch, uint64_t sequence)
 {
-    mproxy_change change = {0};
+    mproxy_change change = {.struct_size = sizeof change};
     ck_assert_int_eq(mproxy_reduction_change_of(reduction, m->source.directory,
                                                 m->source.kind, m->source.number, epoch,
                                                 sequence, &change),
@@ -178,7 +207,7 @@ START_TEST(what_changed_since_a_state_is_told_by_slot)
     ck_assert_uint_eq(last.slots[0], 0);
     ck_assert_double_eq(last.values[0].total, 0.75);
     ck_assert_uint_eq(last.from, 2);
-    ck_assert_uint_eq(last.source.sequence, 3);
+    ck_assert_uint_eq(last.source->sequence, 3);
     ck_assert_uint_eq(since(&node, 1, 3).count, 0);
 }
 END_TEST
@@ -190,7 +219,7 @@ START_TEST(a_state_of_another_epoch_or_of_other_metrics_is_told_whole)
     put(&node);
     mproxy_change other = since(&node, 0, 1);
     ck_assert(other.whole);
-    ck_assert_double_eq(other.source.values[1].total, 100);
+    ck_assert_double_eq(other.source->values[1].total, 100);
 
     node.source.sequence = 2;
     node.source.count = 1;
@@ -226,7 +255,7 @@ START_TEST(ranks_that_change_alone_are_shown_and_told_whole)
     mproxy_snapshot_unref(s);
     mproxy_change told = since(&share, 1, 1);
     ck_assert(told.whole);
-    ck_assert_uint_eq(told.source.ranks->n, 2);
+    ck_assert_uint_eq(told.source->ranks->n, 2);
     put_next(&share, 11);
     ck_assert(!since(&share, 1, 2).whole);
 }
@@ -237,7 +266,7 @@ static mproxy_status count_change(void *arg, const mproxy_change *change)
     size_t *counts = arg;
     counts[0]++;
     counts[1] += change->whole != 0;
-    counts[2] += change->whole ? change->source.count : change->count;
+    counts[2] += change->whole ? change->source->count : change->count;
     return MPROXY_OK;
 }
 
@@ -315,7 +344,7 @@ START_TEST(ages_grow_until_something_younger_is_heard)
     ck_assert_int_eq(held(0)->age_ms, 10);
     ck_assert_int_eq(held(0)->silent_ms, 20);
     mproxy_change change = since(&share, 1, 1);
-    ck_assert_int_eq(change.source.age_ms, 10);
+    ck_assert_int_eq(change.source->age_ms, 10);
 }
 END_TEST
 
@@ -401,6 +430,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_change_moves_the_slots_it_names);
     tcase_add_test(c, a_change_of_a_share_reaches_both_of_its_parts);
     tcase_add_test(c, a_change_that_stands_on_nothing_held_is_refused);
+    tcase_add_test(c, a_struct_of_no_size_is_refused);
     tcase_add_test(c, an_old_or_repeated_change_has_no_effect);
     tcase_add_test(c, a_change_of_slots_that_are_not_there_is_refused);
     tcase_add_test(c, what_changed_since_a_state_is_told_by_slot);

@@ -210,7 +210,10 @@ START_TEST(a_source_with_a_metric_twice_is_refused_however_it_comes)
     twice.source.metrics = twice.node_metrics;
     twice.source.values = twice.node;
     twice.source.count = 2;
-    mproxy_change change = {.source = twice.source, .whole = 1, .described = 1};
+    mproxy_change change = {.struct_size = sizeof change,
+                            .source = &twice.source,
+                            .whole = 1,
+                            .described = 1};
     base.source.sequence = 2;
     const mproxy_source *whole[] = {&base.source, &stored.source, &open.source,
                                     &twice.source};
@@ -233,9 +236,14 @@ static mproxy_status step(int i)
 {
     uint32_t slot = 0;
     mproxy_value value = mproxy_value_counter(12, 9);
-    mproxy_change change = {
-        .source = base.source, .from = 1, .count = 1, .slots = &slot, .values = &value};
-    change.source.sequence = 2;
+    mproxy_source later = base.source;
+    later.sequence = 2;
+    mproxy_change change = {.struct_size = sizeof change,
+                            .source = &later,
+                            .from = 1,
+                            .count = 1,
+                            .slots = &slot,
+                            .values = &value};
     const mproxy_source *whole[] = {&base.source, &stored.source, &open.source};
     switch (i) {
     case 0:

@@ -230,7 +230,8 @@ static void tell_state(struct holder *h, int d, struct state *s)
         if (world.sources[d][i].absorbed)
             world.absorbed[d][spans++] =
                 (mproxy_span){world.sources[d][i].number, world.sources[d][i].number + 1};
-    mproxy_source source = {.directory = {(uint8_t)(d + 1)},
+    mproxy_source source = {.struct_size = sizeof(mproxy_source),
+                            .directory = {(uint8_t)(d + 1)},
                             .kind = s->kind,
                             .number = s->number,
                             .epoch = s->epoch,
@@ -269,6 +270,7 @@ static void tell_leaf(void)
 
 struct item {
     mproxy_change change;
+    mproxy_source source; // of it
     mproxy_job job;
     mproxy_span absorbed[SHARES];
     uint32_t metrics[METRICS], slots[METRICS];
@@ -288,8 +290,8 @@ static mproxy_status pack(void *arg, const mproxy_change *c)
 {
     struct reply *reply = arg;
     struct item *item = &reply->items[reply->count++];
-    const mproxy_source *s = &c->source;
-    *item = (struct item){.change = *c, .has_ranks = s->ranks != NULL};
+    const mproxy_source *s = c->source;
+    *item = (struct item){.change = *c, .source = *s, .has_ranks = s->ranks != NULL};
     snprintf(item->host, sizeof item->host, "%s", s->host);
     for (size_t i = 0; c->described && i < s->absorbed_count; i++)
         item->absorbed[i] = s->absorbed[i];
@@ -333,17 +335,19 @@ static mproxy_status take_item(struct holder *h, const struct item *item)
 {
     const mproxy_metric *metrics[METRICS];
     mproxy_change c = item->change;
-    for (size_t i = 0; c.whole && i < c.source.count + c.source.node_count; i++)
+    mproxy_source s = item->source;
+    c.source = &s;
+    for (size_t i = 0; c.whole && i < s.count + s.node_count; i++)
         metrics[i] = h->metrics[item->metrics[i]];
-    c.source.host = item->host;
-    c.source.job = c.described && item->job.jobid ? &item->job : NULL;
-    c.source.absorbed = item->absorbed;
-    c.source.metrics = metrics;
-    c.source.values = item->values;
-    c.source.ranks = item->has_ranks ? item->ranks : NULL;
-    c.source.node_metrics = metrics + c.source.count;
-    c.source.node_values = item->values + c.source.count;
-    c.source.numbers = c.source.node_numbers = NULL;
+    s.host = item->host;
+    s.job = c.described && item->job.jobid ? &item->job : NULL;
+    s.absorbed = item->absorbed;
+    s.metrics = metrics;
+    s.values = item->values;
+    s.ranks = item->has_ranks ? item->ranks : NULL;
+    s.node_metrics = metrics + s.count;
+    s.node_values = item->values + s.count;
+    s.numbers = s.node_numbers = NULL;
     c.slots = item->slots;
     c.values = item->values;
     return mproxy_reduction_apply(h->reduction, &c, NULL);

@@ -43,7 +43,8 @@ static void write_round(uint64_t round)
         values[i] = mproxy_value_counter((double)round, round);
         slots[i] = i;
     }
-    mproxy_source s = {.directory = {1},
+    mproxy_source s = {.struct_size = sizeof(mproxy_source),
+                       .directory = {1},
                        .kind = MPROXY_SOURCE_NODE,
                        .epoch = 1,
                        .sequence = 3 * round,
@@ -51,12 +52,14 @@ static void write_round(uint64_t round)
                        .count = SERIES,
                        .metrics = series,
                        .values = values};
-    mproxy_change c = {.source = s,
+    mproxy_source half = s;
+    half.sequence = 3 * round - 2;
+    mproxy_change c = {.struct_size = sizeof c,
+                       .source = &half,
                        .from = 3 * round - 3,
                        .count = SERIES / 2,
                        .slots = slots,
                        .values = values};
-    c.source.sequence = 3 * round - 2;
     if (round > 1)
         ck_assert_int_eq(mproxy_reduction_apply(reduction, &c, NULL), MPROXY_OK);
     ck_assert_int_eq(mproxy_reduction_put(reduction, &s, NULL), MPROXY_OK);

@@ -95,7 +95,7 @@ static const char *at(int port_of_it, const char *path)
     return out;
 }
 
-static mproxy_remote_reply got;
+static mproxy_remote_reply got = {.struct_size = sizeof got};
 
 static mproxy_status ask_with(mproxy_remote_request q)
 {
@@ -379,6 +379,9 @@ START_TEST(requests_that_are_none_are_refused)
     ck_assert_ptr_null(strstr(err.text, "X: y"));
     mproxy_remote_request unsized = {.url = at(port, "/")};
     ck_assert_int_eq(mproxy_remote_ask(remote, &unsized, &got, &err), MPROXY_E_INVALID);
+    mproxy_remote_request good = {.struct_size = sizeof good, .url = at(port, "/")};
+    mproxy_remote_reply small = {.struct_size = 0};
+    ck_assert_int_eq(mproxy_remote_ask(remote, &good, &small, &err), MPROXY_E_INVALID);
 }
 END_TEST
 

@@ -19,7 +19,7 @@ static mproxy_status open_start_and_ask(void *arg)
                                .body_size = 3,
                                .accept = "text/plain",
                                .token = "t"};
-    mproxy_remote_reply got;
+    mproxy_remote_reply got = {.struct_size = sizeof got};
     mproxy_remote *remote = NULL;
     mproxy_status status = mproxy_remote_open(NULL, &remote, NULL);
     if (status == MPROXY_OK)
