@@ -13,6 +13,7 @@
 #include <mproxy/job.h>
 #include <mproxy/launch.h>
 #include <mproxy/ledger.h>
+#include <mproxy/loop.h>
 #include <mproxy/metric.h>
 #include <mproxy/processes.h>
 #include <mproxy/profile.h>

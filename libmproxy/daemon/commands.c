@@ -60,7 +60,7 @@ void mpx_command_send(struct mproxy_daemon *d, struct mpx_request *rq, mpx_comma
     }
     *command = (struct mpx_command){.rq = rq, .run = run, .arg = arg};
     if (put(c, command)) {
-        mpx_bell_ring(c->bell);
+        mproxy_bell_ring(c->bell);
         return;
     }
     mpx_reply_refuse(rq, 503, "%d requests wait for the event loop already", QUEUE_MAX);
@@ -86,18 +86,18 @@ void mpx_command_keep(struct mproxy_daemon *d)
 }
 
 mproxy_status mpx_commands_open(struct mpx_commands *c, struct mproxy_daemon *d,
-                                struct mpx_loop *loop, mproxy_error *err)
+                                mproxy_loop *loop, mproxy_error *err)
 {
     *c = (struct mpx_commands){.last = &c->first};
     pthread_mutex_init(&c->lock, NULL);
-    return mpx_bell_new(loop, run_all, d, &c->bell, err);
+    return mproxy_bell_open(loop, run_all, d, &c->bell, err);
 }
 
 void mpx_commands_fini(struct mpx_commands *c)
 {
     if (!c->last)
         return;
-    mpx_bell_free(c->bell);
+    mproxy_bell_close(c->bell);
     pthread_mutex_destroy(&c->lock);
     c->last = NULL;
 }

@@ -7,7 +7,7 @@
 #include <mproxy/daemon.h>
 
 #include "http/request.h"
-#include "loop/loop.h"
+#include <mproxy/loop.h>
 
 // Runs on the event loop's thread; answers rq by one mpx_reply_*(), and does not resume it.
 typedef void (*mpx_command_fn)(struct mproxy_daemon *d, struct mpx_request *rq,
@@ -20,12 +20,12 @@ struct mpx_commands {
     struct mpx_command *first, **last; // guarded by lock, like all below
     size_t count;
     bool closed;
-    struct mpx_bell *bell; // rung for each command
+    mproxy_bell *bell; // rung for each command
 };
 
 // A guest of the loop from here on, which does the commands that come.
 mproxy_status mpx_commands_open(struct mpx_commands *c, struct mproxy_daemon *d,
-                                struct mpx_loop *loop, mproxy_error *err);
+                                mproxy_loop *loop, mproxy_error *err);
 void mpx_commands_fini(struct mpx_commands *c); // none may be left; accepts a zeroed one
 
 // Defer the request and queue the command; refused with 503 when the queue is full or

@@ -39,7 +39,7 @@ static mproxy_status open_sums(struct mproxy_daemon *d, mproxy_error *err)
 
 static mproxy_status open_loop(struct mproxy_daemon *d, mproxy_error *err)
 {
-    mproxy_status status = mpx_loop_new(&d->loop, err);
+    mproxy_status status = mproxy_loop_open(&d->loop, err);
     if (status == MPROXY_OK)
         status = mpx_commands_open(&d->commands, d, d->loop, err);
     return status;
@@ -103,7 +103,7 @@ mproxy_status mproxy_daemon_run(mproxy_daemon *daemon, mproxy_error *err)
 
 void mproxy_daemon_stop(mproxy_daemon *daemon)
 {
-    mpx_loop_stop(daemon->loop);
+    mproxy_loop_stop(daemon->loop);
 }
 
 void mproxy_daemon_close(mproxy_daemon *daemon)
@@ -119,9 +119,9 @@ void mproxy_daemon_close(mproxy_daemon *daemon)
     mproxy_reduction_free(d->reduction);
     mproxy_ledger_close(d->ledger);
     mproxy_store_close(d->store);
-    mpx_timer_free(d->round_timer);
+    mproxy_timer_free(d->round_timer);
     mpx_commands_fini(&d->commands);
-    mpx_loop_free(d->loop);
+    mproxy_loop_close(d->loop);
     free(d->releasable);
     if (d->listen_fd >= 0)
         close(d->listen_fd);

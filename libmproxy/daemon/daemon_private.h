@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "gateway/gateway.h"
-#include "loop/loop.h"
+#include <mproxy/loop.h>
 #include "own/direct.h"
 #include "processes/hold.h"
 #include "syscalls/syscalls.h"
@@ -38,8 +38,8 @@ struct mproxy_daemon {
     struct mpx_commands commands;
     struct mpx_events_hub *events; // any thread
 
-    struct mpx_loop *loop; // stopped by any thread
-    struct mpx_timer *round_timer;
+    mproxy_loop *loop; // stopped by any thread
+    mproxy_timer *round_timer;
     int listen_fd;
     struct mpx_hold hold;
     mproxy_ledger *ledger;
@@ -50,7 +50,7 @@ struct mproxy_daemon {
     struct mpx_direct *direct;
     struct mpx_syscalls *syscalls; // NULL: not asked for, or not possible
     struct mpx_keeper *keeper;     // NULL: no profiles; its archive by any thread
-    struct mpx_watch *keeper_watch;
+    mproxy_watch *keeper_watch;
     struct mpx_readings *readings; // NULL only when it could not be opened
     struct mpx_server *server;
     struct mpx_self *self;

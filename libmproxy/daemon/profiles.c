@@ -52,15 +52,15 @@ mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *er
         return status;
     status = mpx_keeper_open(NULL, &keeper, &d->keeper, err);
     if (status == MPROXY_OK)
-        status = mpx_watch_add(d->loop, mpx_keeper_fd(d->keeper), MPX_READABLE, on_keeper,
-                               d, &d->keeper_watch, err);
+        status = mproxy_watch_add(d->loop, mpx_keeper_fd(d->keeper), MPROXY_READABLE,
+                                  on_keeper, d, &d->keeper_watch, err);
     return status;
 }
 
 void mpx_daemon_close_profiles(struct mproxy_daemon *d)
 {
     bool is_read = mpx_readings_close(d->readings);
-    mpx_watch_remove(d->keeper_watch);
+    mproxy_watch_remove(d->keeper_watch);
     // What hangs goes on using the archive, which is the keeper's then.
     if (!mpx_keeper_close(d->keeper, CLOSE_MS, !is_read))
         mpx_say(&d->logger, MPROXY_LOG_WARNING,

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/worker.h"
 #include "daemon/daemon_private.h"
 
 enum {
@@ -20,7 +19,6 @@ enum {
 };
 
 struct reading {
-    struct mpx_work work; // first
     struct mpx_readings *owner;
     struct reading *next;
     struct mpx_request *rq; // NULL: refused already
@@ -32,9 +30,8 @@ struct reading {
 
 struct mpx_readings {
     struct mproxy_daemon *daemon;
-    struct mpx_worker *worker;
-    struct mpx_watch *watch;
-    struct mpx_timer *timer; // set while some wait
+    mproxy_helper *helper;
+    mproxy_timer *timer; // set while some wait
     struct reading *first, **last;
     bool is_stopped;
 };
@@ -71,7 +68,7 @@ static void on_late(void *arg)
     int64_t now_ms = mpx_boot_ms();
     for (struct reading *at = r->first; at; at = at->next) {
         if (at->rq && at->late_ms > now_ms) {
-            mpx_timer_set(r->timer, at->late_ms - now_ms);
+            mproxy_timer_set(r->timer, at->late_ms - now_ms);
             return;
         }
         if (at->rq)
@@ -79,17 +76,9 @@ static void on_late(void *arg)
     }
 }
 
-static void on_worker(void *arg, int fd, unsigned events)
+static void run_reading(void *arg)
 {
-    struct mpx_readings *r = arg;
-    (void)fd;
-    (void)events;
-    mpx_worker_collect(r->worker);
-}
-
-static void run_reading(struct mpx_work *work)
-{
-    struct reading *reading = (struct reading *)work;
+    struct reading *reading = arg;
     const struct mpx_keeper *keeper = reading->owner->daemon->keeper;
     reading->run(keeper ? mpx_keeper_archive(keeper) : NULL, &reading->read);
 }
@@ -104,9 +93,9 @@ static void take_out(struct mpx_readings *r, struct reading *reading)
         r->last = at;
 }
 
-static void end_reading(struct mpx_work *work, bool has_run)
+static void end_reading(void *arg, int has_run)
 {
-    struct reading *reading = (struct reading *)work;
+    struct reading *reading = arg;
     take_out(reading->owner, reading);
     if (reading->rq && has_run) {
         reading->answer(reading->rq, &reading->read);
@@ -126,12 +115,10 @@ mproxy_status mpx_readings_open(struct mproxy_daemon *d, struct mpx_readings **o
     r->daemon = d;
     r->last = &r->first;
     *out = r;
-    mproxy_status status = mpx_worker_open("read", WAITING_MAX, &r->worker, err);
+    mproxy_status status =
+        mproxy_helper_open(d->loop, "read", WAITING_MAX, &r->helper, err);
     if (status == MPROXY_OK)
-        status = mpx_timer_new(d->loop, on_late, r, &r->timer, err);
-    if (status == MPROXY_OK)
-        status = mpx_watch_add(d->loop, mpx_worker_fd(r->worker), MPX_READABLE, on_worker,
-                               r, &r->watch, err);
+        status = mproxy_timer_new(d->loop, on_late, r, &r->timer, err);
     return status;
 }
 
@@ -150,11 +137,9 @@ bool mpx_readings_close(struct mpx_readings *r)
     if (!r)
         return true;
     mpx_readings_stop(r);
-    mpx_watch_remove(r->watch);
-    mpx_timer_free(r->timer);
-    r->watch = NULL;
+    mproxy_timer_free(r->timer);
     r->timer = NULL;
-    bool is_over = mpx_worker_close(r->worker, CLOSE_MS);
+    bool is_over = mproxy_helper_close(r->helper, CLOSE_MS);
     if (is_over)
         free(r); // what hangs comes back to it
     return is_over;
@@ -171,15 +156,15 @@ void mpx_reading_start(struct mproxy_daemon *d, struct mpx_request *rq, mpx_read
         mpx_reply_refuse(rq, 503, "no memory to answer");
         return;
     }
-    *reading = (struct reading){.work = {.run = run_reading, .done = end_reading},
-                                .owner = r,
+    *reading = (struct reading){.owner = r,
                                 .rq = rq,
                                 .late_ms = mpx_boot_ms() + LATE_MS,
                                 .run = run,
                                 .answer = answer,
                                 .read = {.jobid = jobid, .plan = plan}};
-    bool is_late = mpx_worker_busy_ms(r->worker) > LATE_MS;
-    if (r->is_stopped || is_late || !mpx_worker_put(r->worker, &reading->work)) {
+    bool is_late = mproxy_helper_busy_ms(r->helper) > LATE_MS;
+    if (r->is_stopped || is_late ||
+        mproxy_helper_put(r->helper, run_reading, end_reading, reading) != MPROXY_OK) {
         if (is_late)
             refuse_late(r, rq);
         else
@@ -190,6 +175,6 @@ void mpx_reading_start(struct mproxy_daemon *d, struct mpx_request *rq, mpx_read
     mpx_command_keep(d);
     *r->last = reading;
     r->last = &reading->next;
-    if (!mpx_timer_is_set(r->timer))
-        mpx_timer_set(r->timer, LATE_MS);
+    if (!mproxy_timer_is_set(r->timer))
+        mproxy_timer_set(r->timer, LATE_MS);
 }

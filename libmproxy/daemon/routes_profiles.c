@@ -39,7 +39,7 @@ static void look(struct mproxy_daemon *d)
         return;
     mpx_daemon_round(d);
     if (d->ousted)
-        mpx_loop_stop(d->loop);
+        mproxy_loop_stop(d->loop);
 }
 
 static size_t list_provisional(const struct mproxy_daemon *d,

@@ -24,7 +24,7 @@ static void on_period(void *arg)
     struct mproxy_daemon *d = arg;
     mpx_daemon_round(d);
     if (d->ousted)
-        mpx_loop_stop(d->loop);
+        mproxy_loop_stop(d->loop);
 }
 
 // What clients counted through us becomes final and is folded by a last round.
@@ -44,14 +44,14 @@ static void finish(struct mproxy_daemon *d)
 
 mproxy_status mpx_daemon_serve(struct mproxy_daemon *d, mproxy_error *err)
 {
-    mproxy_status status = mpx_timer_new(d->loop, on_period, d, &d->round_timer, err);
+    mproxy_status status = mproxy_timer_new(d->loop, on_period, d, &d->round_timer, err);
     if (status == MPROXY_OK)
         status = open_server(d, err);
     if (status != MPROXY_OK)
         return status;
-    mpx_timer_repeat(d->round_timer, d->options.sampling_period_ms);
+    mproxy_timer_repeat(d->round_timer, d->options.sampling_period_ms);
     on_period(d);
-    status = mpx_loop_run(d->loop, err);
+    status = mproxy_loop_run(d->loop, err);
     finish(d);
     if (d->ousted)
         return mpx_fail(err, MPROXY_E_BUSY,

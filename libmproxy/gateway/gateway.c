@@ -51,7 +51,7 @@ struct client {
     struct client *next, *previous;
     struct mpx_gateway *gateway;
     int fd;
-    struct mpx_watch *watch;
+    mproxy_watch *watch;
     int pid;
     uint32_t uid;
     struct mpx_buf in;
@@ -67,7 +67,7 @@ struct mpx_gateway {
     char socket_path[PATH_MAX];
     char dir_path[PATH_MAX];
     int listen_fd;
-    struct mpx_watch *listener;
+    mproxy_watch *listener;
     struct mpx_socket_file file;
     bool told_unbound;
     struct client *clients;
@@ -97,7 +97,7 @@ static void drop_client(struct mpx_gateway *gw, struct client *c)
     gw->stats.buffered -= c->in.size;
     mpx_scribe_free(c->scribe);
     mpx_buf_free(&c->in);
-    mpx_watch_remove(c->watch);
+    mproxy_watch_remove(c->watch);
     close(c->fd);
     free(c);
 }
@@ -282,8 +282,8 @@ static struct client *add_client(struct mpx_gateway *gw, int fd)
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
     *c = (struct client){.gateway = gw, .fd = fd, .pid = peer.pid, .uid = peer.uid};
     if (mpx_scribe_new(gw->dir_path, MPX_SEG_GATEWAY, &c->scribe, NULL) != MPROXY_OK ||
-        mpx_watch_add(gw->options.loop, fd, MPX_READABLE, on_client, c, &c->watch,
-                      NULL) != MPROXY_OK) {
+        mproxy_watch_add(gw->options.loop, fd, MPROXY_READABLE, on_client, c, &c->watch,
+                         NULL) != MPROXY_OK) {
         mpx_scribe_free(c->scribe);
         free(c);
         return NULL;
@@ -319,7 +319,7 @@ static void accept_some(void *arg, int listen_fd, unsigned events)
 
 static void close_socket(struct mpx_gateway *gw)
 {
-    mpx_watch_remove(gw->listener);
+    mproxy_watch_remove(gw->listener);
     gw->listener = NULL;
     if (gw->listen_fd >= 0)
         close(gw->listen_fd);
@@ -334,8 +334,8 @@ static mproxy_status bind_socket(struct mpx_gateway *gw, mproxy_error *err)
         return status;
     close_socket(gw);
     gw->listen_fd = fd;
-    status = mpx_watch_add(gw->options.loop, fd, MPX_READABLE, accept_some, gw,
-                           &gw->listener, err);
+    status = mproxy_watch_add(gw->options.loop, fd, MPROXY_READABLE, accept_some, gw,
+                              &gw->listener, err);
     if (status != MPROXY_OK)
         close_socket(gw);
     return status;

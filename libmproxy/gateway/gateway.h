@@ -12,13 +12,13 @@
 
 #include <mproxy/base.h>
 
-#include "loop/loop.h"
+#include <mproxy/loop.h>
 #include "source/input.h"
 
 struct mpx_gateway;
 
 struct mpx_gateway_options {
-    struct mpx_loop *loop;   // whose guests the socket and its clients are; outlives us
+    mproxy_loop *loop;       // whose guests the socket and its clients are; outlives us
     const char *socket_path; // copied
     const char *dir_path;    // rendezvous directory, whose lock the caller holds; copied
     mproxy_log_fn log;       // may be NULL

@@ -32,20 +32,20 @@
 
 enum { BATCH = 64 };
 
-struct mpx_watch {
-    struct mpx_loop *loop;
-    struct mpx_watch *next_removed;
+struct mproxy_watch {
+    struct mproxy_loop *loop;
+    struct mproxy_watch *next_removed;
     int fd;
     unsigned events;
     bool is_removed;
-    mpx_watch_fn function;
+    mproxy_watch_fn function;
     void *arg;
 };
 
 // ---- life
 
 // Descriptors of the loop itself have no watch: they end a wait, and that is all.
-static mproxy_status add_own(struct mpx_loop *loop, int fd, mproxy_error *err)
+static mproxy_status add_own(struct mproxy_loop *loop, int fd, mproxy_error *err)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     if (fd < 0 || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
@@ -53,9 +53,10 @@ static mproxy_status add_own(struct mpx_loop *loop, int fd, mproxy_error *err)
     return MPROXY_OK;
 }
 
-mproxy_status mpx_loop_new(struct mpx_loop **out, mproxy_error *err)
+mproxy_status mproxy_loop_open(struct mproxy_loop **out, mproxy_error *err)
 {
-    struct mpx_loop *loop = calloc(1, sizeof *loop);
+    MPX_REQUIRE(out, err);
+    struct mproxy_loop *loop = calloc(1, sizeof *loop);
     if (!loop)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for an event loop");
     loop->timers.fd = -1;
@@ -69,11 +70,11 @@ mproxy_status mpx_loop_new(struct mpx_loop **out, mproxy_error *err)
     if (status == MPROXY_OK)
         *out = loop;
     else
-        mpx_loop_free(loop);
+        mproxy_loop_close(loop);
     return status;
 }
 
-void mpx_loop_free(struct mpx_loop *loop)
+void mproxy_loop_close(struct mproxy_loop *loop)
 {
     if (!loop)
         return;
@@ -90,15 +91,15 @@ void mpx_loop_free(struct mpx_loop *loop)
 
 static uint32_t to_epoll(unsigned events)
 {
-    return (events & MPX_READABLE ? (uint32_t)EPOLLIN : 0) |
-           (events & MPX_WRITABLE ? (uint32_t)EPOLLOUT : 0);
+    return (events & MPROXY_READABLE ? (uint32_t)EPOLLIN : 0) |
+           (events & MPROXY_WRITABLE ? (uint32_t)EPOLLOUT : 0);
 }
 
 static unsigned from_epoll(uint32_t events)
 {
-    return (events & EPOLLIN ? MPX_READABLE : 0u) |
-           (events & EPOLLOUT ? MPX_WRITABLE : 0u) |
-           (events & (EPOLLERR | EPOLLHUP) ? MPX_BROKEN : 0u);
+    return (events & EPOLLIN ? MPROXY_READABLE : 0u) |
+           (events & EPOLLOUT ? MPROXY_WRITABLE : 0u) |
+           (events & (EPOLLERR | EPOLLHUP) ? MPROXY_BROKEN : 0u);
 }
 
 static mproxy_status fail_to_watch(int fd, mproxy_error *err)
@@ -111,14 +112,15 @@ static mproxy_status fail_to_watch(int fd, mproxy_error *err)
     return mpx_fail_errno(err, "descriptor %d of the event loop", fd);
 }
 
-mproxy_status mpx_watch_add(struct mpx_loop *loop, int fd, unsigned events,
-                            mpx_watch_fn function, void *arg, struct mpx_watch **out,
-                            mproxy_error *err)
+mproxy_status mproxy_watch_add(struct mproxy_loop *loop, int fd, unsigned events,
+                               mproxy_watch_fn function, void *arg,
+                               struct mproxy_watch **out, mproxy_error *err)
 {
-    struct mpx_watch *watch = calloc(1, sizeof *watch);
+    MPX_REQUIRE(loop && function && out, err);
+    struct mproxy_watch *watch = calloc(1, sizeof *watch);
     if (!watch)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory to watch descriptor %d", fd);
-    *watch = (struct mpx_watch){
+    *watch = (struct mproxy_watch){
         .loop = loop, .fd = fd, .events = events, .function = function, .arg = arg};
     struct epoll_event event = {.events = to_epoll(events), .data.ptr = watch};
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
@@ -130,9 +132,10 @@ mproxy_status mpx_watch_add(struct mpx_loop *loop, int fd, unsigned events,
     return MPROXY_OK;
 }
 
-mproxy_status mpx_watch_set(struct mpx_watch *watch, unsigned events, mproxy_error *err)
+mproxy_status mproxy_watch_set(struct mproxy_watch *watch, unsigned events,
+                               mproxy_error *err)
 {
-    assert(!watch->is_removed);
+    MPX_REQUIRE(watch && !watch->is_removed, err);
     if (watch->events == events)
         return MPROXY_OK;
     struct epoll_event event = {.events = to_epoll(events), .data.ptr = watch};
@@ -142,11 +145,11 @@ mproxy_status mpx_watch_set(struct mpx_watch *watch, unsigned events, mproxy_err
     return MPROXY_OK;
 }
 
-void mpx_watch_remove(struct mpx_watch *watch)
+void mproxy_watch_remove(struct mproxy_watch *watch)
 {
     if (!watch)
         return;
-    struct mpx_loop *loop = watch->loop;
+    struct mproxy_loop *loop = watch->loop;
     assert(!watch->is_removed);
     int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
     assert(failed == 0); // closed before the watch was removed
@@ -161,10 +164,10 @@ void mpx_watch_remove(struct mpx_watch *watch)
     loop->removed = watch;
 }
 
-static void free_removed(struct mpx_loop *loop)
+static void free_removed(struct mproxy_loop *loop)
 {
     while (loop->removed) {
-        struct mpx_watch *watch = loop->removed;
+        struct mproxy_watch *watch = loop->removed;
         loop->removed = watch->next_removed;
         free(watch);
     }
@@ -174,30 +177,30 @@ static void free_removed(struct mpx_loop *loop)
 
 // Another callback may have removed the watch, or asked for something else, since the event
 // came.
-static void call_watch(struct mpx_loop *loop, const struct epoll_event *event)
+static void call_watch(struct mproxy_loop *loop, const struct epoll_event *event)
 {
-    struct mpx_watch *watch = event->data.ptr;
+    struct mproxy_watch *watch = event->data.ptr;
     if (!watch || watch->is_removed)
         return;
-    unsigned events = from_epoll(event->events) & (watch->events | MPX_BROKEN);
+    unsigned events = from_epoll(event->events) & (watch->events | MPROXY_BROKEN);
     if (!events)
         return;
     loop->called++;
     watch->function(watch->arg, watch->fd, events);
 }
 
-static int wait_for(const struct mpx_loop *loop, int64_t wait_ms,
+static int wait_for(const struct mproxy_loop *loop, int64_t wait_ms,
                     struct epoll_event events[BATCH])
 {
     int timeout = wait_ms < 0 ? -1 : wait_ms > INT_MAX ? INT_MAX : (int)wait_ms;
     return epoll_wait(loop->epoll_fd, events, BATCH, timeout);
 }
 
-mproxy_status mpx_loop_turn(struct mpx_loop *loop, int64_t wait_ms, size_t *called,
-                            mproxy_error *err)
+mproxy_status mproxy_loop_turn(struct mproxy_loop *loop, int64_t wait_ms, size_t *called,
+                               mproxy_error *err)
 {
+    MPX_REQUIRE(loop && !loop->turning, err);
     struct epoll_event events[BATCH];
-    assert(!loop->turning);
     loop->called = 0;
     mproxy_status status = mpx_timers_arm(&loop->timers, err);
     if (status != MPROXY_OK)
@@ -216,11 +219,12 @@ mproxy_status mpx_loop_turn(struct mpx_loop *loop, int64_t wait_ms, size_t *call
     return MPROXY_OK;
 }
 
-mproxy_status mpx_loop_run(struct mpx_loop *loop, mproxy_error *err)
+mproxy_status mproxy_loop_run(struct mproxy_loop *loop, mproxy_error *err)
 {
+    MPX_REQUIRE(loop, err);
     mproxy_status status = MPROXY_OK;
     while (status == MPROXY_OK && !atomic_load(&loop->stopped))
-        status = mpx_loop_turn(loop, -1, NULL, err);
+        status = mproxy_loop_turn(loop, -1, NULL, err);
     uint64_t stops;
     (void)!read(loop->stop_fd, &stops, sizeof stops);
     atomic_store(&loop->stopped, false);
@@ -235,7 +239,7 @@ static void raise_event(int fd)
     errno = saved;
 }
 
-void mpx_loop_stop(struct mpx_loop *loop)
+void mproxy_loop_stop(struct mproxy_loop *loop)
 {
     atomic_store(&loop->stopped, true);
     raise_event(loop->stop_fd);
@@ -243,50 +247,52 @@ void mpx_loop_stop(struct mpx_loop *loop)
 
 // ---- bells
 
-struct mpx_bell {
+struct mproxy_bell {
     int fd;
-    struct mpx_watch *watch;
-    mpx_bell_fn function;
+    struct mproxy_watch *watch;
+    mproxy_bell_fn function;
     void *arg;
 };
 
 static void on_ring(void *arg, int fd, unsigned events)
 {
-    const struct mpx_bell *bell = arg;
+    const struct mproxy_bell *bell = arg;
     uint64_t rings;
     (void)events;
     (void)!read(fd, &rings, sizeof rings);
     bell->function(bell->arg);
 }
 
-mproxy_status mpx_bell_new(struct mpx_loop *loop, mpx_bell_fn function, void *arg,
-                           struct mpx_bell **out, mproxy_error *err)
+mproxy_status mproxy_bell_open(struct mproxy_loop *loop, mproxy_bell_fn function,
+                               void *arg, struct mproxy_bell **out, mproxy_error *err)
 {
-    struct mpx_bell *bell = calloc(1, sizeof *bell);
+    MPX_REQUIRE(loop && function && out, err);
+    struct mproxy_bell *bell = calloc(1, sizeof *bell);
     if (!bell)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for a bell");
-    *bell = (struct mpx_bell){
+    *bell = (struct mproxy_bell){
         .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .function = function, .arg = arg};
-    mproxy_status status = bell->fd < 0 ? mpx_fail_errno(err, "bell of the event loop")
-                                        : mpx_watch_add(loop, bell->fd, MPX_READABLE,
-                                                        on_ring, bell, &bell->watch, err);
+    mproxy_status status = bell->fd < 0
+                               ? mpx_fail_errno(err, "bell of the event loop")
+                               : mproxy_watch_add(loop, bell->fd, MPROXY_READABLE,
+                                                  on_ring, bell, &bell->watch, err);
     if (status == MPROXY_OK)
         *out = bell;
     else
-        mpx_bell_free(bell);
+        mproxy_bell_close(bell);
     return status;
 }
 
-void mpx_bell_ring(struct mpx_bell *bell)
+void mproxy_bell_ring(struct mproxy_bell *bell)
 {
     raise_event(bell->fd);
 }
 
-void mpx_bell_free(struct mpx_bell *bell)
+void mproxy_bell_close(struct mproxy_bell *bell)
 {
     if (!bell)
         return;
-    mpx_watch_remove(bell->watch);
+    mproxy_watch_remove(bell->watch);
     if (bell->fd >= 0)
         close(bell->fd);
     free(bell);

@@ -4,11 +4,13 @@
 
 #include <stdatomic.h>
 
-#include "loop/loop.h"
+#include <stdbool.h>
+
+#include <mproxy/loop.h>
 
 // The timers of a loop: a heap of those that are set, with room for all that there are.
 struct mpx_timers {
-    struct mpx_timer **heap;
+    struct mproxy_timer **heap;
     size_t count, room;
     size_t there;
     uint64_t last_order;
@@ -16,12 +18,12 @@ struct mpx_timers {
     int64_t armed_ns; // what it is set to; 0: to nothing
 };
 
-struct mpx_loop {
+struct mproxy_loop {
     int epoll_fd, stop_fd;
     atomic_bool stopped;
     struct mpx_timers timers;
     size_t watch_count;
-    struct mpx_watch *removed; // to be freed when the turn is over
+    struct mproxy_watch *removed; // to be freed when the turn is over
     bool turning;
     size_t called; // callbacks of this turn
 };
@@ -31,6 +33,6 @@ void mpx_timers_fini(struct mpx_timers *timers); // accepts half of it
 // Let the descriptor be readable when the first timer is due.
 mproxy_status mpx_timers_arm(struct mpx_timers *timers, mproxy_error *err);
 // Call those that are due and were set before this.
-void mpx_timers_call(struct mpx_loop *loop);
+void mpx_timers_call(struct mproxy_loop *loop);
 
 #endif

@@ -18,24 +18,24 @@
 
 #define NS_PER_MS INT64_C(1000000)
 
-struct mpx_timer {
-    struct mpx_loop *loop;
+struct mproxy_timer {
+    struct mproxy_loop *loop;
     size_t place; // in the heap + 1; 0: not set
     int64_t due_ns;
     int64_t period_ns; // 0: once
     uint64_t order;    // rises with each call that sets a timer
-    mpx_timer_fn function;
+    mproxy_timer_fn function;
     void *arg;
 };
 
 // ---- the heap
 
-static bool is_before(const struct mpx_timer *a, const struct mpx_timer *b)
+static bool is_before(const struct mproxy_timer *a, const struct mproxy_timer *b)
 {
     return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->order < b->order;
 }
 
-static void put(struct mpx_timers *t, size_t at, struct mpx_timer *timer)
+static void put(struct mpx_timers *t, size_t at, struct mproxy_timer *timer)
 {
     t->heap[at] = timer;
     timer->place = at + 1;
@@ -43,7 +43,7 @@ static void put(struct mpx_timers *t, size_t at, struct mpx_timer *timer)
 
 static void sift_up(struct mpx_timers *t, size_t at)
 {
-    struct mpx_timer *timer = t->heap[at];
+    struct mproxy_timer *timer = t->heap[at];
     for (; at > 0 && is_before(timer, t->heap[(at - 1) / 2]); at = (at - 1) / 2)
         put(t, at, t->heap[(at - 1) / 2]);
     put(t, at, timer);
@@ -51,7 +51,7 @@ static void sift_up(struct mpx_timers *t, size_t at)
 
 static void sift_down(struct mpx_timers *t, size_t at)
 {
-    struct mpx_timer *timer = t->heap[at];
+    struct mproxy_timer *timer = t->heap[at];
     for (size_t child; (child = 2 * at + 1) < t->count; at = child) {
         if (child + 1 < t->count && is_before(t->heap[child + 1], t->heap[child]))
             child++;
@@ -62,18 +62,18 @@ static void sift_down(struct mpx_timers *t, size_t at)
     put(t, at, timer);
 }
 
-static void insert(struct mpx_timers *t, struct mpx_timer *timer)
+static void insert(struct mpx_timers *t, struct mproxy_timer *timer)
 {
     put(t, t->count++, timer);
     sift_up(t, timer->place - 1);
 }
 
-static void take_out(struct mpx_timers *t, struct mpx_timer *timer)
+static void take_out(struct mpx_timers *t, struct mproxy_timer *timer)
 {
     if (timer->place == 0)
         return;
     size_t at = timer->place - 1;
-    struct mpx_timer *last = t->heap[--t->count];
+    struct mproxy_timer *last = t->heap[--t->count];
     timer->place = 0;
     if (last == timer)
         return;
@@ -112,7 +112,7 @@ mproxy_status mpx_timers_arm(struct mpx_timers *t, mproxy_error *err)
 }
 
 // The next time of a row that began with due_ns: those that have passed are left out.
-static void set_again(struct mpx_timers *t, struct mpx_timer *timer, int64_t now_ns)
+static void set_again(struct mpx_timers *t, struct mproxy_timer *timer, int64_t now_ns)
 {
     int64_t missed = (now_ns - timer->due_ns) / timer->period_ns;
     timer->due_ns += (missed + 1) * timer->period_ns;
@@ -120,13 +120,13 @@ static void set_again(struct mpx_timers *t, struct mpx_timer *timer, int64_t now
     insert(t, timer);
 }
 
-void mpx_timers_call(struct mpx_loop *loop)
+void mpx_timers_call(struct mproxy_loop *loop)
 {
     struct mpx_timers *t = &loop->timers;
     uint64_t last = t->last_order;
     int64_t now_ns = t->count ? mpx_clock_ns(CLOCK_BOOTTIME) : 0;
     while (t->count && !atomic_load(&loop->stopped)) {
-        struct mpx_timer *timer = t->heap[0];
+        struct mproxy_timer *timer = t->heap[0];
         if (timer->due_ns > now_ns || timer->order > last)
             break;
         take_out(t, timer);
@@ -139,31 +139,32 @@ void mpx_timers_call(struct mpx_loop *loop)
 
 // ---- for guests
 
-mproxy_status mpx_timer_new(struct mpx_loop *loop, mpx_timer_fn function, void *arg,
-                            struct mpx_timer **out, mproxy_error *err)
+mproxy_status mproxy_timer_new(struct mproxy_loop *loop, mproxy_timer_fn function,
+                               void *arg, struct mproxy_timer **out, mproxy_error *err)
 {
+    MPX_REQUIRE(loop && function && out, err);
     struct mpx_timers *t = &loop->timers;
-    struct mpx_timer *timer = calloc(1, sizeof *timer);
+    struct mproxy_timer *timer = calloc(1, sizeof *timer);
     if (!timer || !MPX_RESERVE(t->heap, t->room, t->there + 1)) {
         free(timer);
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for a timer");
     }
-    *timer = (struct mpx_timer){.loop = loop, .function = function, .arg = arg};
+    *timer = (struct mproxy_timer){.loop = loop, .function = function, .arg = arg};
     t->there++;
     *out = timer;
     return MPROXY_OK;
 }
 
-void mpx_timer_free(struct mpx_timer *timer)
+void mproxy_timer_free(struct mproxy_timer *timer)
 {
     if (!timer)
         return;
-    mpx_timer_stop(timer);
+    mproxy_timer_stop(timer);
     timer->loop->timers.there--;
     free(timer);
 }
 
-static void set(struct mpx_timer *timer, int64_t delay_ms, int64_t period_ms)
+static void set(struct mproxy_timer *timer, int64_t delay_ms, int64_t period_ms)
 {
     const int64_t max_ms = INT64_C(1000) * 86400 * 36500; // a century
     struct mpx_timers *t = &timer->loop->timers;
@@ -175,23 +176,23 @@ static void set(struct mpx_timer *timer, int64_t delay_ms, int64_t period_ms)
     insert(t, timer);
 }
 
-void mpx_timer_set(struct mpx_timer *timer, int64_t delay_ms)
+void mproxy_timer_set(struct mproxy_timer *timer, int64_t delay_ms)
 {
     set(timer, delay_ms, 0);
 }
 
-void mpx_timer_repeat(struct mpx_timer *timer, int64_t period_ms)
+void mproxy_timer_repeat(struct mproxy_timer *timer, int64_t period_ms)
 {
     assert(period_ms > 0);
     set(timer, period_ms, period_ms > 0 ? period_ms : 1);
 }
 
-void mpx_timer_stop(struct mpx_timer *timer)
+void mproxy_timer_stop(struct mproxy_timer *timer)
 {
     take_out(&timer->loop->timers, timer);
 }
 
-bool mpx_timer_is_set(const struct mpx_timer *timer)
+int mproxy_timer_is_set(const struct mproxy_timer *timer)
 {
     return timer->place != 0;
 }

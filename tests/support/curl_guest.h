@@ -6,12 +6,12 @@
 #include <check.h>
 #include <curl/curl.h>
 
-#include "loop/loop.h"
+#include <mproxy/loop.h>
 
 struct curl_guest {
-    struct mpx_loop *loop;
+    mproxy_loop *loop;
     CURLM *multi;
-    struct mpx_timer *timer;
+    mproxy_timer *timer;
     void (*done)(CURL *easy, CURLcode result); // may add and remove transfers
     int sockets, most_sockets;
 };
@@ -37,9 +37,9 @@ static inline void curl_guest_act(struct curl_guest *g, curl_socket_t fd, int wh
 static inline void curl_guest_on_socket(void *arg, int fd, unsigned events)
 {
     curl_guest_act(arg, fd,
-                   (events & MPX_READABLE ? CURL_CSELECT_IN : 0) |
-                       (events & MPX_WRITABLE ? CURL_CSELECT_OUT : 0) |
-                       (events & MPX_BROKEN ? CURL_CSELECT_ERR : 0));
+                   (events & MPROXY_READABLE ? CURL_CSELECT_IN : 0) |
+                       (events & MPROXY_WRITABLE ? CURL_CSELECT_OUT : 0) |
+                       (events & MPROXY_BROKEN ? CURL_CSELECT_ERR : 0));
 }
 
 static inline void curl_guest_on_time(void *arg)
@@ -52,19 +52,19 @@ static inline int curl_guest_socket(CURL *easy, curl_socket_t fd, int what, void
                                     void *assigned)
 {
     struct curl_guest *g = arg;
-    struct mpx_watch *watch = assigned;
-    unsigned events = (what & CURL_POLL_IN ? MPX_READABLE : 0u) |
-                      (what & CURL_POLL_OUT ? MPX_WRITABLE : 0u);
+    mproxy_watch *watch = assigned;
+    unsigned events = (what & CURL_POLL_IN ? MPROXY_READABLE : 0u) |
+                      (what & CURL_POLL_OUT ? MPROXY_WRITABLE : 0u);
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
         g->sockets -= watch != NULL;
-        mpx_watch_remove(watch);
+        mproxy_watch_remove(watch);
         curl_multi_assign(g->multi, fd, NULL);
         return 0;
     }
     if (watch)
-        return mpx_watch_set(watch, events, NULL) == MPROXY_OK ? 0 : -1;
-    if (mpx_watch_add(g->loop, fd, events, curl_guest_on_socket, g, &watch, NULL) !=
+        return mproxy_watch_set(watch, events, NULL) == MPROXY_OK ? 0 : -1;
+    if (mproxy_watch_add(g->loop, fd, events, curl_guest_on_socket, g, &watch, NULL) !=
         MPROXY_OK)
         return -1;
     curl_multi_assign(g->multi, fd, watch);
@@ -79,17 +79,17 @@ static inline int curl_guest_timeout(CURLM *multi, long timeout_ms, void *arg)
     struct curl_guest *g = arg;
     (void)multi;
     if (timeout_ms < 0)
-        mpx_timer_stop(g->timer);
+        mproxy_timer_stop(g->timer);
     else
-        mpx_timer_set(g->timer, timeout_ms);
+        mproxy_timer_set(g->timer, timeout_ms);
     return 0;
 }
 
-static inline void curl_guest_open(struct curl_guest *g, struct mpx_loop *loop,
+static inline void curl_guest_open(struct curl_guest *g, mproxy_loop *loop,
                                    void (*done)(CURL *easy, CURLcode result))
 {
     *g = (struct curl_guest){.loop = loop, .done = done};
-    ck_assert_int_eq(mpx_timer_new(loop, curl_guest_on_time, g, &g->timer, NULL),
+    ck_assert_int_eq(mproxy_timer_new(loop, curl_guest_on_time, g, &g->timer, NULL),
                      MPROXY_OK);
     g->multi = curl_multi_init();
     curl_multi_setopt(g->multi, CURLMOPT_SOCKETFUNCTION, curl_guest_socket);
@@ -102,7 +102,7 @@ static inline void curl_guest_open(struct curl_guest *g, struct mpx_loop *loop,
 static inline void curl_guest_close(struct curl_guest *g)
 {
     curl_multi_cleanup(g->multi);
-    mpx_timer_free(g->timer);
+    mproxy_timer_free(g->timer);
 }
 
 #endif

@@ -22,13 +22,13 @@ static inline int gateway_dial(const char *path)
     return -1;
 }
 
-static struct mpx_loop *gateway_loop;
+static mproxy_loop *gateway_loop;
 
 // Open a gateway as a guest of a loop of its own.
 static inline struct mpx_gateway *gateway_open(struct mpx_gateway_options *options)
 {
     struct mpx_gateway *gw = NULL;
-    ck_assert_int_eq(mpx_loop_new(&gateway_loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_open(&gateway_loop, NULL), MPROXY_OK);
     options->loop = gateway_loop;
     ck_assert_int_eq(mpx_gateway_open(options, &gw, NULL), MPROXY_OK);
     return gw;
@@ -37,7 +37,7 @@ static inline struct mpx_gateway *gateway_open(struct mpx_gateway_options *optio
 static inline void gateway_close(struct mpx_gateway *gw)
 {
     mpx_gateway_close(gw);
-    mpx_loop_free(gateway_loop);
+    mproxy_loop_close(gateway_loop);
 }
 
 // Let the gateway do all there is to do.
@@ -45,7 +45,7 @@ static inline void gateway_settle(void)
 {
     size_t called;
     do
-        ck_assert_int_eq(mpx_loop_turn(gateway_loop, 0, &called, NULL), MPROXY_OK);
+        ck_assert_int_eq(mproxy_loop_turn(gateway_loop, 0, &called, NULL), MPROXY_OK);
     while (called > 0);
 }
 

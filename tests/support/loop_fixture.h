@@ -7,20 +7,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "loop/loop.h"
+#include <mproxy/loop.h>
 
 enum { PIPES = 4, BOUND_MS = 10000 };
 
 // A guest: a pipe whose reading end is watched, and what its callback is to do.
 struct guest {
     int ends[2];
-    struct mpx_watch *watch;
+    mproxy_watch *watch;
     int calls;
     unsigned events;
     void (*act)(struct guest *g);
 };
 
-static struct mpx_loop *loop;
+static mproxy_loop *loop;
 static struct guest guests[PIPES];
 static char order[64]; // who was called
 
@@ -45,13 +45,13 @@ static inline void on_guest(void *arg, int fd, unsigned events)
 static inline void watch(struct guest *g)
 {
     ck_assert_int_eq(
-        mpx_watch_add(loop, g->ends[0], MPX_READABLE, on_guest, g, &g->watch, NULL),
+        mproxy_watch_add(loop, g->ends[0], MPROXY_READABLE, on_guest, g, &g->watch, NULL),
         MPROXY_OK);
 }
 
 static inline void unwatch(struct guest *g)
 {
-    mpx_watch_remove(g->watch);
+    mproxy_watch_remove(g->watch);
     g->watch = NULL;
 }
 
@@ -70,7 +70,7 @@ static inline void set_up(void)
 {
     memset(guests, 0, sizeof guests);
     memset(order, 0, sizeof order);
-    ck_assert_int_eq(mpx_loop_new(&loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_open(&loop, NULL), MPROXY_OK);
     for (int i = 0; i < PIPES; i++) {
         ck_assert_int_eq(pipe2(guests[i].ends, O_CLOEXEC | O_NONBLOCK), 0);
         watch(&guests[i]);
@@ -84,13 +84,13 @@ static inline void tear_down(void)
         close(guests[i].ends[0]);
         close(guests[i].ends[1]);
     }
-    mpx_loop_free(loop);
+    mproxy_loop_close(loop);
 }
 
 static inline size_t turn(void)
 {
     size_t called = 99;
-    ck_assert_int_eq(mpx_loop_turn(loop, 0, &called, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_turn(loop, 0, &called, NULL), MPROXY_OK);
     return called;
 }
 

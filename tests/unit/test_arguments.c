@@ -67,6 +67,16 @@ static mproxy_status hear(void *arg, const mproxy_change *change)
     X(mproxy_http_open(NULL, NULL, err), 1)                                              \
     X(mproxy_processes_open(NULL, NULL, err), 1)                                         \
     X(mproxy_processes_read(NULL, 1, 1, err), 1)                                         \
+    X(mproxy_loop_open(NULL, err), 1)                                                    \
+    X(mproxy_loop_run(NULL, err), 1)                                                     \
+    X(mproxy_loop_turn(NULL, 0, NULL, err), 1)                                           \
+    X(mproxy_watch_add(NULL, 0, MPROXY_READABLE, NULL, NULL, NULL, err), 1)              \
+    X(mproxy_watch_set(NULL, 0, err), 1)                                                 \
+    X(mproxy_timer_new(NULL, NULL, NULL, NULL, err), 1)                                  \
+    X(mproxy_bell_open(NULL, NULL, NULL, NULL, err), 1)                                  \
+    X(mproxy_helper_open(NULL, "a", 1, NULL, err), 1)                                    \
+    X(mproxy_helper_put(NULL, NULL, NULL, NULL), 0)                                      \
+    X(mproxy_child_watch(NULL, 1, NULL, NULL, NULL, err), 1)                             \
     X(mproxy_store_open(NULL, NULL, err), 1)                                             \
     X(mproxy_store_metric(NULL, "a", MPROXY_COUNTER, "", &metric, err), 1)               \
     X(mproxy_store_metric(store, NULL, MPROXY_COUNTER, "", &metric, err), 1)             \

@@ -30,7 +30,7 @@ START_TEST(a_guest_is_called_for_as_long_as_its_descriptor_is_ready)
     ck_assert_uint_eq(turn(), 0);
 
     ck_assert_int_eq(guests[1].calls, 2);
-    ck_assert_uint_eq(guests[1].events, MPX_READABLE);
+    ck_assert_uint_eq(guests[1].events, MPROXY_READABLE);
 }
 END_TEST
 
@@ -103,7 +103,7 @@ static void ask_nothing_of_others(struct guest *g)
 {
     for (int i = 0; i < PIPES; i++)
         if (&guests[i] != g)
-            ck_assert_int_eq(mpx_watch_set(guests[i].watch, 0, NULL), MPROXY_OK);
+            ck_assert_int_eq(mproxy_watch_set(guests[i].watch, 0, NULL), MPROXY_OK);
 }
 
 START_TEST(events_that_are_no_longer_asked_for_are_not_told)
@@ -140,12 +140,12 @@ END_TEST
 
 START_TEST(a_hang_up_is_told_to_those_who_ask_for_nothing)
 {
-    ck_assert_int_eq(mpx_watch_set(guests[2].watch, 0, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_watch_set(guests[2].watch, 0, NULL), MPROXY_OK);
     close(guests[2].ends[1]);
     guests[2].ends[1] = -1;
 
     ck_assert_uint_eq(turn(), 1);
-    ck_assert_uint_eq(guests[2].events, MPX_BROKEN);
+    ck_assert_uint_eq(guests[2].events, MPROXY_BROKEN);
 }
 END_TEST
 
@@ -158,15 +158,16 @@ START_TEST(a_descriptor_may_be_waited_for_to_be_written)
     ck_assert_int_eq(write(writer.ends[1], page, sizeof page), sizeof page);
     int reader = writer.ends[0];
     writer.ends[0] = writer.ends[1]; // the end that is watched
-    ck_assert_int_eq(mpx_watch_add(loop, writer.ends[0], MPX_READABLE | MPX_WRITABLE,
-                                   on_guest, &writer, &writer.watch, NULL),
+    ck_assert_int_eq(mproxy_watch_add(loop, writer.ends[0],
+                                      MPROXY_READABLE | MPROXY_WRITABLE, on_guest,
+                                      &writer, &writer.watch, NULL),
                      MPROXY_OK);
 
     ck_assert_uint_eq(turn(), 0);
     ck_assert_int_eq(read(reader, page, sizeof page), sizeof page);
     ck_assert_uint_eq(turn(), 1);
 
-    ck_assert_uint_eq(writer.events, MPX_WRITABLE);
+    ck_assert_uint_eq(writer.events, MPROXY_WRITABLE);
     unwatch(&writer);
     close(reader);
     close(writer.ends[1]);
@@ -175,17 +176,18 @@ END_TEST
 
 START_TEST(a_descriptor_has_one_watch_and_a_plain_file_none)
 {
-    struct mpx_watch *second;
+    mproxy_watch *second;
     mproxy_error err;
     FILE *file = tmpfile();
-    ck_assert_int_eq(mpx_watch_add(loop, guests[0].ends[0], MPX_READABLE, on_guest, NULL,
-                                   &second, &err),
+    ck_assert_int_eq(mproxy_watch_add(loop, guests[0].ends[0], MPROXY_READABLE, on_guest,
+                                      NULL, &second, &err),
                      MPROXY_E_EXISTS);
+    ck_assert_int_eq(mproxy_watch_add(loop, fileno(file), MPROXY_READABLE, on_guest, NULL,
+                                      &second, &err),
+                     MPROXY_E_INVALID);
     ck_assert_int_eq(
-        mpx_watch_add(loop, fileno(file), MPX_READABLE, on_guest, NULL, &second, &err),
-        MPROXY_E_INVALID);
-    ck_assert_int_eq(mpx_watch_add(loop, -1, MPX_READABLE, on_guest, NULL, &second, &err),
-                     MPROXY_E_SYSTEM);
+        mproxy_watch_add(loop, -1, MPROXY_READABLE, on_guest, NULL, &second, &err),
+        MPROXY_E_SYSTEM);
     fclose(file);
 }
 END_TEST
@@ -206,7 +208,7 @@ END_TEST
 
 static void *stop_it(void *arg)
 {
-    mpx_loop_stop(arg);
+    mproxy_loop_stop(arg);
     return NULL;
 }
 
@@ -221,7 +223,7 @@ START_TEST(another_thread_stops_a_loop_that_waits)
 {
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, stop_later, loop), 0);
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
     pthread_join(thread, NULL);
 }
 END_TEST
@@ -229,7 +231,7 @@ END_TEST
 static void on_alarm(int signal)
 {
     (void)signal;
-    mpx_loop_stop(loop);
+    mproxy_loop_stop(loop);
 }
 
 START_TEST(a_signal_handler_stops_a_loop_that_waits)
@@ -238,16 +240,16 @@ START_TEST(a_signal_handler_stops_a_loop_that_waits)
     struct itimerval soon = {.it_value = {.tv_usec = 20000}};
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &soon, NULL);
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 }
 END_TEST
 
 START_TEST(a_stop_from_before_counts_once)
 {
     speak(&guests[0]);
-    mpx_loop_stop(loop);
-    mpx_loop_stop(loop);
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+    mproxy_loop_stop(loop);
+    mproxy_loop_stop(loop);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_int_eq(total_calls(), 0);
     ck_assert_uint_eq(turn(), 1);
@@ -257,7 +259,7 @@ END_TEST
 static void stop_within(struct guest *g)
 {
     (void)g;
-    mpx_loop_stop(loop);
+    mproxy_loop_stop(loop);
 }
 
 START_TEST(after_a_stop_nobody_else_is_called)
@@ -266,7 +268,7 @@ START_TEST(after_a_stop_nobody_else_is_called)
         guests[i].act = stop_within;
         speak(&guests[i]);
     }
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
     ck_assert_int_eq(total_calls(), 1);
 }
 END_TEST

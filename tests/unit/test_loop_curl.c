@@ -11,11 +11,11 @@
 
 #include "../support/curl_guest.h"
 #include "../support/suite.h"
-#include "loop/loop.h"
+#include <mproxy/loop.h>
 
 enum { TRANSFERS = 300, AT_ONCE = 64, BODY = 40000 };
 
-static struct mpx_loop *loop;
+static mproxy_loop *loop;
 static struct curl_guest guest;
 
 // ---- the server: one request a connection
@@ -23,7 +23,7 @@ static struct curl_guest guest;
 struct client {
     struct client *next, **link;
     int fd;
-    struct mpx_watch *watch;
+    mproxy_watch *watch;
     char request[1024];
     size_t got, sent;
     char *reply;
@@ -31,7 +31,7 @@ struct client {
 };
 
 static int listen_fd, port;
-static struct mpx_watch *listener;
+static mproxy_watch *listener;
 static struct client *clients;
 static int accepted;
 
@@ -40,7 +40,7 @@ static void drop(struct client *c)
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
-    mpx_watch_remove(c->watch);
+    mproxy_watch_remove(c->watch);
     close(c->fd);
     free(c->reply);
     free(c);
@@ -61,7 +61,7 @@ static void make_reply(struct client *c)
 static void on_client(void *arg, int fd, unsigned events)
 {
     struct client *c = arg;
-    if (events & MPX_WRITABLE) {
+    if (events & MPROXY_WRITABLE) {
         ssize_t sent = send(fd, c->reply + c->sent, c->size - c->sent, MSG_NOSIGNAL);
         if (sent > 0)
             c->sent += (size_t)sent;
@@ -79,7 +79,7 @@ static void on_client(void *arg, int fd, unsigned events)
     if (!strstr(c->request, "\r\n\r\n") || strncmp(c->request, "GET /never", 10) == 0)
         return;
     make_reply(c);
-    ck_assert_int_eq(mpx_watch_set(c->watch, MPX_WRITABLE, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_watch_set(c->watch, MPROXY_WRITABLE, NULL), MPROXY_OK);
 }
 
 static void on_listener(void *arg, int fd, unsigned events)
@@ -98,7 +98,8 @@ static void on_listener(void *arg, int fd, unsigned events)
     clients = c;
     accepted++;
     ck_assert_int_eq(
-        mpx_watch_add(loop, one, MPX_READABLE, on_client, c, &c->watch, NULL), MPROXY_OK);
+        mproxy_watch_add(loop, one, MPROXY_READABLE, on_client, c, &c->watch, NULL),
+        MPROXY_OK);
 }
 
 static void open_server(void)
@@ -111,9 +112,9 @@ static void open_server(void)
     ck_assert_int_eq(listen(listen_fd, 128), 0);
     ck_assert_int_eq(getsockname(listen_fd, (struct sockaddr *)&at, &size), 0);
     port = ntohs(at.sin_port);
-    ck_assert_int_eq(
-        mpx_watch_add(loop, listen_fd, MPX_READABLE, on_listener, NULL, &listener, NULL),
-        MPROXY_OK);
+    ck_assert_int_eq(mproxy_watch_add(loop, listen_fd, MPROXY_READABLE, on_listener, NULL,
+                                      &listener, NULL),
+                     MPROXY_OK);
 }
 
 // ---- transfers
@@ -155,7 +156,7 @@ static void stop_at_end(CURL *easy, CURLcode result)
 {
     count_end(easy, result);
     if (ended == started)
-        mpx_loop_stop(loop);
+        mproxy_loop_stop(loop);
 }
 
 // Whoever ends starts the next, within the callback of a watch.
@@ -165,12 +166,12 @@ static void go_on(CURL *easy, CURLcode result)
     if (started < TRANSFERS)
         add_transfer("body", port, 60000);
     if (ended == TRANSFERS)
-        mpx_loop_stop(loop);
+        mproxy_loop_stop(loop);
 }
 
 static void set_up(void)
 {
-    ck_assert_int_eq(mpx_loop_new(&loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_open(&loop, NULL), MPROXY_OK);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     open_server();
 }
@@ -180,9 +181,9 @@ static void tear_down(void)
     curl_guest_close(&guest);
     while (clients)
         drop(clients);
-    mpx_watch_remove(listener);
+    mproxy_watch_remove(listener);
     close(listen_fd);
-    mpx_loop_free(loop);
+    mproxy_loop_close(loop);
     curl_global_cleanup();
 }
 
@@ -192,7 +193,7 @@ START_TEST(hundreds_of_transfers_are_guests_of_one_loop)
     for (int i = 0; i < AT_ONCE; i++)
         add_transfer("body", port, 60000);
 
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_int_eq(failed[CURLE_OK], TRANSFERS);
     ck_assert_uint_eq(received, (size_t)TRANSFERS * BODY);
@@ -208,7 +209,7 @@ START_TEST(what_is_refused_or_not_answered_ends_by_the_timer)
     add_transfer("body", port, 60000);
     add_transfer("body", 1, 60000);
 
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_int_eq(failed[CURLE_OPERATION_TIMEDOUT], 1);
     ck_assert_int_eq(failed[CURLE_COULDNT_CONNECT], 1);
@@ -223,14 +224,14 @@ START_TEST(transfers_under_way_can_be_removed)
     for (int i = 0; i < 8; i++)
         some[i] = add_transfer("never", port, 60000);
     while (accepted < 8)
-        ck_assert_int_eq(mpx_loop_turn(loop, 1000, NULL, NULL), MPROXY_OK);
+        ck_assert_int_eq(mproxy_loop_turn(loop, 1000, NULL, NULL), MPROXY_OK);
     for (int i = 0; i < 8; i++) {
         curl_multi_remove_handle(guest.multi, some[i]);
         curl_easy_cleanup(some[i]);
     }
 
     while (clients) // they see the connections closed
-        ck_assert_int_eq(mpx_loop_turn(loop, 1000, NULL, NULL), MPROXY_OK);
+        ck_assert_int_eq(mproxy_loop_turn(loop, 1000, NULL, NULL), MPROXY_OK);
 
     ck_assert_int_eq(ended, 0);
 }

@@ -1,13 +1,14 @@
 // What other threads and processes tell the event loop.
 
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "../support/loop_fixture.h"
 #include "../support/suite.h"
-#include "base/worker.h"
 
 // ---- other threads
 
@@ -19,7 +20,7 @@ static void *ring_often(void *bell)
 {
     for (int i = 0; i < RINGS; i++) {
         atomic_fetch_add(&rung, 1);
-        mpx_bell_ring(bell);
+        mproxy_bell_ring(bell);
     }
     return NULL;
 }
@@ -29,89 +30,113 @@ static void on_bell(void *arg)
     (void)arg;
     heard_last = atomic_load(&rung);
     if (heard_last == RINGERS * RINGS)
-        mpx_loop_stop(loop);
+        mproxy_loop_stop(loop);
 }
 
 // What was there before the ring is seen by the call that follows.
 START_TEST(no_ring_of_a_bell_is_lost)
 {
-    struct mpx_bell *bell;
+    mproxy_bell *bell;
     pthread_t threads[RINGERS];
-    ck_assert_int_eq(mpx_bell_new(loop, on_bell, NULL, &bell, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_bell_open(loop, on_bell, NULL, &bell, NULL), MPROXY_OK);
     for (int i = 0; i < RINGERS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, ring_often, bell), 0);
 
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_int_eq(heard_last, RINGERS * RINGS);
     for (int i = 0; i < RINGERS; i++)
         pthread_join(threads[i], NULL);
-    mpx_bell_free(bell);
+    mproxy_bell_close(bell);
 }
 END_TEST
 
-static struct mpx_bell *own_bell;
+static mproxy_bell *own_bell;
 
 static void free_bell(void *arg)
 {
     (void)arg;
     note('b');
-    mpx_bell_free(own_bell);
+    mproxy_bell_close(own_bell);
 }
 
 START_TEST(a_bell_may_be_freed_by_its_function)
 {
-    ck_assert_int_eq(mpx_bell_new(loop, free_bell, NULL, &own_bell, NULL), MPROXY_OK);
-    mpx_bell_ring(own_bell);
+    ck_assert_int_eq(mproxy_bell_open(loop, free_bell, NULL, &own_bell, NULL), MPROXY_OK);
+    mproxy_bell_ring(own_bell);
     ck_assert_uint_eq(turn(), 1);
     ck_assert_uint_eq(turn(), 0);
     ck_assert_str_eq(order, "b");
 }
 END_TEST
 
-// ---- a worker, whose descriptor is a guest
+// ---- helpers
 
-static int done_count;
+static pthread_t ran_on;
+static int done_count, unrun_count;
+static atomic_bool may_go_on;
 
-static void run_work(struct mpx_work *work)
+static void run_once(void *arg)
 {
-    (void)work;
+    (void)arg;
+    ran_on = pthread_self();
 }
 
-static void work_done(struct mpx_work *work, bool has_run)
+static void done_once(void *arg, int has_run)
 {
-    (void)work;
     ck_assert(has_run);
+    ck_assert(!pthread_equal(ran_on, pthread_self()));
+    note(*(const char *)arg);
     if (++done_count == 3)
-        mpx_loop_stop(loop);
+        mproxy_loop_stop(loop);
 }
 
-static void on_worker(void *arg, int fd, unsigned events)
+START_TEST(what_a_helper_has_done_is_told_on_the_loop_in_order)
 {
-    (void)fd;
-    (void)events;
-    mpx_worker_collect(arg);
+    mproxy_helper *helper;
+    ck_assert_int_eq(mproxy_helper_open(loop, "test", 3, &helper, NULL), MPROXY_OK);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(mproxy_helper_put(helper, run_once, done_once, &"abc"[i]),
+                         MPROXY_OK);
+    ck_assert_int_eq(mproxy_helper_put(helper, run_once, done_once, NULL),
+                     MPROXY_E_LIMIT);
+
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
+
+    ck_assert_str_eq(order, "abc");
+    ck_assert(mproxy_helper_close(helper, BOUND_MS));
+}
+END_TEST
+
+static void run_long(void *arg)
+{
+    sem_post(arg);
+    while (!atomic_load(&may_go_on))
+        sched_yield();
 }
 
-START_TEST(works_of_a_worker_are_done_on_the_loop)
+static void count_unrun(void *arg, int has_run)
 {
-    struct mpx_worker *worker;
-    struct mpx_watch *collector;
-    struct mpx_work works[3];
-    ck_assert_int_eq(mpx_worker_open("test", 8, &worker, NULL), MPROXY_OK);
-    ck_assert_int_eq(mpx_watch_add(loop, mpx_worker_fd(worker), MPX_READABLE, on_worker,
-                                   worker, &collector, NULL),
-                     MPROXY_OK);
-    for (int i = 0; i < 3; i++) {
-        works[i] = (struct mpx_work){.run = run_work, .done = work_done};
-        ck_assert(mpx_worker_put(worker, &works[i]));
-    }
+    (void)arg;
+    unrun_count += !has_run;
+    done_count += has_run;
+}
 
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+START_TEST(a_helper_that_hangs_is_left_behind)
+{
+    mproxy_helper *helper;
+    static sem_t has_begun; // outlives this, as the helper does
+    sem_init(&has_begun, 0, 0);
+    ck_assert_int_eq(mproxy_helper_open(loop, "test", 3, &helper, NULL), MPROXY_OK);
+    mproxy_helper_put(helper, run_long, count_unrun, &has_begun);
+    mproxy_helper_put(helper, run_once, count_unrun, NULL);
+    sem_wait(&has_begun);
 
-    ck_assert_int_eq(done_count, 3);
-    mpx_watch_remove(collector);
-    ck_assert(mpx_worker_close(worker, BOUND_MS));
+    ck_assert(!mproxy_helper_close(helper, 1));
+
+    ck_assert_int_eq(unrun_count, 1); // the one that waited
+    ck_assert_int_eq(done_count, 0);  // and the other will not be told of
+    atomic_store(&may_go_on, true);
 }
 END_TEST
 
@@ -125,7 +150,7 @@ static void on_child(void *arg, pid_t pid, int status)
     (void)arg;
     child_pid = pid;
     child_status = status;
-    mpx_loop_stop(loop);
+    mproxy_loop_stop(loop);
 }
 
 // A child that ends when told to.
@@ -147,13 +172,14 @@ static pid_t start_child(int *gate)
 static void see_child_end(void)
 {
     int gate;
-    struct mpx_child *child;
+    mproxy_child *child;
     pid_t pid = start_child(&gate);
-    ck_assert_int_eq(mpx_child_watch(loop, pid, on_child, NULL, &child, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_child_watch(loop, pid, on_child, NULL, &child, NULL),
+                     MPROXY_OK);
     ck_assert_uint_eq(turn(), 0);
     ck_assert_int_eq(write(gate, "x", 1), 1);
 
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_int_eq(child_pid, pid);
     ck_assert(WIFEXITED(child_status) && WEXITSTATUS(child_status) == 42);
@@ -172,19 +198,20 @@ START_TEST(a_child_is_seen_to_end_without_a_descriptor_for_it)
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     int gate;
-    struct mpx_child *child;
+    mproxy_child *child;
     pid_t pid = start_child(&gate);
     int lowest = dup(0);
     close(lowest);
     struct rlimit none = {.rlim_cur = (rlim_t)lowest, .rlim_max = limit.rlim_max};
     setrlimit(RLIMIT_NOFILE, &none);
-    ck_assert_int_eq(mpx_child_watch(loop, pid, on_child, NULL, &child, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_child_watch(loop, pid, on_child, NULL, &child, NULL),
+                     MPROXY_OK);
     setrlimit(RLIMIT_NOFILE, &limit);
     ck_assert_int_eq(dup(0), lowest); // nothing took the number
     close(lowest);
     ck_assert_int_eq(write(gate, "x", 1), 1);
 
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_int_eq(child_pid, pid);
     ck_assert(WIFEXITED(child_status) && WEXITSTATUS(child_status) == 42);
@@ -195,13 +222,14 @@ END_TEST
 START_TEST(a_child_that_somebody_else_waited_for_is_told_without_a_status)
 {
     int gate;
-    struct mpx_child *child;
+    mproxy_child *child;
     pid_t pid = start_child(&gate);
-    ck_assert_int_eq(mpx_child_watch(loop, pid, on_child, NULL, &child, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_child_watch(loop, pid, on_child, NULL, &child, NULL),
+                     MPROXY_OK);
     close(gate);
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 
-    ck_assert_int_eq(mpx_loop_run(loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_int_eq(child_status, -1);
 }
@@ -210,11 +238,12 @@ END_TEST
 START_TEST(a_forgotten_child_is_left_to_others)
 {
     int gate, status;
-    struct mpx_child *child;
+    mproxy_child *child;
     pid_t pid = start_child(&gate);
-    ck_assert_int_eq(mpx_child_watch(loop, pid, on_child, NULL, &child, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_child_watch(loop, pid, on_child, NULL, &child, NULL),
+                     MPROXY_OK);
     close(gate);
-    mpx_child_forget(child);
+    mproxy_child_forget(child);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_uint_eq(turn(), 0);
 }
@@ -228,7 +257,8 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, no_ring_of_a_bell_is_lost);
     tcase_add_test(tc, a_bell_may_be_freed_by_its_function);
-    tcase_add_test(tc, works_of_a_worker_are_done_on_the_loop);
+    tcase_add_test(tc, what_a_helper_has_done_is_told_on_the_loop_in_order);
+    tcase_add_test(tc, a_helper_that_hangs_is_left_behind);
     tcase_add_test(tc, the_end_of_a_child_is_told_with_its_status);
     tcase_add_test(tc, a_child_is_seen_to_end_without_a_descriptor_for_it);
     tcase_add_test(tc, a_child_that_somebody_else_waited_for_is_told_without_a_status);
