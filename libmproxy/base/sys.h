@@ -206,6 +206,11 @@ static inline int mpx_getpid(void)
     return (int)mpx_sys_raw(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
+static inline int mpx_getppid(void)
+{
+    return (int)mpx_sys_raw(SYS_getppid, 0, 0, 0, 0, 0, 0);
+}
+
 static inline int mpx_gettid(void)
 {
     return (int)mpx_sys_raw(SYS_gettid, 0, 0, 0, 0, 0, 0);

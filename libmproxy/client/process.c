@@ -1,7 +1,7 @@
 // The process's one segment: opened at the first use, and once more in a forked child.
 //
-// fork() waits for nothing of ours and nothing of ours waits for it: there is no prepare handler,
-// for other libraries' handlers may wait for threads that count. A child so begins with
+// fork() waits for nothing of ours and nothing of ours waits for it: the prepare handler takes
+// the time and no lock, for other libraries' handlers may wait for threads that count. A child so begins with
 // whatever its parent's threads were just changing, and makes itself a segment of what they
 // had published (writer/child.c). It does that in its handler of fork, or at its first call,
 // which finds the guard wiped: after _Fork, after a raw clone, and when another library's
@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/filters.h"
 #include "base/libc.h"
@@ -73,7 +74,8 @@ static void begin_child(void)
     struct mpx_client *c = &mpx_client;
     unsigned reasons;
     c->reasons = 0;
-    if (mpx_writer_child_begin(c->writer, &reasons, NULL) == MPROXY_OK)
+    if (mpx_writer_child_begin(c->writer, mpx_thread.before_fork_ns, &reasons, NULL) ==
+        MPROXY_OK)
         return;
     c->reasons = reasons ? reasons : MPX_OFF_ACCESS;
     if (!note_refusal(c->reasons))
@@ -93,6 +95,7 @@ static void become_own_client(bool half_done)
             return;
         }
         atomic_store(&c->finished, false);
+        atomic_store(&c->forked, true);
         atomic_store(&c->pid, mpx_getpid());
         mproxy_status status = mpx_writer_child_restore(c->writer, &reasons, NULL);
         if (status != MPROXY_OK && !c->reasons) {
@@ -132,10 +135,22 @@ bool mpx_client_recover(void)
 // have made this process a client already.
 static bool was_not_wiped(void)
 {
+    // Written first: what is read first costs a page of zeroes, and another when it is written.
+    atomic_fetch_or(&mpx_guard.lock, 0);
     if (!guard_is_intact())
         return false;
     return mpx_client_is_confined() ? !wipes_on_fork
                                     : atomic_load(&mpx_client.pid) != mpx_getpid();
+}
+
+// Told to the child, which finds out by it when it began: no lock, nothing that waits.
+static void before_fork(void)
+{
+    if (mpx_client_is_confined())
+        return;
+    mpx_own_begin();
+    mpx_thread.before_fork_ns = mpx_clock_ns(CLOCK_BOOTTIME);
+    mpx_own_end();
 }
 
 static void after_fork_in_child(void)
@@ -166,7 +181,7 @@ static void arm_once(void)
         return;
     wipes_on_fork = madvise(&mpx_guard, sizeof mpx_guard, MADV_WIPEONFORK) == 0;
     if (!atomic_flag_test_and_set(&hooked)) {
-        mpx_at_fork(NULL, NULL, after_fork_in_child);
+        mpx_at_fork(before_fork, NULL, after_fork_in_child);
         mpx_rows_init();
     }
     set_guard(1);

@@ -21,7 +21,6 @@ static pthread_key_t key;
 static bool key_is_usable;
 
 static uint16_t free_rows[MPX_SEG_ROWS_MAX]; // guarded by the lock
-static uint32_t free_count;                  // guarded by the lock
 
 // The destructors that come later still count: in row 0.
 static void give_back(void *unused)
@@ -37,9 +36,9 @@ static void give_back(void *unused)
     struct mpx_hold h;
     if (!mpx_client_hold(&h))
         return; // the row rests
-    free_rows[free_count] = (uint16_t)t->row;
+    free_rows[mpx_client.free_rows] = (uint16_t)t->row;
     atomic_signal_fence(memory_order_seq_cst);
-    free_count++;
+    mpx_client.free_rows++;
     mpx_release(&h);
 }
 
@@ -52,10 +51,10 @@ void mpx_rows_init(void)
 uint32_t mpx_rows_reset(struct mpx_thread *t, bool update_is_pending)
 {
     uint32_t pending = update_is_pending && t->state == MPX_THREAD_ROW ? t->row : 0;
-    free_count = 0;
+    mpx_client.free_rows = 0;
     for (uint32_t row = mpx_writer_row_count(mpx_client.writer); row-- > 1;)
         if (row != pending)
-            free_rows[free_count++] = (uint16_t)row;
+            free_rows[mpx_client.free_rows++] = (uint16_t)row;
     // The lane's `slots` stay: the pending update still stores there, where nobody reads.
     mproxy_lane.extent = 0;
     t->full = 0;
@@ -75,14 +74,14 @@ static bool will_give_back(void)
 static bool find_row_locked(uint32_t slots, uint32_t *row)
 {
     struct mpx_writer *w = mpx_client.writer;
-    if (free_count == 0)
+    if (mpx_client.free_rows == 0)
         return mpx_writer_add_row(w, slots, row, NULL) == MPROXY_OK;
-    *row = free_rows[free_count - 1];
+    *row = free_rows[mpx_client.free_rows - 1];
     // A shorter row is better than none.
     if (mpx_writer_extend_row(w, *row, slots, NULL) != MPROXY_OK &&
         mpx_writer_row(w, *row).extent == 0)
         return false;
-    free_count--;
+    mpx_client.free_rows--;
     atomic_signal_fence(memory_order_seq_cst); // before the row is anybody's
     return true;
 }

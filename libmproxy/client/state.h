@@ -34,7 +34,8 @@ enum mpx_thread_state {
 
 // What a thread has beside its mproxy_lane, which is all that an update touches.
 struct mpx_thread {
-    struct mpx_hold *hold; // of the lock, if this thread has it
+    struct mpx_hold *hold;  // of the lock, if this thread has it
+    int64_t before_fork_ns; // when its last fork() was about to be; 0: there was none
     uint32_t row;
     uint8_t state;   // enum mpx_thread_state
     uint8_t full;    // the row cannot be extended
@@ -71,11 +72,13 @@ struct mpx_client {
     _Atomic bool dead;     // a child that can never be told from its parent: no counting
     _Atomic bool started;  // mproxy_process_started() was called
     _Atomic bool finished; // mproxy_process_finished() was called
+    _Atomic bool forked;   // this image began by a fork
     _Atomic bool observes; // mproxy_process_observes() was called
     _Atomic bool confined; // a system call may be our last
     _Atomic int pid;       // whose segment it is
     _Atomic uint64_t *shared;  // row 0
     struct mpx_writer *writer; // guarded by the lock
+    uint32_t free_rows;        // rows.c: how many there are; guarded by the lock
     unsigned reasons;          // why nobody reads what we count; enum mpx_off_reason
     char dir_path[PATH_MAX];
     char jobid[MPROXY_JOB_ID_MAX + 1];

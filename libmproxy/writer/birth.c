@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/sys.h"
 #include "segment/rendezvous.h"
+#include "writer/identity.h"
 #include "writer/parts.h"
 
 static void *map_memory(size_t length)
@@ -111,7 +112,6 @@ void mpx_writer_fill_header(struct mpx_seg_header *h,
     h->rank = rank;
     h->kind = kind;
     h->log_count = image->size > image->page ? 2 : 1;
-    mpx_segment_identify(h);
 }
 
 unsigned mpx_writer_image_write(struct mpx_writer *w,
@@ -140,7 +140,7 @@ static bool map_second(struct mpx_writer *w, const struct mpx_writer_image *imag
 
 unsigned mpx_writer_image_map(struct mpx_writer *w, const struct mpx_writer_image *image)
 {
-    int flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+    int flags = MAP_SHARED | MAP_FIXED;
     bool has_second = image->size > image->page;
     if ((has_second && !map_second(w, image)) ||
         mpx_mmap(w->header, image->page, PROT_READ | PROT_WRITE, flags, w->file.fd, 0) ==
@@ -158,7 +158,6 @@ unsigned mpx_writer_image_map(struct mpx_writer *w, const struct mpx_writer_imag
         w->chunks[0].used = image->job_size;
     w->chunk_count = has_second ? 2 : 1;
     w->total_log = image->job_size;
-    w->rows[0].at = (char *)w->header + MPX_SEG_ROW0_OFFSET;
     return 0;
 }
 
@@ -231,6 +230,7 @@ mproxy_status mpx_writer_open(const struct mpx_writer_birth *birth,
     if (mpx_writer_image_init(&image, w, job_record_size(birth->job))) {
         write_job_record(birth->job, image.job_size, image.job);
         mpx_writer_fill_header((void *)image.at, &image, birth->rank, birth->kind);
+        mpx_identity_read((void *)image.at);
         status = bear(w, &image, birth, reasons, err);
         mpx_writer_image_fini(&image, w);
     } else {

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/sys.h"
 #include "segment/rendezvous.h"
+#include "writer/identity.h"
 #include "writer/parts.h"
 
 static bool map_over(void *at, size_t length, int prot)
@@ -48,36 +49,44 @@ static void put_log_aside(struct mpx_writer *w)
     uint32_t next = w->chunk_count < MPX_WRITER_CHUNKS_MAX;
     // With a chunk that a record leads to, though the count does not tell yet.
     memcpy(w->old.chunks, w->chunks, (w->chunk_count + next) * sizeof w->chunks[0]);
-    memcpy(w->old.first, w->chunks[0].at, MPX_WRITER_LOG_ROOM);
-    w->old.chunks[0].at = w->old.first;
     w->old.chunk_count = w->chunk_count;
     w->old.records = w->published;
     w->chunk_count = 0;
 }
 
+// Before the page is replaced that the old log begins in.
+static void keep_first(struct mpx_writer *w)
+{
+    if (w->old.chunks[0].at != (char *)w->header + MPX_SEG_LOG_OFFSET)
+        return;
+    memcpy(w->old_first, w->old.chunks[0].at, MPX_WRITER_LOG_ROOM);
+    w->old.chunks[0].at = w->old_first;
+}
+
 // The job's record, and all definitions if they fit into the first page and so do their
-// slots. Returns how many records there are.
-static uint32_t copy_into(const struct mpx_writer *w, struct mpx_writer_image *image)
+// slots; old.done is how many records there are. False: there are more.
+static bool copy_into(struct mpx_writer *w, struct mpx_writer_image *image)
 {
     struct mpx_writer_walk walk = old_log(w);
     const struct mpx_rec_head *head;
-    uint32_t copied = 0;
+    bool is_long = w->rows[0].extent > mpx_seg_row0_first((uint32_t)w->page_size);
     size_t room =
         image->size > image->page ? image->size - image->page : MPX_WRITER_LOG_ROOM;
     char *at = image->job;
     image->job_size = 0;
+    w->old.done = 0;
     while ((head = mpx_writer_next(&walk))) {
         if (!survives(head))
             continue;
-        if (image->job_size + head->size + sizeof(struct mpx_rec_next) > room)
-            break;
+        // Row 0 first has to be as long as it was: the job's record alone.
+        if (image->job_size + head->size + sizeof(struct mpx_rec_next) > room ||
+            (is_long && w->old.done == 1))
+            return false;
         memcpy(at + image->job_size, head, head->size);
         image->job_size += head->size;
-        copied++;
-        if (w->rows[0].extent > mpx_seg_row0_first((uint32_t)w->page_size))
-            break; // row 0 first has to be as long as it was
+        w->old.done++;
     }
-    return copied;
+    return true;
 }
 
 static const struct mpx_rec_head *find_job(const struct mpx_writer *w)
@@ -90,23 +99,23 @@ static const struct mpx_rec_head *find_job(const struct mpx_writer *w)
     return NULL;
 }
 
-mproxy_status mpx_writer_child_begin(struct mpx_writer *w, unsigned *reasons,
-                                     mproxy_error *err)
+mproxy_status mpx_writer_child_begin(struct mpx_writer *w, int64_t before_fork_ns,
+                                     unsigned *reasons, mproxy_error *err)
 {
     mpx_segment_file_forget(&w->file);
     w->file.attached = false;
     put_log_aside(w);
     *reasons = MPX_OFF_MEMORY;
-    w->old.done = 0;
     w->old.image_bytes = 0;
     struct mpx_writer_image image;
     const struct mpx_rec_head *job = find_job(w);
     if (!job || !mpx_writer_image_init(&image, w, job->size))
         return mpx_fail_errno(err, "memory for a segment");
     uint32_t more = image.size > image.page;
-    w->old.done = copy_into(w, &image);
+    bool is_whole = copy_into(w, &image);
     w->old.job_size = image.job_size;
     mpx_writer_fill_header((void *)image.at, &image, w->header->rank, w->header->kind);
+    mpx_identity_of_child((void *)image.at, w->header, before_fork_ns);
     ((struct mpx_seg_header *)(void *)image.at)->log_count = w->old.done + more;
     *reasons = mpx_writer_image_write(w, &image, NULL, w->file.bounded);
     // The first page is put together in w->page, and looked at once more.
@@ -116,6 +125,7 @@ mproxy_status mpx_writer_child_begin(struct mpx_writer *w, unsigned *reasons,
     if (is_there)
         w->old.image_bytes = image.size;
     mpx_writer_image_fini(&image, w);
+    w->old.is_whole = is_whole;
     if (is_there)
         return MPROXY_OK;
     return mpx_fail(err, *reasons ? MPROXY_E_SYSTEM : MPROXY_E_NOTFOUND,
@@ -149,8 +159,11 @@ static bool replace_first_page(struct mpx_writer *w)
                                      .page = w->page_size,
                                      .size = w->old.image_bytes,
                                      .job_size = w->old.job_size};
+    if (!w->old.image_bytes || !w->old.is_whole)
+        keep_first(w);
     if (w->old.image_bytes && mpx_writer_image_map(w, &image) == MPX_OFF_NONE)
         return true;
+    keep_first(w);
     w->old.image_bytes = 0;
     w->chunk_count = 0;
     struct mpx_seg_header header = {.magic = MPX_SEG_MAGIC,
@@ -187,6 +200,8 @@ static unsigned restore_log(struct mpx_writer *w)
         row->extent = had;
         return reasons;
     }
+    if (w->old.is_whole)
+        return 0;
     struct mpx_writer_walk walk = old_log(w);
     const struct mpx_rec_head *head;
     for (uint32_t i = 0; (head = mpx_writer_next(&walk));) {

@@ -36,6 +36,8 @@ struct mpx_writer_row_memory {
     uint32_t capacity; // slots reserved; less where a mapping over it failed
 };
 
+// In a forked child each page that is written costs a copy, and a fork may be all that a program
+// does: what it writes lies together.
 struct mpx_writer {
     struct mpx_seg_header *header; // start of the region
     size_t region_bytes;
@@ -44,19 +46,21 @@ struct mpx_writer {
     size_t total_log;
     uint32_t slot_end, defs, row_count, chunk_count;
     struct mpx_segment_file file;
-    struct mpx_writer_chunk chunks[MPX_WRITER_CHUNKS_MAX];
-    struct mpx_writer_row_memory rows[MPX_SEG_ROWS_MAX];
     // In a forked child: the log that it goes on with, until that is in a file of its own.
     struct {
-        struct mpx_writer_chunk chunks[MPX_WRITER_CHUNKS_MAX];
         uint32_t records, chunk_count;
         uint32_t done;      // of those that survive: in the image already
+        bool is_whole;      // all of them are
         size_t job_size;    // bytes of them
         size_t image_bytes; // of the file made for the child; 0: there is none
         char *saved;        // the memory they are in where no file could be had
         size_t saved_bytes;
-        char first[MPX_WRITER_LOG_ROOM]; // the first chunk, whose page is replaced
+        struct mpx_writer_chunk chunks[MPX_WRITER_CHUNKS_MAX];
     } old;
+    struct mpx_writer_chunk chunks[MPX_WRITER_CHUNKS_MAX];
+    struct mpx_writer_row_memory rows[MPX_SEG_ROWS_MAX];
+    // The old log's first chunk where it is needed after its page is replaced.
+    char old_first[MPX_WRITER_LOG_ROOM];
     // Where the first page is put together, when it is a small one.
     _Alignas(MPX_SEG_PAGE) char page[MPX_SEG_PAGE];
 };

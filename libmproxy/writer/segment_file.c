@@ -62,53 +62,6 @@ static unsigned reasons_of(int error)
     return MPX_OFF_ACCESS;
 }
 
-static ssize_t read_file(const char *path, char *buffer, size_t size)
-{
-    int fd = mpx_open(path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    ssize_t got = mpx_read(fd, buffer, size - 1);
-    mpx_close(fd);
-    buffer[got > 0 ? got : 0] = '\0';
-    return got;
-}
-
-// Field 22 of /proc/self/stat. Where it cannot be read, the clock in the same unit keeps
-// processes apart; an image after an exec then looks like another process.
-static uint64_t start_ticks(void)
-{
-    char text[512];
-    const char *at = NULL;
-    if (read_file("/proc/self/stat", text, sizeof text) > 0)
-        at = strrchr(text, ')'); // the name before it may hold anything
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    if (at)
-        return strtoull(at + 1, NULL, 10);
-    return (uint64_t)mpx_clock_ns(CLOCK_BOOTTIME) / 10000000;
-}
-
-static uint64_t pid_namespace(void)
-{
-    char text[64];
-    ssize_t got = mpx_readlink("/proc/self/ns/pid", text, sizeof text - 1);
-    if (got <= 0)
-        return 0;
-    text[got] = '\0';
-    const char *digits = strchr(text, '[');
-    return digits ? strtoull(digits + 1, NULL, 10) : 0;
-}
-
-void mpx_segment_identify(struct mpx_seg_header *header)
-{
-    header->pid = (uint32_t)mpx_getpid();
-    header->uid = (uint32_t)mpx_geteuid();
-    header->start_ticks = start_ticks();
-    header->pid_ns = pid_namespace();
-    header->birth_wall_ns = (uint64_t)mpx_clock_ns(CLOCK_REALTIME);
-    header->birth_boot_ns = (uint64_t)mpx_clock_ns(CLOCK_BOOTTIME);
-}
-
 static bool exceeds_file_limit(uint64_t size)
 {
     struct rlimit limit;
@@ -212,10 +165,9 @@ void mpx_segment_file_forget(struct mpx_segment_file *f)
 // A `.new-*` of ours can be there from an image that was exec'ed away while being born.
 static int create_new(struct mpx_segment_file *f, const struct mpx_seg_header *image)
 {
-    static atomic_uint counter;
     int fd = -1;
     for (int tries = 0; tries < 16 && fd < 0; tries++) {
-        name_file(f, ".new-", image, "", atomic_fetch_add(&counter, 1), "");
+        name_file(f, ".new-", image, "", f->births++, "");
         fd = mpx_open(f->path, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
         if (fd < 0 && errno != EEXIST)
             break;

@@ -17,8 +17,9 @@ struct mpx_segment_file {
     dev_t device;
     ino_t inode;
     uint64_t size;
-    bool attached; // there is a file that we may let grow
-    bool bounded;  // the bounds without a live proxy apply
+    bool attached;   // there is a file that we may let grow
+    bool bounded;    // the bounds without a live proxy apply
+    unsigned births; // tells the names of files being born apart
     size_t dir_length;
     char path[MPX_SEGMENT_PATH_MAX];
     char other[MPX_SEGMENT_PATH_MAX]; // room for a second path
@@ -28,9 +29,6 @@ struct mpx_segment_file {
     void *mapped_at; // the last mapping, until mpx_segment_file_settle()
     size_t mapped_length;
 };
-
-// Fill in who we are: pid, uid, start, PID namespace, clocks.
-void mpx_segment_identify(struct mpx_seg_header *header);
 
 // Create `.new-*` in a checked directory, lock it and write the image (whole pages). NULL for
 // dir_path: the directory of before. Returns 0, f->fd being open, or reasons; MPX_OFF_NONE with

@@ -353,6 +353,13 @@ static void follow_record(struct mpx_writer *w, const struct mpx_rec_head *head)
     }
 }
 
+// Not written where it is so already: a forked child would be given a page for it.
+static void set_extent(struct mpx_writer_row_memory *row, uint32_t extent)
+{
+    if (row->extent != extent)
+        row->extent = extent;
+}
+
 void mpx_writer_resume(struct mpx_writer *w)
 {
     mpx_segment_file_forget(&w->file);
@@ -361,9 +368,9 @@ void mpx_writer_resume(struct mpx_writer *w)
     w->published = __atomic_load_n(&w->header->log_count, __ATOMIC_ACQUIRE);
     w->total_log = 0;
     w->slot_end = w->defs = 0;
-    w->rows[0].extent = mpx_seg_row0_first((uint32_t)w->page_size);
+    set_extent(&w->rows[0], mpx_seg_row0_first((uint32_t)w->page_size));
     for (uint32_t i = 1; i < w->row_count; i++)
-        w->rows[i].extent = 0;
+        set_extent(&w->rows[i], 0);
     w->chunk_count = 1;
     w->chunks[0].used = 0;
     struct mpx_writer_walk walk = {.chunks = w->chunks, .records = w->published};

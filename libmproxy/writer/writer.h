@@ -88,9 +88,11 @@ MPROXY_API void mpx_writer_each(const struct mpx_writer *w, mpx_writer_visit *vi
                                 void *arg);
 
 // In a forked child, three steps. The first makes a file for it and leaves the parent's mapped:
-// until the second, mpx_writer_header() is the parent's.
+// until the second, mpx_writer_header() is the parent's. `before_fork_ns`: a time on
+// CLOCK_BOOTTIME before the fork; 0: not known.
 // @return MPROXY_OK; MPROXY_E_NOTFOUND: there is no directory; MPROXY_E_SYSTEM: *reasons
-MPROXY_API mproxy_status mpx_writer_child_begin(struct mpx_writer *w, unsigned *reasons,
+MPROXY_API mproxy_status mpx_writer_child_begin(struct mpx_writer *w,
+                                                int64_t before_fork_ns, unsigned *reasons,
                                                 mproxy_error *err);
 // Then all that was the parent's is replaced: by that file, or by plain memory where there is
 // none, at the same addresses. Row `pending` (0: none but row 0, which always is) can be

@@ -1,7 +1,9 @@
 // The client and the life of processes: kill, fork, clone, vfork, exec, signal handlers.
 #include <mproxy/client.h>
 
+#include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
@@ -477,6 +479,104 @@ START_TEST(images_of_a_process_start_once)
 }
 END_TEST
 
+// ---- who a child is
+
+static uint64_t start_by_proc(void)
+{
+    char text[512] = "";
+    FILE *f = fopen("/proc/self/stat", "r");
+    PROGRAM_CHECK(f && fgets(text, sizeof text, f));
+    fclose(f);
+    const char *at = strrchr(text, ')');
+    for (int field = 2; field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return strtoull(at, NULL, 10);
+}
+
+static void tell_start(void)
+{
+    mproxy_process_started();
+    for (int i = 0; i < FORKS; i++) {
+        // Over some ticks, so that a fork comes at each place in one.
+        struct timespec pause = {.tv_nsec = i % 10 * 700000};
+        pid_t pid = fork();
+        if (pid == 0) {
+            nanosleep(&pause, NULL);
+            mproxy_counter_add(mproxy_counter_get("start_total", NULL, NULL),
+                               start_by_proc());
+            _exit(0);
+        }
+        PROGRAM_CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+    }
+}
+
+START_TEST(a_child_knows_its_start_as_the_kernel_tells_it)
+{
+    size_t children = 0;
+    pid_t pid = program_run(tell_start);
+
+    struct dirent *entry;
+    DIR *dir = opendir(program_dir);
+    while ((entry = readdir(dir))) {
+        struct probe p = {0};
+        if (!strstr(entry->d_name, ".seg") || !probe_open(&p, program_dir, entry->d_name))
+            continue;
+        const struct mpx_seg_header *h = probe_header(&p);
+        if (h->pid != (uint32_t)pid) {
+            children++;
+            ck_assert_uint_eq((uint64_t)probe_counter(&p, "start_total"), h->start_ticks);
+            ck_assert_uint_ne(h->pid_ns, 0);
+        }
+        probe_close(&p);
+    }
+    closedir(dir);
+    ck_assert_uint_eq(children, FORKS);
+}
+END_TEST
+
+static void fork_into_namespace(void)
+{
+    mproxy_process_started();
+    if (unshare(CLONE_NEWPID) != 0)
+        _exit(77);
+    pid_t pid = fork();
+    if (pid == 0) {
+        mproxy_counter_add(mproxy_counter_get("inside_total", NULL, NULL), 1);
+        struct stat st;
+        PROGRAM_CHECK(getpid() == 1 && stat("/proc/self/ns/pid", &st) != 0);
+        _exit(0);
+    }
+    PROGRAM_CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+}
+
+// /proc is the outer namespace's there, and has no "self" of such a child.
+START_TEST(a_child_in_another_namespace_is_not_taken_for_the_parents)
+{
+    pid_t program = program_start(fork_into_namespace);
+    int status = program_wait(program);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        return; // may not make one
+    ck_assert_int_eq(status, 0);
+
+    struct probe p = {0}, parent = {0};
+    char name[80];
+    struct dirent *entry;
+    DIR *dir = opendir(program_dir);
+    while ((entry = readdir(dir))) {
+        snprintf(name, sizeof name, "%.70s", entry->d_name);
+        if (strncmp(name, "1-", 2) == 0)
+            ck_assert(probe_open(&p, program_dir, name));
+        else if (strstr(name, ".seg"))
+            ck_assert(probe_open(&parent, program_dir, name));
+    }
+    closedir(dir);
+    ck_assert_int_eq(probe_counter(&p, "inside_total"), 1);
+    ck_assert_uint_ne(probe_header(&p)->pid_ns, probe_header(&parent)->pid_ns);
+    probe_close(&p);
+    probe_close(&parent);
+}
+END_TEST
+
 // ---- the end
 
 static void work_and_finish(void)
@@ -536,6 +636,8 @@ int main(int argc, char **argv)
         tcase_add_test(t, final_values_are_of_the_process);
     }
     tcase_add_test(t, images_of_a_process_start_once);
+    tcase_add_test(t, a_child_knows_its_start_as_the_kernel_tells_it);
+    tcase_add_test(t, a_child_in_another_namespace_is_not_taken_for_the_parents);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }

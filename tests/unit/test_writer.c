@@ -390,7 +390,7 @@ START_TEST(a_child_writes_to_memory_and_then_to_a_file_of_its_own)
 
     pid_t pid = fork();
     if (pid == 0) {
-        PROGRAM_CHECK(mpx_writer_child_begin(w, &reasons, NULL) == MPROXY_OK);
+        PROGRAM_CHECK(mpx_writer_child_begin(w, 0, &reasons, NULL) == MPROXY_OK);
         PROGRAM_CHECK(zero[slot] == 100); // the parent's
         PROGRAM_CHECK(mpx_writer_child_detach(w, row));
         PROGRAM_CHECK(zero[slot] == 0);
