@@ -270,8 +270,10 @@ mproxy_status mpx_writer_child_restore(struct mpx_writer *w, unsigned *reasons,
         mpx_writer_resume(w);
         return MPROXY_OK;
     }
-    // What is defined so far counts; nothing more can be had.
+    // What is defined so far counts; nothing more can be had. Handles of the others count on
+    // in their slots, which so must not be given to anybody else, in a child of this one either.
     w->file.attached = false;
+    w->slots_taken = w->slot_end;
     w->header->flags |= *reasons;
     return mpx_writer_fail(w, *reasons, err);
 }

@@ -45,6 +45,7 @@ struct mpx_writer {
     uint32_t published; // records of the log; header->log_count may be one ahead
     size_t total_log;
     uint32_t slot_end, defs, row_count, chunk_count;
+    uint32_t slots_taken; // below it counts who has no definition: the log does not tell
     struct mpx_segment_file file;
     // In a forked child: the log that it goes on with, until that is in a file of its own.
     struct {

@@ -108,8 +108,9 @@ static unsigned add_chunk(struct mpx_writer *w, size_t size)
 // Make sure that the next record of this size fits; mpx_writer_take_record() cannot fail then.
 unsigned mpx_writer_make_room(struct mpx_writer *w, size_t size)
 {
-    if (w->chunk_count == 0)
-        return MPX_OFF_REMOVED; // a child that could not have a file of its own
+    // A child that could not have a file of its own, or no whole one.
+    if (w->chunk_count == 0 || !w->file.attached)
+        return MPX_OFF_REMOVED;
     const struct mpx_writer_chunk *c = &w->chunks[w->chunk_count - 1];
     if (w->published + 2 > MPX_SEG_RECORDS_MAX)
         return MPX_OFF_LIMIT;
@@ -377,6 +378,8 @@ void mpx_writer_resume(struct mpx_writer *w)
     const struct mpx_rec_head *head;
     while ((head = mpx_writer_next(&walk)))
         follow_record(w, head);
+    if (w->slot_end < w->slots_taken)
+        w->slot_end = w->slots_taken;
 }
 
 void mpx_writer_each(const struct mpx_writer *w, mpx_writer_visit *visit, void *arg)

@@ -420,6 +420,52 @@ START_TEST(a_child_writes_to_memory_and_then_to_a_file_of_its_own)
 }
 END_TEST
 
+// A handle's slot stays its own where its definition could not be taken over.
+START_TEST(a_child_short_of_room_gives_no_slot_twice)
+{
+    unsigned reasons;
+    uint32_t slot = 0, other = 0;
+    char name[40];
+    mproxy_error err = {0};
+    struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
+    for (int i = 0; i < 120; i++) {
+        snprintf(name, sizeof name, "metric_%d_total", i);
+        slot = define(w, name);
+    }
+
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit r = {(rlim_t)sysconf(_SC_PAGESIZE), RLIM_INFINITY};
+        setrlimit(RLIMIT_FSIZE, &r);
+        PROGRAM_CHECK(mpx_writer_child_begin(w, 0, &reasons, NULL) == MPROXY_OK);
+        PROGRAM_CHECK(mpx_writer_child_detach(w, 0));
+        PROGRAM_CHECK(mpx_writer_child_restore(w, &reasons, NULL) == MPROXY_E_SYSTEM);
+        PROGRAM_CHECK(reasons == MPX_OFF_FSIZE);
+        mpx_writer_resume(w);
+        PROGRAM_CHECK(mpx_writer_define(w, MPX_DEF_COUNTER, "x", "", 1, NULL, 0, &other,
+                                        &err) != MPROXY_OK);
+        // Its own child has room again.
+        pid_t grandchild = fork();
+        if (grandchild == 0) {
+            r.rlim_cur = RLIM_INFINITY;
+            setrlimit(RLIMIT_FSIZE, &r);
+            PROGRAM_CHECK(mpx_writer_child_begin(w, 0, &reasons, NULL) == MPROXY_OK);
+            PROGRAM_CHECK(mpx_writer_child_detach(w, 0));
+            PROGRAM_CHECK(mpx_writer_child_restore(w, &reasons, NULL) == MPROXY_OK);
+            PROGRAM_CHECK(mpx_writer_define(w, MPX_DEF_COUNTER, "x", "", 1, NULL, 0,
+                                            &other, &err) == MPROXY_OK);
+            PROGRAM_CHECK(other == slot + 1);
+            _exit(0);
+        }
+        int status = -1;
+        PROGRAM_CHECK(waitpid(grandchild, &status, 0) == grandchild && status == 0);
+        _exit(0);
+    }
+    ck_assert_int_eq(program_wait(pid), 0);
+    mpx_writer_close(w);
+}
+END_TEST
+
 START_TEST(file_size_limit_is_never_passed)
 {
     // At each limit of whole and of broken pages: SIGXFSZ would end the test.
@@ -474,6 +520,7 @@ int main(void)
     tcase_add_test(t, large_segments_meet_the_bound_of_bytes);
     tcase_add_loop_test(t, a_child_writes_to_memory_and_then_to_a_file_of_its_own, 0,
                         PAGE_SIZES);
+    tcase_add_test(t, a_child_short_of_room_gives_no_slot_twice);
     tcase_add_test(t, file_size_limit_is_never_passed);
     suite_add_tcase(suite, t);
     return run_suite(suite);
