@@ -9,8 +9,9 @@
  * Threads: mproxy_store_metric(), mproxy_view_*() and mproxy_store_publish() by one thread at
  *          a time (the writer); mproxy_store_snapshot(), reading a snapshot and
  *          mproxy_snapshot_unref() by any thread.
- * Memory:  all that a snapshot points to lives until its last unref. Metrics (names, docs) live
- *          as long as the store.
+ * Memory:  all that a snapshot points to lives until its last unref. A metric (its name and
+ *          docs) lives as long as a view shows it or somebody refers to it; without either it
+ *          is given back by mproxy_store_sweep(), and not before.
  */
 #ifndef MPROXY_STORE_H
 #define MPROXY_STORE_H
@@ -26,7 +27,10 @@ typedef struct mproxy_store mproxy_store;
 typedef struct mproxy_snapshot mproxy_snapshot;
 typedef struct mproxy_view mproxy_view;
 
-/** An interned metric: one object per name in a store, compared by address or id. Opaque. */
+/**
+ * An interned metric: one object per name in a store, compared by address or id. Opaque; only a
+ * store makes them.
+ */
 typedef struct mproxy_metric mproxy_metric;
 
 /** One metric of a job. A plain value; the view keeps it in a smaller form. */
@@ -38,7 +42,7 @@ typedef struct mproxy_entry {
 
 typedef struct mproxy_store_options {
     size_t struct_size; /**< sizeof(mproxy_store_options) */
-    size_t max_metrics; /**< most names interned for programs; 0: 4,000,000 */
+    size_t max_metrics; /**< most names known at a time; 0: 4,000,000 */
 } mproxy_store_options;
 
 /**
@@ -55,7 +59,8 @@ MPROXY_API void mproxy_store_close(mproxy_store *store);
 /**
  * Find or intern a metric. The doc of the first call that gives one is kept.
  *
- * @param out  borrowed, valid as long as the store
+ * @param out  borrowed: valid until the next mproxy_store_sweep(), and as long as it is shown
+ *             by a view or referred to (mproxy_metric_ref())
  * @return MPROXY_OK, MPROXY_E_INVALID (name), MPROXY_E_TYPE (known with the other type; *out
  *         is set all the same), MPROXY_E_LIMIT or MPROXY_E_NOMEM
  */
@@ -64,25 +69,42 @@ MPROXY_API mproxy_status mproxy_store_metric(mproxy_store *store, const char *na
                                              const mproxy_metric **out,
                                              mproxy_error *err);
 /**
- * What a metric is; any thread. Texts live as long as the store or a snapshot of it.
+ * What a metric is; any thread. Texts live as long as the metric.
  * Its name has its labels; the part before them has mproxy_metric_base_length() bytes.
  */
 MPROXY_API const char *mproxy_metric_name(const mproxy_metric *metric);
 /** The type that the store was given first. */
 MPROXY_API mproxy_type mproxy_metric_type(const mproxy_metric *metric);
-/** Its number in the store: dense, from 0, in the order of interning. */
+/** Its number in the store: small, from 0; that of a name given back is given again. */
 MPROXY_API uint32_t mproxy_metric_id(const mproxy_metric *metric);
 /** Its text for people; "" until the writer gives it one. */
 MPROXY_API const char *mproxy_metric_doc(const mproxy_metric *metric);
-/** Number of metrics interned; their ids are below it. */
+/**
+ * Keep a metric beyond the next mproxy_store_sweep(). By the writer; the store must outlive the
+ * reference.
+ *
+ * @return the metric
+ */
+MPROXY_API const mproxy_metric *mproxy_metric_ref(const mproxy_metric *metric);
+MPROXY_API void mproxy_metric_unref(const mproxy_metric *metric); /**< accepts NULL */
+/**
+ * Give back the metrics that no view shows and nobody refers to: their memory, their ids and
+ * what they take of the most names. Called by the writer between rounds, when it holds no
+ * metric that it has not referred to. Snapshots that readers hold keep what they show. A call
+ * looks at 65,536 metrics at most; where there are more, the next ones go on.
+ */
+MPROXY_API void mproxy_store_sweep(mproxy_store *store);
+
+/** Number of metrics known. */
 MPROXY_API size_t mproxy_store_metric_count(const mproxy_store *store);
-/** A metric by id; NULL past the last. */
+/** A metric by id; NULL where there is none. */
 MPROXY_API const mproxy_metric *mproxy_store_metric_at(const mproxy_store *store,
                                                        uint32_t id);
 /**
  * All metrics in the order in which they are shown: by base name, then by the whole name,
  * bytewise. The array has mproxy_store_metric_count() elements, is borrowed and valid until
- * the next mproxy_store_metric(). NULL when there is no memory to sort it.
+ * the next mproxy_store_metric() or mproxy_store_sweep(). NULL when there is no memory to sort
+ * it.
  */
 MPROXY_API const mproxy_metric *const *mproxy_store_metric_order(mproxy_store *store);
 

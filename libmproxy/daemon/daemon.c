@@ -21,13 +21,26 @@ static void raise_descriptor_limit(void)
 
 // Parts.
 
+// Tests reach the most names sooner.
+static size_t most_names(void)
+{
+#ifdef MPROXY_TEST_HOOKS
+    const char *most = getenv("MPROXY_TEST_MAX_NAMES");
+    return most ? strtoul(most, NULL, 10) : 0;
+#else
+    return 0;
+#endif
+}
+
 static mproxy_status open_sums(struct mproxy_daemon *d, mproxy_error *err)
 {
     mproxy_ledger_options ledger = {.struct_size = sizeof ledger,
                                     .host = d->host,
                                     .linger_ms = d->options.linger_ms,
                                     .continue_ms = d->options.continue_s * 1000};
-    mproxy_status status = mproxy_store_open(NULL, &d->store, err);
+    mproxy_store_options names = {.struct_size = sizeof names,
+                                  .max_metrics = most_names()};
+    mproxy_status status = mproxy_store_open(&names, &d->store, err);
     if (status == MPROXY_OK)
         status = mproxy_ledger_open(d->hold.state_fd, d->store, &ledger, &d->ledger, err);
     if (status == MPROXY_OK)

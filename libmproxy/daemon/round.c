@@ -132,6 +132,7 @@ void mpx_daemon_round(struct mproxy_daemon *d)
     mpx_inputs_after_round(d, &round);
     mpx_crowd_attend(d->hold.lock_fd, d->hold.dir_fd, d->options.sampling_period_ms);
     mpx_daemon_archive(d, round.boot_ms);
+    mproxy_store_sweep(d->store);
     mpx_daemon_trim(d);
     measure(d);
     d->round_us = round.wall_us;

@@ -130,6 +130,7 @@ static int add_series(struct mpx_self *self, enum family family, const char *lab
                                 families[family].doc, &self->metrics[at],
                                 NULL) != MPROXY_OK)
         return -1;
+    (void)mproxy_metric_ref(self->metrics[at]);
     self->source.count++;
     return (int)at;
 }
@@ -219,6 +220,7 @@ static uint64_t tell_sums(struct mpx_self *self)
     mproxy_reduction_get_stats(self->daemon->reduction, &sums);
     tell(self, JOBS, (double)self->daemon->jobs);
     tell(self, SERIES, (double)self->daemon->series);
+    tell(self, NAMES, (double)mproxy_store_metric_count(self->daemon->store));
     tell(self, OPEN_SHARES, (double)ledger.open_shares);
     tell(self, SEALED_SHARES, (double)ledger.sealed_shares);
     tell(self, STATE_BYTES, (double)ledger.state_bytes);
@@ -297,6 +299,8 @@ mproxy_status mpx_self_open(struct mproxy_daemon *d, struct mpx_self **out,
 
 void mpx_self_close(struct mpx_self *self)
 {
+    for (size_t i = 0; self && i < self->source.count; i++)
+        mproxy_metric_unref(self->metrics[i]);
     free(self);
 }
 

@@ -22,7 +22,7 @@
 
 #include "exposition/number.h"
 #include "metric/label.h"
-#include "store/arena.h"
+#include "exposition/arena.h"
 
 // One bucket. Buckets of one cursor and equal `set` are one histogram.
 struct bucket {

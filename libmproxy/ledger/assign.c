@@ -238,7 +238,9 @@ static bool intern_reason(struct mproxy_ledger *l, unsigned bit)
     mproxy_status status = mpx_store_metric_exempt(
         l->store, name, MPROXY_COUNTER,
         "Processes that could not count, wholly or in part", &l->reasons[bit], NULL);
-    if (status == MPROXY_E_TYPE)
+    if (status == MPROXY_OK)
+        (void)mproxy_metric_ref(l->reasons[bit]);
+    else
         l->reasons[bit] = NULL;
     return status != MPROXY_E_NOMEM;
 }
@@ -271,12 +273,13 @@ static bool map_refused(struct mproxy_ledger *l)
 {
     if (!l->refused)
         return true;
+    const mproxy_metric *metric;
     if (!l->refused_metric &&
         mpx_store_metric_exempt(
             l->store, "mproxy_processes_uncounted_total{reason=\"refused\"}",
-            MPROXY_COUNTER, "Processes that could not count, wholly or in part",
-            &l->refused_metric, NULL) != MPROXY_OK)
-        l->refused_metric = NULL;
+            MPROXY_COUNTER, "Processes that could not count, wholly or in part", &metric,
+            NULL) == MPROXY_OK)
+        l->refused_metric = mproxy_metric_ref(metric);
     return !l->refused_metric ||
            mpx_slots_add(&l->base->slots, l->refused_metric) != MPX_NO_SLOT;
 }
@@ -353,9 +356,17 @@ static bool reserve_tracked(struct mproxy_ledger *l)
            mpx_index_reserve(&l->tracked_index, need);
 }
 
+// What it takes is given back; that there is no memory for it now does no harm.
+static void tighten_base(struct mproxy_ledger *l)
+{
+    if (l->is_base_loose)
+        l->is_base_loose = !mpx_share_drop_gauges(l->base, &l->columns);
+}
+
 bool mpx_ledger_prepare(struct mproxy_ledger *l)
 {
     sort_members(l);
+    tighten_base(l);
     return list_columns(l) && reserve_tracked(l) && assign(l) && map_members(l) &&
            map_shares(l) && copy_names(l) && reserve_node_source(l) && reserve_sources(l);
 }

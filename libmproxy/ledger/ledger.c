@@ -56,6 +56,7 @@ static bool reset(struct mproxy_ledger *l)
     l->absorbed_count = 0;
     l->pending_on_disk = 0;
     l->rebooted = false;
+    l->is_base_loose = true;
     l->stats = (mproxy_ledger_stats){0};
     l->base = mpx_share_new(0, NULL);
     if (l->base)
@@ -77,6 +78,10 @@ void mproxy_ledger_close(mproxy_ledger *l)
     mpx_buf_free(&l->encoded);
     for (size_t i = 0; i < l->name_count; i++)
         free(l->names[i]);
+    for (int i = 0; i < 32; i++)
+        mproxy_metric_unref(l->reasons[i]);
+    mproxy_metric_unref(l->refused_metric);
+    mproxy_metric_unref(l->walltime);
     free(l->names);
     free(l->shares);
     free(l->absorbed);
@@ -148,6 +153,7 @@ static mproxy_status init(struct mproxy_ledger *l, int state_fd,
                                 "Seconds with live processes", &l->walltime, err);
     if (status != MPROXY_OK)
         return status;
+    (void)mproxy_metric_ref(l->walltime);
     status = load(l, options->discard_damaged != 0, err);
     return status == MPROXY_OK ? write_epoch(l, err) : status;
 }
@@ -279,6 +285,7 @@ void mproxy_ledger_forget(mproxy_ledger *l, const mproxy_layout *layout)
     if (!known)
         return;
     mpx_share_unmap(l->base, known);
+    l->is_base_loose = true;
     for (uint32_t i = 0; i < l->share_count; i++)
         mpx_share_unmap(l->shares[i], known);
     mpx_columns_forget(&l->columns, known);

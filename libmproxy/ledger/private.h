@@ -47,10 +47,13 @@ struct mproxy_ledger {
     size_t absorbed_count;
     struct mpx_pending pending;
     uint32_t pending_on_disk;
-    bool dirty;    // the state file is behind
-    bool whole;    // this round was told of every process that there is
-    bool rebooted; // the file's boot times are of another boot
-    // of metrics in the file: position + 1 by store id, and the encoded table
+    bool dirty;         // the state file is behind
+    bool is_base_loose; // it may have gauges that no process counts any more
+    bool whole;         // this round was told of every process that there is
+    bool rebooted;      // the file's boot times are of another boot
+    // of metrics in the file: position + 1 by store id, and the encoded table, as long as no
+    // name was given back
+    uint64_t file_forgotten;
     uint32_t *file_index;
     size_t file_index_room;
     uint32_t file_metrics;
@@ -80,7 +83,6 @@ struct mproxy_ledger {
     bool ready; // a round was written
     mproxy_ledger_stats stats;
     // sources
-    struct mpx_slots node; // shown: the node's own metrics
     const mproxy_layout *node_source_layout;
     mproxy_value *node_source;
     size_t node_source_room;

@@ -123,6 +123,48 @@ void mpx_share_unmap(struct mpx_share *s, const struct mpx_columns *columns)
     s->maps[columns->id] = NULL;
 }
 
+static void mark_mapped(const struct mpx_share *s, const struct mpx_columns_set *columns,
+                        bool *is_mapped)
+{
+    for (uint32_t id = 0; id < columns->count && id < s->map_room; id++)
+        for (size_t i = 0; s->maps[id] && i < columns->items[id]->key->count; i++)
+            if (s->maps[id][i] != MPX_NO_SLOT)
+                is_mapped[s->maps[id][i]] = true;
+}
+
+bool mpx_share_drop_gauges(struct mpx_share *base, const struct mpx_columns_set *columns)
+{
+    struct mpx_slots *slots = &base->slots, kept = {0};
+    bool *is_mapped = calloc(slots->count + 1u, sizeof *is_mapped);
+    bool ok = is_mapped != NULL;
+    if (ok)
+        mark_mapped(base, columns, is_mapped);
+    for (uint32_t i = 0; ok && i < slots->count; i++) {
+        if (slots->metrics[i]->type == MPROXY_GAUGE && slots->shown[i].hits == 0 &&
+            !is_mapped[i])
+            continue;
+        uint32_t slot = mpx_slots_add(&kept, slots->metrics[i]);
+        ok = slot != MPX_NO_SLOT;
+        if (ok) {
+            kept.folded[slot] = slots->folded[i];
+            kept.shown[slot] = slots->shown[i];
+        }
+    }
+    free(is_mapped);
+    if (!ok || kept.count == slots->count) {
+        mpx_slots_fini(&kept);
+        return ok;
+    }
+    mpx_slots_fini(slots);
+    *slots = kept;
+    for (uint32_t id = 0; id < base->map_room; id++) {
+        free(base->maps[id]);
+        base->maps[id] = NULL;
+    }
+    base->changed = true;
+    return true;
+}
+
 bool mpx_share_map_node(struct mpx_share *s, const mproxy_layout *layout)
 {
     if (s->node_layout == layout)

@@ -70,6 +70,9 @@ bool mpx_share_map(struct mpx_share *s, const struct mpx_columns *columns,
                    const mproxy_metric *but);
 // The columns will not be used any more.
 void mpx_share_unmap(struct mpx_share *s, const struct mpx_columns *columns);
+// Let go of gauges of the base that no columns lead to: it shows those of the living only, so
+// nobody sees them. Before columns are mapped. False: no memory, and nothing has changed.
+bool mpx_share_drop_gauges(struct mpx_share *base, const struct mpx_columns_set *columns);
 bool mpx_share_map_node(struct mpx_share *s, const mproxy_layout *layout);
 // Prepare: rows for the ranks of final processes; after all slots are there.
 bool mpx_share_map_ranks(struct mpx_share *s);

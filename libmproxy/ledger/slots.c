@@ -35,7 +35,7 @@ uint32_t mpx_slots_add(struct mpx_slots *v, const mproxy_metric *metric)
         !mpx_index_reserve(&v->index, v->count + 1))
         return MPX_NO_SLOT;
     slot = v->count++;
-    v->metrics[slot] = metric;
+    v->metrics[slot] = mproxy_metric_ref(metric);
     v->folded[slot] = (mproxy_value){0};
     v->shown[slot] = (mproxy_value){0};
     mpx_index_put(&v->index, mpx_hash_u64(metric->id), slot);
@@ -50,7 +50,7 @@ bool mpx_slots_copy(const struct mpx_slots *v, struct mpx_slots *out)
         return false;
     }
     for (uint32_t i = 0; i < v->count; i++) {
-        out->metrics[i] = v->metrics[i];
+        out->metrics[i] = mproxy_metric_ref(v->metrics[i]);
         out->folded[i] = v->folded[i];
         out->shown[i] = v->shown[i];
         mpx_index_put(&out->index, mpx_hash_u64(v->metrics[i]->id), i);
@@ -61,6 +61,8 @@ bool mpx_slots_copy(const struct mpx_slots *v, struct mpx_slots *out)
 
 void mpx_slots_fini(struct mpx_slots *v)
 {
+    for (uint32_t i = 0; i < v->count; i++)
+        mproxy_metric_unref(v->metrics[i]);
     free(v->metrics);
     free(v->folded);
     free(v->shown);

@@ -1,6 +1,7 @@
 // A growing set of metrics, each with the value that has been folded and the value shown.
 //
-// A metric's slot never changes while the set lives, so columns are mapped to slots once.
+// A metric's slot never changes while the set lives, so columns are mapped to slots once. The
+// set refers to its metrics.
 #ifndef MPX_LEDGER_SLOTS_H
 #define MPX_LEDGER_SLOTS_H
 

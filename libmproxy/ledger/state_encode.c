@@ -1,10 +1,10 @@
 // Writing the state file: the ledger as bytes.
 //
 // Everything of variable length is preceded by its count, and every metric is named
-// once, in a table; the rest refers to its position there. The table only grows while
-// the ledger is open, so that its bytes are kept between writes and a state of 10,000
-// metrics costs no formatting of names. A metric that no share counts any more stays in
-// it until the next start, which reads the table and lists what is used.
+// once, in a table; the rest refers to its position there. The table's bytes are kept
+// between writes, so that a state of 10,000 metrics costs no formatting of names. A metric
+// that no share counts any more stays in it until the store gives a name back: then ids
+// may stand for other metrics, and the table is made anew of what is used.
 //
 // Shares that were released are left out, for the base that is written with them
 // contains them. Values of the living are not written: they are in their segments. What
@@ -18,20 +18,30 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 
 #include "base/boot.h"
 #include "base/codec.h"
 #include "base/err.h"
+#include "store/exempt.h"
 #include "store/metric.h"
 
 static bool reserve_file_index(struct mproxy_ledger *l)
 {
     return MPX_RESERVE_ZEROED(l->file_index, l->file_index_room,
-                              mproxy_store_metric_count(l->store));
+                              mpx_store_metric_bound(l->store));
 }
 
-// The table of metrics only grows, so that its bytes are kept from write to write.
+static void forget_table(struct mproxy_ledger *l)
+{
+    mpx_buf_clear(&l->table);
+    l->file_metrics = 0;
+    if (l->file_index_room > 0)
+        memset(l->file_index, 0, l->file_index_room * sizeof *l->file_index);
+    l->file_forgotten = mpx_store_metric_forgotten(l->store);
+}
+
 static void list_metrics(struct mproxy_ledger *l, const struct mpx_slots *v)
 {
     for (uint32_t i = 0; i < v->count; i++) {
@@ -52,6 +62,8 @@ static void list_metrics(struct mproxy_ledger *l, const struct mpx_slots *v)
 
 static bool list_all_metrics(struct mproxy_ledger *l, const struct mpx_state_view *view)
 {
+    if (l->file_forgotten != mpx_store_metric_forgotten(l->store))
+        forget_table(l);
     if (!reserve_file_index(l))
         return false;
     l->table.failed = false;

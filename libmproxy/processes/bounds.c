@@ -1,6 +1,7 @@
 #include "processes/bounds.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "metric/label.h"
+#include "metric/order.h"
+#include "store/exempt.h"
 #include "store/metric.h"
 
 struct mpx_family_bounds {
@@ -94,11 +97,11 @@ static bool read_bucket(const mproxy_metric *metric, size_t *base_length, double
 // What an earlier proxy counted stands in the state file, and so in the store.
 static bool scan(struct mpx_bounds *all, const mproxy_store *store)
 {
-    for (size_t id = 0; !all->scanned && id < mproxy_store_metric_count(store); id++) {
-        const mproxy_metric *metric = mproxy_store_metric_at(store, (uint32_t)id);
+    for (uint32_t id = 0; !all->scanned && id < mpx_store_metric_bound(store); id++) {
+        const mproxy_metric *metric = mproxy_store_metric_at(store, id);
         size_t length;
         double bound;
-        if (!read_bucket(metric, &length, &bound))
+        if (!metric || !read_bucket(metric, &length, &bound))
             continue;
         struct mpx_family_bounds *family = find(all, metric->name, length);
         if (!family)
@@ -107,6 +110,40 @@ static bool scan(struct mpx_bounds *all, const mproxy_store *store)
             return false;
     }
     return all->scanned = true;
+}
+
+static void rebuild_index(struct mpx_bounds *all)
+{
+    mpx_index_clear(&all->index);
+    for (size_t i = 0; i < all->count; i++)
+        mpx_index_put(&all->index, mpx_hash_text(all->items[i].base), (uint32_t)i);
+}
+
+static bool is_known(const struct mpx_family_bounds *family, const mproxy_store *store)
+{
+    char bucket[MPX_NAME_ROOM + sizeof "_bucket"];
+    int length = snprintf(bucket, sizeof bucket, "%s_bucket", family->base);
+    return mpx_store_has_family(store, bucket, (size_t)length);
+}
+
+// A family whose names were given back may come again with other bounds.
+static void forget_unknown(struct mpx_bounds *all, const mproxy_store *store)
+{
+    size_t kept = 0;
+    uint64_t forgotten = mpx_store_metric_forgotten(store);
+    if (forgotten == all->forgotten)
+        return;
+    all->forgotten = forgotten;
+    for (size_t i = 0; i < all->count; i++) {
+        if (is_known(&all->items[i], store)) {
+            all->items[kept++] = all->items[i];
+            continue;
+        }
+        free(all->items[i].base);
+        free(all->items[i].bounds);
+    }
+    all->count = kept;
+    rebuild_index(all);
 }
 
 static bool are_equal(const struct mpx_family_bounds *family, const double *bounds,
@@ -140,6 +177,7 @@ mproxy_status mpx_bounds_take(struct mpx_bounds *all, const mproxy_store *store,
                               mproxy_error *err)
 {
     size_t length = mproxy_metric_base_length(name);
+    forget_unknown(all, store);
     bool done = scan(all, store);
     const struct mpx_family_bounds *family = done ? find(all, name, length) : NULL;
     if (family && are_equal(family, bounds, count))

@@ -1,4 +1,4 @@
-// The bounds of histograms: of each family those that came first. Buckets of processes with
+// The bounds of histograms: of each family those that came first, while it is known. Buckets of processes with
 // other bounds do not add up: a bound that some have and others lack would be lower than the
 // one before it.
 #ifndef MPX_PROCESSES_BOUNDS_H
@@ -14,6 +14,7 @@ struct mpx_bounds {
     size_t count, room;
     struct mpx_index index; // by the family's name
     bool scanned;           // what the store held of an earlier proxy's
+    uint64_t forgotten;     // names that the store had given back at the last look
 };
 
 void mpx_bounds_fini(struct mpx_bounds *all);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "processes/users.h"
 #include "store/metric.h"
+#include "store/names.h"
 
 // A layout and its metrics in one piece.
 struct layout {
@@ -17,6 +18,12 @@ struct layout {
     struct mpx_user *account; // that its entries count for; NULL: nobody's
     const mproxy_metric *metrics[];
 };
+
+static void free_layout(struct layout *l)
+{
+    mpx_metrics_unref(l->metrics, l->shown.count);
+    free(l);
+}
 
 struct mpx_vectors *mpx_vectors_new(mproxy_store *store)
 {
@@ -31,7 +38,7 @@ void mpx_vectors_free(struct mpx_vectors *vs)
     if (!vs)
         return;
     for (size_t i = 0; i < vs->layout_count; i++)
-        free(vs->layouts[i]);
+        free_layout(vs->layouts[i]);
     free(vs->layouts);
     mpx_index_fini(&vs->index);
     mpx_bounds_fini(&vs->bounds);
@@ -73,7 +80,7 @@ static void remove_layout(struct mpx_vectors *vs, struct layout *l)
     vs->layout_entries -= l->shown.count;
     if (l->account)
         l->account->entries -= l->shown.count;
-    free(l);
+    free_layout(l);
 }
 
 void mpx_vectors_sweep(struct mpx_vectors *vs, mproxy_ledger *ledger)
@@ -118,6 +125,7 @@ static const mproxy_layout *add(struct mpx_vectors *vs, uint32_t hash)
     if (!l)
         return NULL;
     memcpy(l->metrics, vs->metrics, bytes);
+    mpx_metrics_ref(l->metrics, vs->count);
     l->shown = (mproxy_layout){vs->count, l->metrics};
     l->owner = vs;
     l->hash = hash;

@@ -90,7 +90,7 @@ static struct mpx_users *open_users(const struct mpx_segments_options *o)
         .entries = MPX_LAYOUT_ENTRIES_MAX / 4,
         .own_names = OWN_NAMES_MAX,
     };
-    return mpx_users_new(&bounds);
+    return mpx_users_new(o->store, &bounds);
 }
 
 mproxy_status mpx_segments_open(const struct mpx_segments_options *o,

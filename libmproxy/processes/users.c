@@ -5,19 +5,24 @@
 
 #include "base/array.h"
 #include "base/index.h"
+#include "store/exempt.h"
 
 struct mpx_users {
+    mproxy_store *store;
     struct mpx_users_bounds bounds;
     struct mpx_user **list; // each stays where it is
     size_t count, room;
     struct mpx_index index;
 };
 
-struct mpx_users *mpx_users_new(const struct mpx_users_bounds *bounds)
+struct mpx_users *mpx_users_new(mproxy_store *store,
+                                const struct mpx_users_bounds *bounds)
 {
     struct mpx_users *users = calloc(1, sizeof *users);
-    if (users)
-        users->bounds = *bounds;
+    if (!users)
+        return NULL;
+    users->store = store;
+    users->bounds = *bounds;
     return users;
 }
 
@@ -25,8 +30,11 @@ void mpx_users_free(struct mpx_users *users)
 {
     if (!users)
         return;
-    for (size_t i = 0; i < users->count; i++)
+    for (size_t i = 0; i < users->count; i++) {
+        if (users->list[i]->names > 0)
+            mpx_store_close_account(users->store, &users->list[i]->names);
         free(users->list[i]);
+    }
     free(users->list);
     mpx_index_fini(&users->index);
     free(users);

@@ -6,10 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <mproxy/store.h>
+
 struct mpx_user {
     uint32_t uid;
     uint32_t files, max_files;   // names in the directory that are known
-    size_t names, max_names;     // of metrics, that this user was the first to bring
+    size_t names, max_names;     // of metrics known now that this user was first to bring
     size_t entries, max_entries; // of layouts, likewise
     bool told;                   // that there are too many files
 };
@@ -22,8 +24,10 @@ struct mpx_users_bounds {
     uint32_t files;
     size_t names, entries, own_names;
 };
-struct mpx_users *mpx_users_new(const struct mpx_users_bounds *bounds); // NULL: no memory
-void mpx_users_free(struct mpx_users *users);                           // accepts NULL
+// The names that users bring are counted by the store. NULL: no memory.
+struct mpx_users *mpx_users_new(mproxy_store *store,
+                                const struct mpx_users_bounds *bounds);
+void mpx_users_free(struct mpx_users *users); // accepts NULL
 
 // The account of a user, made when it is asked for first; it stays where it is until
 // mpx_users_free(). NULL: no memory.

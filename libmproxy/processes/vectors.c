@@ -152,10 +152,7 @@ static mproxy_status intern(struct mpx_vectors *vs, const char *name, mproxy_typ
                         "metric '%.100s': user %u has brought %zu names, no more are "
                         "taken",
                         name, user->uid, user->names);
-    size_t before = mproxy_store_metric_count(vs->store);
-    mproxy_status status = mproxy_store_metric(vs->store, name, type, doc, out, err);
-    user->names += mproxy_store_metric_count(vs->store) - before;
-    return status;
+    return mpx_store_metric_for(vs->store, name, type, doc, &user->names, out, err);
 }
 
 static void count_refusal(struct mpx_vectors *vs, mproxy_status status)

@@ -3,11 +3,15 @@
 #include <stdlib.h>
 
 #include "base/array.h"
+#include "store/exempt.h"
 #include "store/metric.h"
 
-static bool grow_order(struct mpx_order *o, size_t count)
+// There are no more places than ids.
+static bool reserve_order(struct mpx_order *o, size_t bound)
 {
-    size_t room = count + count / 4 + 64, words = room / 64 + 1;
+    if (bound <= o->room)
+        return true;
+    size_t room = bound + bound / 4 + 64, words = room / 64 + 1;
     struct mpx_order fresh = *o;
     fresh.places = malloc(room * sizeof *fresh.places);
     fresh.slots = malloc(room * sizeof *fresh.slots);
@@ -19,25 +23,27 @@ static bool grow_order(struct mpx_order *o, size_t count)
     free(unused->slots);
     free(unused->marks);
     free(unused->marked);
-    if (ok)
-        *o = fresh;
-    return ok;
+    if (!ok)
+        return false;
+    *o = fresh;
+    o->room = room;
+    return true;
 }
 
 bool mpx_order_refresh(struct mpx_order *o)
 {
+    uint64_t version = mpx_store_metric_version(o->store);
+    if (o->filled && version == o->version)
+        return true;
     size_t count = mproxy_store_metric_count(o->store);
     const mproxy_metric *const *metrics = mproxy_store_metric_order(o->store);
-    if (!metrics && count > 0)
+    if (!metrics || !reserve_order(o, mpx_store_metric_bound(o->store)))
         return false;
     o->metrics = metrics;
-    if (o->filled && count == o->count)
-        return true;
-    if (!grow_order(o, count))
-        return false;
     for (size_t i = 0; i < count; i++)
         o->places[metrics[i]->id] = (uint32_t)i;
     o->count = count;
+    o->version = version;
     o->filled = true;
     return true;
 }

@@ -9,11 +9,12 @@
 struct mpx_order {
     mproxy_store *store;
     const mproxy_metric *const *metrics; // in order
-    size_t count;
-    uint32_t *places;             // by id
-    uint64_t *marks;              // scratch: a bit per place, all clear
-    uint32_t *slots;              // scratch: by id
-    const mproxy_metric **marked; // scratch
+    size_t count, room;                  // of metrics; of the arrays
+    uint64_t version;                    // of the names
+    uint32_t *places;                    // by id
+    uint64_t *marks;                     // scratch: a bit per place, all clear
+    uint32_t *slots;                     // scratch: by id
+    const mproxy_metric **marked;        // scratch
     bool filled;
 };
 

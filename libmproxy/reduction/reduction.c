@@ -15,7 +15,11 @@
 #include "base/options.h"
 #include "source/spans.h"
 
-enum { DEFAULT_CONTINUE_MS = 600000 };
+enum {
+    DEFAULT_CONTINUE_MS = 600000,
+    SWEEP_ROUNDS =
+        16, // after which shapes are looked at in any case: a reader let go of one
+};
 
 mproxy_status mproxy_reduction_new(mproxy_store *store, mproxy_reduction **out,
                                    mproxy_error *err)
@@ -140,6 +144,7 @@ static void took(struct mproxy_reduction *r, const mproxy_source *s, struct mpx_
     h->alive_ms = r->now_ms - s->silent_ms;
     mpx_held_step(h, ++r->sequence);
     r->stats.dropped_values += taken->dropped_values;
+    r->is_loose |= taken->reshaped;
     mpx_directory_touch(r, h, taken);
     if (s->kind == MPROXY_SOURCE_BASE)
         mpx_directory_drop_absorbed(r, h->directory);
@@ -368,6 +373,7 @@ static bool group(struct mproxy_reduction *r)
         return false;
     mpx_directories_sweep(r);
     r->regroup = false;
+    r->is_loose = true;
     return true;
 }
 
@@ -430,7 +436,11 @@ mproxy_status mproxy_reduction_publish(mproxy_reduction *r, mproxy_error *err)
         else
             mproxy_view_unref(r->views[i]);
     }
-    mpx_shapes_tidy(&r->bench.shapes);
+    if (r->is_loose || r->round % SWEEP_ROUNDS == 0)
+        mpx_shapes_sweep(&r->bench.shapes);
+    else
+        mpx_shapes_tidy(&r->bench.shapes);
+    r->is_loose &= status != MPROXY_OK;
     r->published |= status == MPROXY_OK;
     return status;
 }

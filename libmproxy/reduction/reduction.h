@@ -64,6 +64,7 @@ struct mproxy_reduction {
     bool unsorted; // directories
     bool regroup;  // members or descriptions of some sum may have changed
     bool published;
+    bool is_loose;                // shapes may be held that nothing is of any more
     struct mpx_host **host_order; // as shown, by name
     size_t host_order_room, host_order_count;
     struct mpx_job **job_order; // as shown, by start and id

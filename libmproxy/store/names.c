@@ -1,49 +1,55 @@
-// Metrics, families and docs live in one arena, each found by a hash table of its own.
+// Metrics by name: one object each, found by a hash index, that lives while something shows
+// its name and that is given back, with its place and its share of the limits, after that.
 //
-// An intern that runs out of memory may leave a family or a doc behind that nothing uses;
-// the next one with that name takes it.
+// A metric is referred to by what shows it or will: shapes, and through them every array of
+// values, view and snapshot; the slots of the ledger; the layouts of processes; whoever holds
+// a handle (mproxy_metric_ref()). References are counted by atomics, because the last one to
+// a shape may be a reader's, on any thread. Raising a count from zero is the writer's alone: a
+// reader only comes by a metric through something that holds one already. So the writer may
+// free what it finds without references, and no reader has to be waited for: one that still
+// shows the metric is a reference.
+//
+// A count that falls to zero frees nothing by itself. It sets a flag in the pool, and the
+// next sweep looks at all metrics, a bounded number in each call: names come in while a round
+// is read, before anything holds them, so the sweep is called where the writer knows that
+// all that it wants is held, between rounds. A metric that is interned again before that is
+// the same one.
+//
+// Ids are places in an array, and given again: what is kept by id (the order of display, the
+// table of the state file) goes by the pool's version, which changes whenever a name comes or
+// goes. The order of display is kept sorted: what is new is sorted alone and merged in.
+//
+// What metrics share, families and docs, is counted likewise, by the writer alone
+// (families.c). Two spellings of a name, with labels in another order, are one metric.
 
 #include "store/names.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "base/clock.h"
+#include "base/array.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "base/utf8.h"
 #include "metric/escape.h"
 #include "metric/label.h"
 #include "metric/order.h"
-#include "store/arena.h"
-#include "store/table.h"
 
-#define DOC_MAX 4096
+enum { SWEEP_MOST = 1 << 16 }; // metrics that one sweep looks at: some milliseconds
 
 struct mpx_names {
     unsigned references; // atomic
-    uint64_t seed;
+    bool has_unused;     // atomic: a reference was the last of its metric
     size_t max_metrics;
-    struct mpx_arena arena;
+    uint64_t version, forgotten;
+    struct mpx_table metrics;
+    struct mpx_families families;
     struct mpx_buf scratch;
-    struct mpx_table metrics, families, docs;
-    const mproxy_metric **by_id;
-    size_t count;
-    size_t room; // of by_id
-    const mproxy_metric **order;
-    size_t ordered; // metrics that `order` holds, sorted
+    const mproxy_metric **order; // sorted
+    size_t ordered, order_room;
+    const mproxy_metric **fresh; // not in `order` yet
+    size_t fresh_count, fresh_room;
+    uint32_t sweep_at, sweep_left; // the next id to look at; how many are left to
 };
-
-static const struct mpx_doc no_doc = {.text = "", .help = "", .json = ""};
-
-static const struct {
-    const char *text;
-    enum mpx_suffix suffix;
-} suffixes[] = {{"_total", MPX_SUFFIX_TOTAL},
-                {"_bucket", MPX_SUFFIX_BUCKET},
-                {"_sum", MPX_SUFFIX_SUM},
-                {"_count", MPX_SUFFIX_COUNT}};
 
 struct mpx_names *mpx_names_new(size_t max_metrics)
 {
@@ -52,164 +58,94 @@ struct mpx_names *mpx_names_new(size_t max_metrics)
         return NULL;
     n->references = 1;
     n->max_metrics = max_metrics;
-    n->seed = (uint64_t)mpx_clock_ns(CLOCK_REALTIME) ^ (uint64_t)(uintptr_t)n << 20;
     return n;
 }
 
-struct mpx_names *mpx_names_ref(struct mpx_names *names)
+static struct mpx_names *names_ref(struct mpx_names *names)
 {
     __atomic_add_fetch(&names->references, 1, __ATOMIC_RELAXED);
     return names;
+}
+
+static void free_metric(struct mpx_metric *m)
+{
+    if (!m)
+        return;
+    if (m->text != m->public.name)
+        free((void *)(uintptr_t)m->text);
+    if (m->json != m->public.name)
+        free((void *)(uintptr_t)m->json);
+    free(m);
 }
 
 void mpx_names_unref(struct mpx_names *names)
 {
     if (!names || __atomic_sub_fetch(&names->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
+    for (uint32_t i = 0; i < names->metrics.bound; i++)
+        free_metric(names->metrics.items[i]);
     mpx_table_fini(&names->metrics);
-    mpx_table_fini(&names->families);
-    mpx_table_fini(&names->docs);
-    mpx_arena_fini(&names->arena);
+    mpx_families_fini(&names->families);
     mpx_buf_free(&names->scratch);
-    free(names->by_id);
     free(names->order);
+    free(names->fresh);
     free(names);
 }
 
-// The scratch buffer's content in the arena, or `same` if that is the same text.
-static const char *keep_scratch(struct mpx_names *n, const char *same, size_t same_length)
+// ---- references
+
+static struct mpx_metric *own(const mproxy_metric *metric)
+{
+    return (struct mpx_metric *)(uintptr_t)metric;
+}
+
+const mproxy_metric *mproxy_metric_ref(const mproxy_metric *metric)
+{
+    __atomic_add_fetch(&own(metric)->references, 1, __ATOMIC_RELAXED);
+    return metric;
+}
+
+// The metric may be gone once its count is zero; the pool may not.
+static void leave(struct mpx_names *n, const mproxy_metric *metric)
+{
+    if (__atomic_sub_fetch(&own(metric)->references, 1, __ATOMIC_ACQ_REL) == 0)
+        __atomic_store_n(&n->has_unused, true, __ATOMIC_RELEASE);
+}
+
+void mproxy_metric_unref(const mproxy_metric *metric)
+{
+    if (metric)
+        leave(own(metric)->names, metric);
+}
+
+void mpx_metrics_ref(const mproxy_metric *const *metrics, size_t count)
+{
+    if (count > 0)
+        names_ref(own(metrics[0])->names);
+    for (size_t i = 0; i < count; i++)
+        (void)mproxy_metric_ref(metrics[i]);
+}
+
+void mpx_metrics_unref(const mproxy_metric *const *metrics, size_t count)
+{
+    struct mpx_names *n = count > 0 ? own(metrics[0])->names : NULL;
+    for (size_t i = 0; i < count; i++)
+        leave(n, metrics[i]);
+    mpx_names_unref(n);
+}
+
+// ---- a name comes
+
+// The scratch buffer's content, or `same` if that is the same text.
+static const char *keep_scratch(const struct mpx_names *n, const char *same,
+                                size_t same_length)
 {
     const struct mpx_buf *b = &n->scratch;
     if (b->failed)
         return NULL;
     if (b->size == same_length && memcmp(b->data, same, same_length) == 0)
         return same;
-    return mpx_arena_text(&n->arena, b->data, b->size);
-}
-
-// A doc of one line's worth: what is not UTF-8 or is a control character is replaced.
-static void clean_doc(struct mpx_buf *out, const char *doc)
-{
-    size_t length = strnlen(doc, DOC_MAX + 4);
-    if (length > DOC_MAX)
-        length = mpx_utf8_cut(doc, length, DOC_MAX);
-    mpx_buf_clear(out);
-    for (size_t at = 0; at < length;) {
-        unsigned char c = (unsigned char)doc[at];
-        size_t step = mpx_utf8_char(doc + at, length - at);
-        if (step == 0)
-            mpx_buf_add(out, "?", 1);
-        else if ((c < 0x20 && c != '\n') || c == 0x7f)
-            mpx_buf_add(out, " ", 1);
-        else
-            mpx_buf_add(out, doc + at, step);
-        at += step ? step : 1;
-    }
-}
-
-static struct mpx_doc *doc_new(struct mpx_names *n)
-{
-    struct mpx_doc *doc = mpx_arena_alloc(&n->arena, sizeof *doc);
-    size_t length = n->scratch.size;
-    const char *text = mpx_arena_text(&n->arena, n->scratch.data, length);
-    if (!doc || !text)
-        return NULL;
-    mpx_buf_clear(&n->scratch);
-    mpx_escape_help(&n->scratch, text, length);
-    const char *help = keep_scratch(n, text, length);
-    uint32_t help_length = (uint32_t)n->scratch.size;
-    mpx_buf_clear(&n->scratch);
-    mpx_json_escape(&n->scratch, text, length);
-    const char *json = keep_scratch(n, text, length);
-    if (!help || !json)
-        return NULL;
-    *doc = (struct mpx_doc){.text = text,
-                            .help = help,
-                            .json = json,
-                            .help_length = help_length,
-                            .json_length = (uint32_t)n->scratch.size};
-    return doc;
-}
-
-static const struct mpx_doc *doc_intern(struct mpx_names *n, const char *text)
-{
-    if (!text || !*text)
-        return &no_doc;
-    clean_doc(&n->scratch, text);
-    if (n->scratch.failed)
-        return NULL;
-    uint64_t hash = mpx_table_hash(n->seed, n->scratch.data, n->scratch.size);
-    struct mpx_doc *doc =
-        mpx_table_find(&n->docs, hash, n->scratch.data, n->scratch.size);
-    if (doc)
-        return doc;
-    if (!mpx_table_reserve(&n->docs))
-        return NULL;
-    doc = doc_new(n);
-    if (doc)
-        mpx_table_add(&n->docs, hash, doc);
-    return doc;
-}
-
-// A family by its base, with neither text nor stem when it is new.
-static struct mpx_family *family_find(struct mpx_names *n, const char *base,
-                                      size_t length)
-{
-    uint64_t hash = mpx_table_hash(n->seed, base, length);
-    struct mpx_family *family = mpx_table_find(&n->families, hash, base, length);
-    if (family)
-        return family;
-    if (!mpx_table_reserve(&n->families))
-        return NULL;
-    family = mpx_arena_alloc(&n->arena, sizeof *family);
-    const char *copy = mpx_arena_text(&n->arena, base, length);
-    if (!family || !copy)
-        return NULL;
-    *family = (struct mpx_family){
-        .base = copy, .length = (uint32_t)length, .id = (uint32_t)n->families.used};
-    mpx_table_add(&n->families, hash, family);
-    return family;
-}
-
-static bool family_set_stem(struct mpx_names *n, struct mpx_family *family)
-{
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        size_t length = strlen(suffixes[i].text);
-        if (family->length <= length ||
-            memcmp(family->base + family->length - length, suffixes[i].text, length) != 0)
-            continue;
-        family->stem = family_find(n, family->base, family->length - length);
-        if (family->stem)
-            family->suffix = suffixes[i].suffix;
-        return family->stem != NULL;
-    }
-    return true;
-}
-
-// A family that metrics are in. A stem alone gets no stem of its own: a hostile
-// `a_sum_sum_sum...` makes two families, not hundreds.
-static const struct mpx_family *family_intern(struct mpx_names *n, const char *base,
-                                              size_t length)
-{
-    struct mpx_family *family = family_find(n, base, length);
-    if (!family || family->text)
-        return family;
-    struct mpx_family *text = family;
-    if (!mpx_is_plain_base(base, length)) {
-        mpx_buf_clear(&n->scratch);
-        mpx_sanitise_base(&n->scratch, base, length);
-        text =
-            n->scratch.failed ? NULL : family_find(n, n->scratch.data, n->scratch.size);
-    }
-    if (!text)
-        return NULL;
-    if (!text->text) {
-        if (!family_set_stem(n, text))
-            return NULL;
-        text->text = text;
-    }
-    family->text = text;
-    return family;
+    return strndup(b->data, b->size);
 }
 
 // What text formats make of the name: they reserve the label __name__.
@@ -242,67 +178,63 @@ static bool set_json(struct mpx_names *n, struct mpx_metric *m)
     return m->json != NULL;
 }
 
-static bool ids_reserve(struct mpx_names *n)
-{
-    if (n->count < n->room)
-        return true;
-    size_t room = n->room ? n->room * 2 : 256;
-    const mproxy_metric **by_id = realloc(n->by_id, room * sizeof *by_id);
-    if (!by_id)
-        return false;
-    n->by_id = by_id;
-    n->room = room;
-    return true;
-}
-
 static struct mpx_metric *metric_new(struct mpx_names *n, const char *name, size_t length,
                                      mproxy_type type, const char *doc)
 {
-    if (!ids_reserve(n) || !mpx_table_reserve(&n->metrics))
+    struct mpx_metric *m = calloc(1, sizeof *m + length + 1);
+    if (!m)
         return NULL;
-    struct mpx_metric *m = mpx_arena_alloc(&n->arena, sizeof *m);
-    const char *copy = mpx_arena_text(&n->arena, name, length);
-    if (!m || !copy)
-        return NULL;
-    *m = (struct mpx_metric){.name_length = (uint32_t)length};
+    char *copy = (char *)(m + 1);
+    memcpy(copy, name, length);
+    m->names = n;
+    m->name_length = (uint32_t)length;
     m->public.name = copy;
     m->public.type = type;
     m->public.base_length = mproxy_metric_base_length(copy);
-    m->public.id = (uint32_t)n->count;
-    m->doc = doc_intern(n, doc);
-    m->family = family_intern(n, copy, m->public.base_length);
-    if (!m->doc || !m->family || !set_text(n, m) || !set_json(n, m))
-        return NULL;
-    m->public.doc = m->doc->text;
-    return m;
+    m->doc = mpx_doc_take(&n->families, doc);
+    m->family = mpx_family_take(&n->families, copy, m->public.base_length);
+    if (m->doc && m->family && set_text(n, m) && set_json(n, m)) {
+        m->public.doc = m->doc->text;
+        return m;
+    }
+    mpx_doc_leave(&n->families, m->doc);
+    mpx_family_leave(&n->families, m->family);
+    free_metric(m);
+    return NULL;
 }
 
-static mproxy_status metric_add(struct mpx_names *n, uint64_t hash, const char *name,
+static mproxy_status metric_add(struct mpx_names *n, uint32_t hash, const char *name,
                                 mproxy_type type, const char *doc, size_t most,
-                                const mproxy_metric **out, mproxy_error *err)
+                                struct mpx_metric **out, mproxy_error *err)
 {
     size_t length = strlen(name);
     mproxy_status status = mproxy_metric_check_name(name, length, err);
     if (status)
         return status;
-    if (n->count >= most)
+    if (n->metrics.used >= most)
         return mpx_fail(err, MPROXY_E_LIMIT,
-                        "metric '%.100s': %zu names are known, "
+                        "metric '%.100s': %u names are known, "
                         "no more are taken",
-                        name, n->count);
-    struct mpx_metric *m = metric_new(n, name, length, type, doc);
+                        name, n->metrics.used);
+    struct mpx_metric *m = NULL;
+    if (mpx_table_reserve(&n->metrics) &&
+        MPX_RESERVE(n->fresh, n->fresh_room, n->fresh_count + 1))
+        m = metric_new(n, name, length, type, doc);
     if (!m)
         return mpx_fail(err, MPROXY_E_NOMEM, "metric '%.100s': no memory", name);
-    mpx_table_add(&n->metrics, hash, m);
-    n->by_id[n->count++] = &m->public;
-    *out = &m->public;
+    m->public.id = mpx_table_add(&n->metrics, hash, m);
+    n->fresh[n->fresh_count++] = &m->public;
+    n->version++;
+    __atomic_store_n(&n->has_unused, true,
+                     __ATOMIC_RELEASE); // until somebody refers to it
+    *out = m;
     return MPROXY_OK;
 }
 
 static mproxy_status metric_set_doc(struct mpx_names *n, struct mpx_metric *m,
                                     const char *text, mproxy_error *err)
 {
-    const struct mpx_doc *doc = doc_intern(n, text);
+    const struct mpx_doc *doc = mpx_doc_take(&n->families, text);
     if (!doc)
         return mpx_fail(err, MPROXY_E_NOMEM, "metric '%.100s': no memory",
                         m->public.name);
@@ -312,10 +244,10 @@ static mproxy_status metric_set_doc(struct mpx_names *n, struct mpx_metric *m,
 }
 
 static struct mpx_metric *metric_find(const struct mpx_names *n, const char *name,
-                                      uint64_t *hash)
+                                      uint32_t *hash)
 {
     size_t length = strlen(name);
-    *hash = mpx_table_hash(n->seed, name, length);
+    *hash = mpx_hash_bytes(name, length);
     return mpx_table_find(&n->metrics, *hash, name, length);
 }
 
@@ -331,49 +263,78 @@ static const char *respell(const char *name, char room[MPX_NAME_ROOM])
 
 mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
                                mproxy_type type, const char *doc, bool bounded,
-                               const mproxy_metric **out, mproxy_error *err)
+                               size_t *account, const mproxy_metric **out,
+                               mproxy_error *err)
 {
     char room[MPX_NAME_ROOM];
-    uint64_t hash;
+    uint32_t hash;
     struct mpx_metric *m = metric_find(names, name, &hash);
+    mproxy_status status = MPROXY_OK;
     if (!m && (name = respell(name, room)) == room)
         m = metric_find(names, name, &hash);
-    if (!m)
-        return metric_add(names, hash, name, type, doc,
-                          bounded ? names->max_metrics : UINT32_MAX, out, err);
-    if (m->public.type != type) {
-        *out = &m->public;
-        return mpx_fail(err, MPROXY_E_TYPE, "metric '%.100s': is a %s", name,
-                        m->public.type == MPROXY_GAUGE ? "gauge" : "counter");
-    }
-    if (m->doc == &no_doc && doc && *doc) {
-        mproxy_status status = metric_set_doc(names, m, doc, err);
-        if (status)
+    if (!m) {
+        status = metric_add(names, hash, name, type, doc,
+                            bounded ? names->max_metrics : UINT32_MAX, &m, err);
+        if (status != MPROXY_OK)
+            return status;
+        m->account = account;
+        if (account)
+            ++*account;
+    } else if (m->public.type != type) {
+        status = mpx_fail(err, MPROXY_E_TYPE, "metric '%.100s': is a %s", name,
+                          m->public.type == MPROXY_GAUGE ? "gauge" : "counter");
+    } else if (m->doc == &mpx_no_doc && doc && *doc) {
+        status = metric_set_doc(names, m, doc, err);
+        if (status != MPROXY_OK)
             return status;
     }
     *out = &m->public;
-    return MPROXY_OK;
+    return status;
 }
 
 const mproxy_metric *mpx_names_lookup(const struct mpx_names *names, const char *name)
 {
     char room[MPX_NAME_ROOM];
-    uint64_t hash;
+    uint32_t hash;
     const struct mpx_metric *m = metric_find(names, name, &hash);
     if (!m && (name = respell(name, room)) == room)
         m = metric_find(names, name, &hash);
     return m ? &m->public : NULL;
 }
 
+bool mpx_names_have_family(const struct mpx_names *names, const char *base, size_t length)
+{
+    return mpx_families_have(&names->families, base, length);
+}
+
 size_t mpx_names_count(const struct mpx_names *names)
 {
-    return names->count;
+    return names->metrics.used;
+}
+
+uint32_t mpx_names_bound(const struct mpx_names *names)
+{
+    return names->metrics.bound;
+}
+
+uint64_t mpx_names_version(const struct mpx_names *names)
+{
+    return names->version;
+}
+
+uint64_t mpx_names_forgotten(const struct mpx_names *names)
+{
+    return names->forgotten;
 }
 
 const mproxy_metric *mpx_names_at(const struct mpx_names *names, uint32_t id)
 {
-    return id < names->count ? names->by_id[id] : NULL;
+    const struct mpx_metric *m =
+        id < names->metrics.bound ? names->metrics.items[id] : NULL;
+    return m ? &m->public : NULL;
 }
+
+// ---- the order of display
 
 int mpx_metric_compare(const mproxy_metric *a, const mproxy_metric *b)
 {
@@ -407,20 +368,76 @@ static void merge_fresh(const mproxy_metric **order, size_t old,
 const mproxy_metric *const *mpx_names_order(struct mpx_names *names)
 {
     struct mpx_names *n = names;
-    size_t count = n->count - n->ordered;
-    if (n->order && count == 0)
-        return n->order;
-    const mproxy_metric **fresh = malloc((count + 1) * sizeof *fresh);
-    const mproxy_metric **order = realloc(n->order, (n->count + 1) * sizeof *order);
-    if (order)
-        n->order = order;
-    if (fresh && order && count > 0) {
-        memcpy(fresh, n->by_id + n->ordered, count * sizeof *fresh);
-        qsort(fresh, count, sizeof *fresh, compare_pointers);
-        merge_fresh(order, n->ordered, fresh, count);
-        n->ordered = n->count;
+    if (!MPX_RESERVE(n->order, n->order_room, n->ordered + n->fresh_count + 1))
+        return NULL;
+    if (n->fresh_count > 1)
+        qsort(n->fresh, n->fresh_count, sizeof *n->fresh, compare_pointers);
+    merge_fresh(n->order, n->ordered, n->fresh, n->fresh_count);
+    n->ordered += n->fresh_count;
+    n->fresh_count = 0;
+    return n->order;
+}
+
+// ---- a name goes
+
+static struct mpx_metric *find_dead(struct mpx_names *n)
+{
+    struct mpx_metric *dead = NULL;
+    for (int i = 0; i < SWEEP_MOST && n->sweep_left > 0; i++, n->sweep_left--) {
+        if (n->sweep_at >= n->metrics.bound)
+            n->sweep_at = 0;
+        struct mpx_metric *m = n->metrics.items[n->sweep_at++];
+        if (!m || __atomic_load_n(&m->references, __ATOMIC_ACQUIRE) > 0)
+            continue;
+        m->is_dead = true;
+        m->next = dead;
+        dead = m;
     }
-    bool ok = fresh && order;
-    free(fresh);
-    return ok ? n->order : NULL;
+    return dead;
+}
+
+static size_t filter_dead(const mproxy_metric **list, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!mpx_metric_of(list[i])->is_dead)
+            list[kept++] = list[i];
+    return kept;
+}
+
+static void forget(struct mpx_names *n, struct mpx_metric *m)
+{
+    n->forgotten++;
+    mpx_table_remove(&n->metrics, mpx_hash_bytes(m->public.name, m->name_length),
+                     m->public.id);
+    mpx_doc_leave(&n->families, m->doc);
+    mpx_family_leave(&n->families, m->family);
+    if (m->account)
+        --*m->account;
+    free_metric(m);
+}
+
+void mpx_names_sweep(struct mpx_names *n)
+{
+    if (__atomic_exchange_n(&n->has_unused, false, __ATOMIC_ACQ_REL))
+        n->sweep_left = n->metrics.bound;
+    struct mpx_metric *dead = find_dead(n);
+    if (!dead)
+        return;
+    n->ordered = filter_dead(n->order, n->ordered);
+    n->fresh_count = filter_dead(n->fresh, n->fresh_count);
+    n->version++;
+    for (struct mpx_metric *next; dead; dead = next) {
+        next = dead->next;
+        forget(n, dead);
+    }
+}
+
+void mpx_names_close_account(struct mpx_names *names, const size_t *account)
+{
+    for (uint32_t i = 0; i < names->metrics.bound; i++) {
+        struct mpx_metric *m = names->metrics.items[i];
+        if (m && m->account == account)
+            m->account = NULL;
+    }
 }

@@ -1,7 +1,6 @@
 // The pool of interned metrics, with the texts that rendering needs made once per name.
 //
-// One thread interns; any thread reads what it got through a snapshot. What is interned
-// never moves and lives until the last reference to the pool is gone.
+// One thread interns and sweeps; any thread reads a metric that something it holds shows.
 #ifndef MPX_STORE_NAMES_H
 #define MPX_STORE_NAMES_H
 
@@ -9,36 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/families.h"
 #include "store/metric.h"
 
-// A text for people, as each format writes it. The three are one where nothing is escaped.
-struct mpx_doc {
-    const char *text;
-    const char *help; // Prometheus: `\` and newline escaped
-    const char *json; // without the quotes around it
-    uint32_t help_length;
-    uint32_t json_length;
-};
-
-enum mpx_suffix {
-    MPX_SUFFIX_NONE = 0,
-    MPX_SUFFIX_TOTAL = 1,
-    MPX_SUFFIX_BUCKET = 2,
-    MPX_SUFFIX_SUM = 3,
-    MPX_SUFFIX_COUNT = 4
-};
-
-// What metrics of one base name share.
-struct mpx_family {
-    const char *base;
-    uint32_t length; // of `base`
-    uint32_t id;     // dense, from 0
-    enum mpx_suffix suffix;
-    // The family of the name that text formats show: itself, unless it must be sanitised.
-    const struct mpx_family *text;
-    // The family of the name without its suffix; NULL where there is none.
-    const struct mpx_family *stem;
-};
+struct mpx_names;
 
 // What every mproxy_metric of a store really is.
 struct mpx_metric {
@@ -47,10 +20,15 @@ struct mpx_metric {
     const struct mpx_doc *doc; // atomic, as public.doc
     const char *text;          // for text formats, labels included; NULL: can't be shown
     const char *json;          // escaped name, without quotes
+    struct mpx_names *names;
+    size_t *account;         // that is one higher while the name is known; NULL: none
+    struct mpx_metric *next; // of those that are given back
+    unsigned references;     // atomic; raised by the writer only
     uint32_t name_length;
     uint32_t text_length;
     uint32_t json_length;
     bool has_job_id; // has a label of the name that rendering may add
+    bool is_dead;    // to be freed by the sweep that is at work
 };
 
 static inline const struct mpx_metric *mpx_metric_of(const mproxy_metric *metric)
@@ -66,20 +44,35 @@ static inline const struct mpx_doc *mpx_metric_doc_of(const struct mpx_metric *m
 // Order of display: by base name bytewise, then by the whole name.
 int mpx_metric_compare(const mproxy_metric *a, const mproxy_metric *b);
 
-struct mpx_names;
-
 struct mpx_names *mpx_names_new(size_t max_metrics); // one reference; NULL: no memory
-struct mpx_names *mpx_names_ref(struct mpx_names *names);
-void mpx_names_unref(struct mpx_names *names); // accepts NULL
-// Unless it is `bounded` a new name is taken past `max_metrics` too.
+void mpx_names_unref(struct mpx_names *names);       // accepts NULL
+// Unless it is `bounded` a new name is taken past `max_metrics` too. `account`, if not NULL,
+// is raised by one for a new name, and lowered when it is given back.
 mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
                                mproxy_type type, const char *doc, bool bounded,
-                               const mproxy_metric **out, mproxy_error *err);
+                               size_t *account, const mproxy_metric **out,
+                               mproxy_error *err);
 // NULL: not known.
 const mproxy_metric *mpx_names_lookup(const struct mpx_names *names, const char *name);
+bool mpx_names_have_family(const struct mpx_names *names, const char *base,
+                           size_t length);
 size_t mpx_names_count(const struct mpx_names *names);
+uint32_t mpx_names_bound(const struct mpx_names *names); // ids are below it
+// Changes whenever a name comes or goes.
+uint64_t mpx_names_version(const struct mpx_names *names);
+// How many have gone in all.
+uint64_t mpx_names_forgotten(const struct mpx_names *names);
 const mproxy_metric *mpx_names_at(const struct mpx_names *names, uint32_t id);
 // NULL: no memory for it.
 const mproxy_metric *const *mpx_names_order(struct mpx_names *names);
+// Give back metrics without a reference; a bounded number of them is looked at.
+void mpx_names_sweep(struct mpx_names *names);
+// The account goes: what it has brought is nobody's.
+void mpx_names_close_account(struct mpx_names *names, const size_t *account);
+
+// References of all of these; the pool is kept with them. What refers on a thread that is
+// not the writer's, as shapes do, uses these two.
+void mpx_metrics_ref(const mproxy_metric *const *metrics, size_t count);
+void mpx_metrics_unref(const mproxy_metric *const *metrics, size_t count);
 
 #endif

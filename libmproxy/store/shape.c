@@ -87,6 +87,7 @@ static struct mpx_shape *shape_new(const mproxy_metric *const *metrics, size_t c
     s->count = (uint32_t)count;
     if (count)
         memcpy(s->metrics, metrics, count * sizeof(const mproxy_metric *));
+    mpx_metrics_ref(metrics, count);
     for (uint32_t i = 0; i < count; i++)
         s->order[i] = i;
     if (!is_ordered(s))
@@ -108,6 +109,10 @@ void mpx_shape_append(struct mpx_shape *s, const mproxy_metric *metric)
     uint32_t slot = s->count++;
     assert(slot == 0 || mpx_metric_compare(s->metrics[slot - 1], metric) < 0);
     bool is_gauge = metric->type == MPROXY_GAUGE;
+    if (slot == 0)
+        mpx_metrics_ref(&metric, 1);
+    else
+        (void)mproxy_metric_ref(metric);
     s->metrics[slot] = metric;
     s->gauge_at[slot] = is_gauge ? slot - s->counter_count : MPX_NO_GAUGE;
     s->counter_count += !is_gauge;
@@ -122,8 +127,10 @@ struct mpx_shape *mpx_shape_ref(struct mpx_shape *s)
 
 void mpx_shape_unref(struct mpx_shape *s)
 {
-    if (s && __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL) == 0)
-        free(s);
+    if (!s || __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    mpx_metrics_unref(s->metrics, s->count);
+    free(s);
 }
 
 bool mpx_shape_is(const struct mpx_shape *s, const mproxy_metric *const *metrics,

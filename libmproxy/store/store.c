@@ -29,7 +29,6 @@ struct key {
 struct mproxy_snapshot {
     unsigned references; // atomic
     uint64_t sequence;
-    struct mpx_names *names; // keeps what the entries point to
     struct mpx_cache *cache;
     size_t size;
     mproxy_view **views; // in order of display
@@ -70,16 +69,14 @@ static void sort_keys(mproxy_snapshot *s, const mproxy_snapshot *before)
     qsort(s->by_key, s->size, sizeof *s->by_key, compare_keys);
 }
 
-static mproxy_snapshot *snapshot_new(struct mpx_names *names, uint64_t sequence,
-                                     mproxy_view *const *views, size_t count,
-                                     const mproxy_snapshot *before)
+static mproxy_snapshot *snapshot_new(uint64_t sequence, mproxy_view *const *views,
+                                     size_t count, const mproxy_snapshot *before)
 {
     mproxy_snapshot *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
     s->references = 1;
     s->sequence = sequence;
-    s->names = mpx_names_ref(names);
     s->cache = mpx_cache_new();
     s->views = malloc((count + 1) * sizeof *s->views);
     s->by_key = malloc((count + 1) * sizeof *s->by_key);
@@ -119,7 +116,7 @@ mproxy_status mproxy_store_open(const mproxy_store_options *options, mproxy_stor
     pthread_mutex_init(&store->lock, NULL);
     store->names = mpx_names_new(max_metrics);
     if (store->names)
-        store->newest = snapshot_new(store->names, 0, NULL, 0, NULL);
+        store->newest = snapshot_new(0, NULL, 0, NULL);
     if (!store->newest) {
         mproxy_store_close(store);
         return mpx_fail(err, MPROXY_E_NOMEM, "store: no memory");
@@ -144,14 +141,51 @@ mproxy_status mproxy_store_metric(mproxy_store *store, const char *name, mproxy_
 {
     MPX_REQUIRE(store && name && out, err);
     MPX_REQUIRE(type == MPROXY_COUNTER || type == MPROXY_GAUGE, err);
-    return mpx_names_intern(store->names, name, type, doc, true, out, err);
+    return mpx_names_intern(store->names, name, type, doc, true, NULL, out, err);
 }
 
 mproxy_status mpx_store_metric_exempt(mproxy_store *store, const char *name,
                                       mproxy_type type, const char *doc,
                                       const mproxy_metric **out, mproxy_error *err)
 {
-    return mpx_names_intern(store->names, name, type, doc, false, out, err);
+    return mpx_names_intern(store->names, name, type, doc, false, NULL, out, err);
+}
+
+mproxy_status mpx_store_metric_for(mproxy_store *store, const char *name,
+                                   mproxy_type type, const char *doc, size_t *account,
+                                   const mproxy_metric **out, mproxy_error *err)
+{
+    return mpx_names_intern(store->names, name, type, doc, true, account, out, err);
+}
+
+void mpx_store_close_account(mproxy_store *store, const size_t *account)
+{
+    mpx_names_close_account(store->names, account);
+}
+
+uint64_t mpx_store_metric_version(const mproxy_store *store)
+{
+    return mpx_names_version(store->names);
+}
+
+uint32_t mpx_store_metric_bound(const mproxy_store *store)
+{
+    return mpx_names_bound(store->names);
+}
+
+uint64_t mpx_store_metric_forgotten(const mproxy_store *store)
+{
+    return mpx_names_forgotten(store->names);
+}
+
+bool mpx_store_has_family(const mproxy_store *store, const char *base, size_t length)
+{
+    return mpx_names_have_family(store->names, base, length);
+}
+
+void mproxy_store_sweep(mproxy_store *store)
+{
+    mpx_names_sweep(store->names);
 }
 
 const mproxy_metric *mpx_store_metric_find(const mproxy_store *store, const char *name)
@@ -199,7 +233,7 @@ mproxy_status mproxy_store_publish(mproxy_store *store, mproxy_view *const *view
 {
     MPX_REQUIRE(store && (views || count == 0), err);
     mproxy_snapshot *fresh =
-        snapshot_new(store->names, store->sequence + 1, views, count, store->newest);
+        snapshot_new(store->sequence + 1, views, count, store->newest);
     if (!fresh)
         return mpx_fail(err, MPROXY_E_NOMEM, "snapshot of %zu views: no memory", count);
     const char *twin = find_twin(fresh);
@@ -240,7 +274,6 @@ void mproxy_snapshot_unref(mproxy_snapshot *snapshot)
     free(snapshot->views);
     free(snapshot->by_key);
     mpx_cache_free(snapshot->cache);
-    mpx_names_unref(snapshot->names);
     free(snapshot);
 }
 

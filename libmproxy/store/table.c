@@ -1,28 +1,8 @@
 #include "store/table.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
-    return hash ^ hash >> 32;
-}
-
-uint64_t mpx_table_hash(uint64_t seed, const char *text, size_t length)
-{
-    uint64_t hash = seed ^ UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t word;
-    size_t left = length;
-    for (; left >= 8; left -= 8, text += 8) {
-        memcpy(&word, text, 8);
-        hash = mix(hash, word);
-    }
-    word = 0;
-    memcpy(&word, text, left);
-    hash = mix(hash, word);
-    return mix(hash, length ^ seed);
-}
+#include "base/array.h"
 
 static bool has_key(const void *item, const char *text, size_t length)
 {
@@ -30,44 +10,51 @@ static bool has_key(const void *item, const char *text, size_t length)
     return strncmp(key, text, length) == 0 && key[length] == '\0';
 }
 
-void *mpx_table_find(const struct mpx_table *t, uint64_t hash, const char *text,
-                     size_t length)
+static void *next_of(const struct mpx_table *t, uint32_t hash, const char *text,
+                     size_t length, uint32_t *at)
 {
-    if (t->room == 0)
-        return NULL;
-    for (size_t i = hash & (t->room - 1); t->slots[i].item; i = (i + 1) & (t->room - 1))
-        if (t->slots[i].hash == hash && has_key(t->slots[i].item, text, length))
-            return t->slots[i].item;
+    for (uint32_t place; mpx_index_next(&t->index, hash, at, &place);)
+        if (has_key(t->items[place], text, length))
+            return t->items[place];
     return NULL;
 }
 
-void mpx_table_add(struct mpx_table *t, uint64_t hash, void *item)
+void *mpx_table_find(const struct mpx_table *t, uint32_t hash, const char *text,
+                     size_t length)
 {
-    size_t i = hash & (t->room - 1);
-    while (t->slots[i].item)
-        i = (i + 1) & (t->room - 1);
-    t->slots[i] = (struct mpx_table_slot){.hash = hash, .item = item};
-    t->used++;
+    uint32_t at = mpx_index_start(&t->index, hash);
+    return next_of(t, hash, text, length, &at);
 }
 
 bool mpx_table_reserve(struct mpx_table *t)
 {
-    if (t->used + 1 <= t->room / 4 * 3)
-        return true;
-    struct mpx_table larger = {.room = t->room ? t->room * 2 : 64};
-    larger.slots = calloc(larger.room, sizeof *larger.slots);
-    if (!larger.slots)
-        return false;
-    for (size_t i = 0; i < t->room; i++)
-        if (t->slots[i].item)
-            mpx_table_add(&larger, t->slots[i].hash, t->slots[i].item);
-    free(t->slots);
-    *t = larger;
-    return true;
+    return (t->spare_count > 0 || MPX_RESERVE(t->items, t->room, t->bound + (size_t)1)) &&
+           mpx_index_reserve(&t->index, t->used + 1);
+}
+
+uint32_t mpx_table_add(struct mpx_table *t, uint32_t hash, void *item)
+{
+    uint32_t place = t->spare_count > 0 ? t->spare[--t->spare_count] : t->bound++;
+    t->items[place] = item;
+    t->used++;
+    mpx_index_put(&t->index, hash, place);
+    return place;
+}
+
+void mpx_table_remove(struct mpx_table *t, uint32_t hash, uint32_t place)
+{
+    mpx_index_remove(&t->index, hash, place);
+    t->items[place] = NULL;
+    t->used--;
+    // Without memory for its number the place stays empty: eight bytes.
+    if (MPX_RESERVE(t->spare, t->spare_room, t->spare_count + 1))
+        t->spare[t->spare_count++] = place;
 }
 
 void mpx_table_fini(struct mpx_table *t)
 {
-    free(t->slots);
+    free(t->items);
+    free(t->spare);
+    mpx_index_fini(&t->index);
     *t = (struct mpx_table){0};
 }

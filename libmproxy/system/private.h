@@ -25,8 +25,10 @@ struct mproxy_system {
     mproxy_value *fresh;
     struct layout *layouts; // all that were ever given out
     struct layout *current;
-    mproxy_value *values; // of `current`
-    void *states[];       // one per source
+    mproxy_value *values;       // of `current`
+    const mproxy_metric **held; // referred to: all that were ever asked for
+    size_t held_count, held_room;
+    void *states[]; // one per source
 };
 
 #endif

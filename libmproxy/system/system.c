@@ -55,9 +55,12 @@ const mproxy_metric *mpx_system_metric(struct mproxy_system *s, enum mpx_node_me
         mpx_buf_addf(&name, "{%s}", labels);
     const char *text = mpx_buf_text(&name);
     const mproxy_metric *metric = NULL;
-    if (!text || mpx_store_metric_exempt(s->store, text, table[id].type, table[id].doc,
-                                         &metric, NULL) != MPROXY_OK)
+    if (!text || !MPX_RESERVE(s->held, s->held_room, s->held_count + 1) ||
+        mpx_store_metric_exempt(s->store, text, table[id].type, table[id].doc, &metric,
+                                NULL) != MPROXY_OK)
         metric = NULL;
+    else
+        s->held[s->held_count++] = mproxy_metric_ref(metric);
     mpx_buf_free(&name);
     return metric;
 }
@@ -88,7 +91,7 @@ void mpx_system_put(struct mproxy_system *s, const mproxy_metric *metric, double
 // Two devices of one name would report one metric twice: the first is kept.
 static void drop_repeated(struct mproxy_system *s)
 {
-    size_t ids = mproxy_store_metric_count(s->store);
+    size_t ids = mpx_store_metric_bound(s->store);
     unsigned char *taken = calloc(ids ? ids : 1, 1);
     if (!taken) {
         s->failed = true;
@@ -288,6 +291,9 @@ void mproxy_system_close(struct mproxy_system *s)
     mpx_buf_free(&s->text);
     free(s->metrics);
     free(s->fresh);
+    for (size_t i = 0; i < s->held_count; i++)
+        mproxy_metric_unref(s->held[i]);
+    free(s->held);
     free(s->values);
     free(s->host);
     free(s);
