@@ -49,7 +49,9 @@ typedef struct mproxy_histogram mproxy_histogram; /**< observations in buckets *
  * @return never NULL. err->status: MPROXY_E_INVALID (name), MPROXY_E_TYPE (declared as
  *         something else, another scale or other bounds), MPROXY_E_LIMIT (no room),
  *         MPROXY_E_OFF (no proxy directory), MPROXY_E_BUSY (asked for by a wrapper of a
- *         system call that the library itself makes while it declares another)
+ *         function that the library itself calls while it begins to count or declares
+ *         another metric: ask again later). A wrapper of functions of <string.h> has to see
+ *         for itself that it does not call itself, since finding a name compares strings.
  */
 MPROXY_API mproxy_counter *mproxy_counter_get(const char *name, const char *doc,
                                               mproxy_error *err);

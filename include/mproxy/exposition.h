@@ -5,7 +5,7 @@
  * form that reads back to the same double.
  *
  * Source of the formats: prometheus.io/docs/instrumenting/exposition_formats,
- * OpenMetrics 1.0.0 (IETF draft), docs: spec/http-api.
+ * OpenMetrics 1.0.0 (IETF draft), docs/http-api.md.
  *
  * Threads: any thread, on a snapshot or view that the caller holds.
  */

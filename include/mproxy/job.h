@@ -19,7 +19,7 @@ extern "C" {
 #define MPROXY_JOB_COMMAND_MAX 65536 /**< a longer command is cut, in bytes */
 #define MPROXY_JOB_FIELD_MAX 4096    /**< longest other field, in bytes */
 
-/** The nine keys of a job description (docs: spec/http-api). Strings are never NULL. */
+/** The nine keys of a job description (docs/http-api.md). Strings are never NULL. */
 typedef struct mproxy_job {
     char *jobid;
     char *command;
@@ -51,7 +51,7 @@ enum {
 
 /**
  * Describe the job that the calling process belongs to, from its environment: Slurm,
- * PMIx, PMI, hydra, or the launcher's host, pid and start time (docs: spec/cli).
+ * PMIx, PMI, hydra, or the launcher's host, pid and start time (docs/operations.md).
  *
  * @param out   set on success; release with mproxy_job_clear()
  * @param rank  set to the MPI rank, 0 where there is none. Processes that MPI_Comm_spawn()

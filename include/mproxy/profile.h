@@ -56,7 +56,7 @@ MPROXY_API const char *mproxy_profile_partial_at(const mproxy_profile *profile,
                                                  size_t index);
 
 /**
- * Write a profile as the JSON of `GET /profiles/get` (docs: spec/http-api): desc, counters
+ * Write a profile as the JSON of `GET /profiles/get` (docs/http-api.md): desc, counters
  * with ranks, partial, unheard, nodes (derived from the shares), shares. The archive stores the
  * same text. Its first line, with `}` in place of the comma at its end, is an object of all
  * but the values; its last key is a checksum of the text before it.

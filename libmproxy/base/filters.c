@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/environment.h"
 #include "base/sys.h"
 
 // The number behind a word at the beginning of a line; -1: no such line is there whole.
@@ -56,6 +57,6 @@ unsigned mpx_filters_count(void)
 
 bool mpx_filters_are_more(void)
 {
-    const char *launchers = getenv(MPX_FILTERS_VARIABLE);
+    const char *launchers = mpx_variable(MPX_FILTERS_VARIABLE);
     return launchers && mpx_filters_count() > strtoul(launchers, NULL, 10);
 }

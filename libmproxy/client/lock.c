@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "base/environment.h"
 #include "base/sys.h"
 #include "client/state.h"
 
@@ -51,7 +52,7 @@ static void mark(enum mproxy_own_call which)
 {
     int known = atomic_load_explicit(&traced, memory_order_relaxed);
     if (known == TRACED_UNKNOWN) {
-        known = getenv(MPROXY_TRACED) ? TRACED : TRACED_NOT;
+        known = mpx_variable(MPROXY_TRACED) ? TRACED : TRACED_NOT;
         atomic_store_explicit(&traced, known, memory_order_relaxed);
     }
     if (known == TRACED)

@@ -266,7 +266,7 @@ bool mpx_client_open(void)
     struct mpx_client *c = &mpx_client;
     int state = atomic_load_explicit(&c->state, memory_order_acquire);
     if (state == MPX_CLIENT_UNOPENED) {
-        // A malloc() that counts itself comes back here from inside.
+        // A malloc() or getenv() that counts itself comes back here from inside.
         if (mpx_thread.opening || atomic_load(&c->dead) || mpx_client_is_confined() ||
             is_before_libc())
             return false;

@@ -1,5 +1,5 @@
-// The gateway: the socket of older clients, which push JSON messages (docs:
-// spec/legacy-socket). Their values are written into segments of the rendezvous directory
+// The gateway: the socket of older clients, which push JSON messages
+// (docs/migration.md). Their values are written into segments of the rendezvous directory
 // before anything else happens, so that they outlive the proxy like the counters of any
 // process.
 //

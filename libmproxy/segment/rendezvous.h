@@ -24,7 +24,7 @@
 MPROXY_API mproxy_status mpx_rendezvous_path(const char *socket, char out[PATH_MAX],
                                              mproxy_error *err);
 
-// The socket that spec/cli names: $PROXY_PATH, the user's own if a proxy lives there,
+// The socket that programs and proxies agree on: $PROXY_PATH, the user's own if a proxy lives there,
 // /run/mproxy/proxy.socket if one lives there, else the user's own. Never fails.
 MPROXY_API void mpx_rendezvous_default_socket(char out[PATH_MAX]);
 

@@ -11,7 +11,7 @@
 // only grows, up to a bound, as /proc is another machine's in tests and may say
 // anything.
 
-#include "system/source.h"
+#include "system/sampler.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -265,4 +265,4 @@ static void fini(void *arg)
     free(state->cpus);
 }
 
-const struct mpx_system_source mpx_system_cpu = {sizeof(struct cpu_state), sample, fini};
+const struct mpx_sampler mpx_sampler_cpu = {sizeof(struct cpu_state), sample, fini};

@@ -1,5 +1,5 @@
 // Block devices, from /proc/diskstats.
-#include "system/source.h"
+#include "system/sampler.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -102,5 +102,4 @@ static void fini(void *arg)
     mpx_system_devices_fini(&state->disks);
 }
 
-const struct mpx_system_source mpx_system_disk = {sizeof(struct disk_state), sample,
-                                                  fini};
+const struct mpx_sampler mpx_sampler_disk = {sizeof(struct disk_state), sample, fini};

@@ -1,5 +1,5 @@
 // Energy by RAPL domain, from /sys/class/powercap (readable by root only).
-#include "system/source.h"
+#include "system/sampler.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,5 +120,4 @@ static void fini(void *arg)
     mpx_system_devices_fini(&state->domains);
 }
 
-const struct mpx_system_source mpx_system_energy = {sizeof(struct energy_state), sample,
-                                                    fini};
+const struct mpx_sampler mpx_sampler_energy = {sizeof(struct energy_state), sample, fini};

@@ -3,7 +3,7 @@
 // A chip's number is given to another chip when drivers are loaded again, so that a sensor is
 // named anew whenever its chip's directory is another one than before. Sensors that would
 // have one name have that of their directory, and then their own, added.
-#include "system/source.h"
+#include "system/sampler.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -180,5 +180,4 @@ static void fini(void *arg)
     mpx_system_devices_fini(&state->sensors);
 }
 
-const struct mpx_system_source mpx_system_hwmon = {sizeof(struct hwmon_state), sample,
-                                                   fini};
+const struct mpx_sampler mpx_sampler_hwmon = {sizeof(struct hwmon_state), sample, fini};

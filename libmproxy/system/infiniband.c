@@ -1,5 +1,5 @@
 // InfiniBand ports, from /sys/class/infiniband.
-#include "system/source.h"
+#include "system/sampler.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,5 +109,5 @@ static void fini(void *arg)
     mpx_system_devices_fini(&state->ports);
 }
 
-const struct mpx_system_source mpx_system_infiniband = {sizeof(struct infiniband_state),
-                                                        sample, fini};
+const struct mpx_sampler mpx_sampler_infiniband = {sizeof(struct infiniband_state),
+                                                   sample, fini};

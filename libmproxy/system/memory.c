@@ -1,5 +1,5 @@
 // Memory and swap, from /proc/meminfo.
-#include "system/source.h"
+#include "system/sampler.h"
 
 enum { TOTAL, FREE, AVAILABLE, BUFFERS, CACHED, SWAP_TOTAL, SWAP_FREE, FIELDS };
 
@@ -71,5 +71,4 @@ static void fini(void *arg)
     mpx_system_file_fini(&state->meminfo);
 }
 
-const struct mpx_system_source mpx_system_memory = {sizeof(struct memory_state), sample,
-                                                    fini};
+const struct mpx_sampler mpx_sampler_memory = {sizeof(struct memory_state), sample, fini};

@@ -1,5 +1,5 @@
 // Load average, uptime, and the count of samples that says what the node runs.
-#include "system/source.h"
+#include "system/sampler.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -83,5 +83,4 @@ static void fini(void *arg)
     mpx_system_file_fini(&state->uptime);
 }
 
-const struct mpx_system_source mpx_system_misc = {sizeof(struct misc_state), sample,
-                                                  fini};
+const struct mpx_sampler mpx_sampler_misc = {sizeof(struct misc_state), sample, fini};

@@ -13,7 +13,7 @@
 // All lists have bounds, beyond which mounts are left out: a host of containers has
 // thousands.
 
-#include "system/source.h"
+#include "system/sampler.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,5 +296,4 @@ static void fini(void *arg)
     mpx_system_devices_fini(&state->filesystems);
 }
 
-const struct mpx_system_source mpx_system_mounts = {sizeof(struct mounts_state), sample,
-                                                    fini};
+const struct mpx_sampler mpx_sampler_mounts = {sizeof(struct mounts_state), sample, fini};

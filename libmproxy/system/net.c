@@ -1,5 +1,5 @@
 // Network interfaces, from /proc/net/dev.
-#include "system/source.h"
+#include "system/sampler.h"
 
 #include <math.h>
 
@@ -107,4 +107,4 @@ static void fini(void *arg)
     mpx_system_devices_fini(&state->interfaces);
 }
 
-const struct mpx_system_source mpx_system_net = {sizeof(struct net_state), sample, fini};
+const struct mpx_sampler mpx_sampler_net = {sizeof(struct net_state), sample, fini};

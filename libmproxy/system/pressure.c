@@ -1,5 +1,5 @@
 // Pressure stall information, from /proc/pressure.
-#include "system/source.h"
+#include "system/sampler.h"
 
 enum { RESOURCES = 3, KINDS = 2 };
 
@@ -69,5 +69,5 @@ static void fini(void *arg)
         mpx_system_file_fini(&state->files[r]);
 }
 
-const struct mpx_system_source mpx_system_pressure = {sizeof(struct pressure_state),
-                                                      sample, fini};
+const struct mpx_sampler mpx_sampler_pressure = {sizeof(struct pressure_state), sample,
+                                                 fini};

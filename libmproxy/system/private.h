@@ -1,8 +1,8 @@
-// The struct behind node metrics: for system.c and system_input.c only.
+// The struct behind node metrics: for system.c and files.c only.
 #ifndef MPX_SYSTEM_PRIVATE_H
 #define MPX_SYSTEM_PRIVATE_H
 
-#include "system/source.h"
+#include "system/sampler.h"
 
 struct layout {
     struct layout *next;
@@ -28,7 +28,7 @@ struct mproxy_system {
     mproxy_value *values;       // of `current`
     const mproxy_metric **held; // referred to: all that were ever asked for
     size_t held_count, held_room;
-    void *states[]; // one per source
+    void *states[]; // one per sampler
 };
 
 #endif

@@ -1,7 +1,7 @@
-// Node metrics: the list of sources, and what they report put together into a layout.
+// Node metrics: the list of samplers, and what they report put together into a layout.
 //
-// Each source (cpu.c, memory.c, ...) is asked once a round and puts metrics with values,
-// in its own order; it owns its state and knows no other source. A metric that is put
+// Each sampler (cpu.c, memory.c, ...) is asked once a round and puts metrics with values,
+// in its own order; it owns its state and knows no other sampler. A metric that is put
 // twice counts once. The metrics put in a round make a layout; one that is the same as
 // an earlier one is that layout, by address, since the ledger works out its maps once
 // per layout and they never go away. Devices that come and go make few different ones.
@@ -9,7 +9,7 @@
 // A counter's time is that of its last change: one that is as in the round before keeps
 // it, unless the layout has changed.
 //
-// A source that is absent on this node puts nothing. Zero would be a measurement.
+// A sampler whose files are absent on this node puts nothing. Zero would be a measurement.
 //
 // Without memory the round before stays: layout and values change together or not at
 // all.
@@ -26,16 +26,17 @@
 #include "base/err.h"
 #include "base/options.h"
 #include "store/metric.h"
-#include "system/source.h"
+#include "system/sampler.h"
 #include "system/private.h"
 #include "store/exempt.h"
 
-static const struct mpx_system_source *const sources[] = {
-    &mpx_system_cpu,      &mpx_system_memory, &mpx_system_mounts, &mpx_system_disk,
-    &mpx_system_net,      &mpx_system_hwmon,  &mpx_system_energy, &mpx_system_infiniband,
-    &mpx_system_pressure, &mpx_system_misc,
+static const struct mpx_sampler *const samplers[] = {
+    &mpx_sampler_cpu,    &mpx_sampler_memory,     &mpx_sampler_mounts,
+    &mpx_sampler_disk,   &mpx_sampler_net,        &mpx_sampler_hwmon,
+    &mpx_sampler_energy, &mpx_sampler_infiniband, &mpx_sampler_pressure,
+    &mpx_sampler_misc,
 };
-enum { SOURCES = sizeof sources / sizeof *sources };
+enum { SOURCES = sizeof samplers / sizeof *samplers };
 
 static const struct {
     const char *name, *doc;
@@ -159,7 +160,7 @@ mproxy_status mproxy_system_sample(struct mproxy_system *s, int64_t boot_ms,
     s->boot_ms = boot_ms;
     s->wall_us = wall_us;
     for (size_t i = 0; i < SOURCES; i++)
-        sources[i]->sample(s, s->states[i]);
+        samplers[i]->sample(s, s->states[i]);
     struct layout *next = s->failed ? NULL : find_or_add_layout(s);
     mproxy_value *values = s->failed ? NULL : calloc(s->count + 1, sizeof *values);
     if (!next || !values || s->failed) {
@@ -260,7 +261,7 @@ mproxy_status mproxy_system_open(const mproxy_system_options *options,
     s->host = own_host(o.host);
     bool complete = s->host != NULL;
     for (size_t i = 0; i < SOURCES; i++) {
-        s->states[i] = calloc(1, sources[i]->size);
+        s->states[i] = calloc(1, samplers[i]->size);
         complete &= s->states[i] != NULL;
     }
     if (!complete) {
@@ -276,8 +277,8 @@ void mproxy_system_close(struct mproxy_system *s)
     if (!s)
         return;
     for (size_t i = 0; i < SOURCES; i++) {
-        if (s->states[i] && sources[i]->fini)
-            sources[i]->fini(s->states[i]);
+        if (s->states[i] && samplers[i]->fini)
+            samplers[i]->fini(s->states[i]);
         free(s->states[i]);
     }
     for (struct layout *l = s->layouts, *next; l; l = next) {

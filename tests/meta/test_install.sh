@@ -27,7 +27,7 @@ PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export PKG_CONFIG_PATH
 cp -r "$installed_docs/docs/examples" "$scratch/pc"
 # An example's comment says how to compile it: `//   rpath=...`, `//   cc ...`.
-for example in counter daemon node_metrics legacy_client; do
+for example in counter daemon node_metrics legacy_client exporter_getenv; do
     sed -nE 's,^//   (rpath=|cc ),\1,p' "$scratch/pc/$example.c" >"$scratch/pc/how"
     grep -q '^cc ' "$scratch/pc/how" || complain "$example.c does not say how to compile it"
     sed -i "s,^cc ,${CC:-cc} -std=gnu11 -Wall -Wextra -Werror ," "$scratch/pc/how"
@@ -59,6 +59,29 @@ for program in pc/counter pc/legacy_client cmake/counter; do
         "$scratch/$program" >"$scratch/out" 2>&1 ||
         { cat "$scratch/out"; complain "$program failed"; }
 done
+
+# The exporter lies beside ours now, and counts: the program's calls, and nothing twice.
+cat >"$scratch/calls.c" <<TXT
+#include <stdlib.h>
+int main(void)
+{
+    for (int i = 0; i < 1000; i++)
+        getenv("HOME");
+}
+TXT
+"${CC:-cc}" -O0 -fno-builtin -o "$scratch/calls" "$scratch/calls.c" || complain "calls.c"
+for way in '' '-e getenv'; do
+    PROXY_PATH=$scratch/getenv.socket "$prefix/bin/proxy_run" -j meta-install $way -- \
+        "$scratch/calls" >"$scratch/out" 2>&1 ||
+        { cat "$scratch/out"; complain "a program with the exporter of the examples failed"; }
+done
+shm=/dev/shm/$(printf '%s' "$scratch/getenv.socket" | sed 's,/,%2F,g').d
+counted=$("$build_dir/tests/tool/segments" "$shm" | awk '$1 == "getenv_calls_total" { print $2 }')
+case $counted in
+20[0-9][0-9]) ;;
+*) complain "the exporter of the examples counted '$counted' of 2,000 calls of getenv()" ;;
+esac
+rm -rf "$shm"
 # proxy_run made this for the socket above.
 rm -rf "/dev/shm/$(printf '%s' "$scratch/proxy.socket" | sed 's,/,%2F,g').d"
 verdict

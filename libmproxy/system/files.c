@@ -1,11 +1,11 @@
-// What the sources of node metrics read with: whole files, numbers, devices by name.
+// What the samplers of node metrics read with: whole files, numbers, devices by name.
 //
 // A file of procfs or sysfs that is read at each sample stays open and is read whole by
 // one pread() into the system's one buffer: it may differ between two reads. So a text
 // is valid until the next read of any file. When a read fails the file is closed, for
 // the device may come back under the same path.
 //
-// Devices are remembered by name, with whatever a source keeps for each, so that metrics
+// Devices are remembered by name, with whatever a sampler keeps for each, so that metrics
 // are interned once and rates have a sample before. Their number is bounded, because a
 // node on which devices are made and removed for years would otherwise never stop
 // growing.
@@ -16,7 +16,7 @@
 // Labels are made of names that the system found: bytes that are no text are replaced,
 // so that a metric's name is always one that mproxy_metric_check_name() takes.
 
-#include "system/source.h"
+#include "system/sampler.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -31,7 +31,7 @@
 
 enum {
     FILE_MAX = 4 << 20, // /proc/cpuinfo of 1,000 CPUs is 1.5 MB
-    DEVICES_MAX = 2048, // that a source ever remembers
+    DEVICES_MAX = 2048, // that a sampler ever remembers
 };
 
 // A file of procfs or sysfs is whole in one read if the buffer is large enough, and may

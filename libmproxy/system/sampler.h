@@ -1,8 +1,8 @@
-// Shared by the sources of node metrics (cpu.c, memory.c, ...).
+// Shared by the samplers of node metrics (cpu.c, memory.c, ...).
 //
-// To add a source: write its file, declare its table entry here and list it in system.c.
-#ifndef MPX_SYSTEM_SOURCE_H
-#define MPX_SYSTEM_SOURCE_H
+// To add a sampler: write its file, declare its table entry here and list it in system.c.
+#ifndef MPX_SYSTEM_SAMPLER_H
+#define MPX_SYSTEM_SAMPLER_H
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -17,23 +17,23 @@ enum mpx_node_metric {
     MPX_NODE_METRICS
 };
 
-// One kind of input. The state is zeroed memory of `size` bytes of the source's own.
-struct mpx_system_source {
+// One sampler. The state is zeroed memory of `size` bytes of its own.
+struct mpx_sampler {
     size_t size;
     void (*sample)(struct mproxy_system *system, void *state);
     void (*fini)(void *state); // may be NULL
 };
 
-extern const struct mpx_system_source mpx_system_cpu;
-extern const struct mpx_system_source mpx_system_memory;
-extern const struct mpx_system_source mpx_system_mounts;
-extern const struct mpx_system_source mpx_system_disk;
-extern const struct mpx_system_source mpx_system_net;
-extern const struct mpx_system_source mpx_system_hwmon;
-extern const struct mpx_system_source mpx_system_energy;
-extern const struct mpx_system_source mpx_system_infiniband;
-extern const struct mpx_system_source mpx_system_pressure;
-extern const struct mpx_system_source mpx_system_misc;
+extern const struct mpx_sampler mpx_sampler_cpu;
+extern const struct mpx_sampler mpx_sampler_memory;
+extern const struct mpx_sampler mpx_sampler_mounts;
+extern const struct mpx_sampler mpx_sampler_disk;
+extern const struct mpx_sampler mpx_sampler_net;
+extern const struct mpx_sampler mpx_sampler_hwmon;
+extern const struct mpx_sampler mpx_sampler_energy;
+extern const struct mpx_sampler mpx_sampler_infiniband;
+extern const struct mpx_sampler mpx_sampler_pressure;
+extern const struct mpx_sampler mpx_sampler_misc;
 
 // ---- input
 
@@ -91,7 +91,7 @@ uint64_t mpx_cumulative_add(struct mpx_cumulative *c, uint64_t raw, uint64_t ran
 
 // ---- devices by name, as many as there are
 
-// Head of a source's own struct per device; zeroed when made.
+// Head of a sampler's own struct per device; zeroed when made.
 struct mpx_system_device {
     char *name;
     bool present; // in this sample
