@@ -7,11 +7,12 @@
 
 #define MPX_FILTERS_VARIABLE "MPROXY_FILTERS"
 
-// How many filters this process has; 0 where that can't be told. Made of calls that the
-// loader makes as well: open, read and close.
-unsigned mpx_filters_count(void);
-
-// Whether there are more than proxy_run had. False where it did not say how many.
+// Whether there are more than proxy_run had on this host. False where it did not say how many.
+// Made of calls that the loader makes as well: open, read and close.
 bool mpx_filters_are_more(void);
+
+// By proxy_run: say in the environment, as "BOOT-ID N", how many it has here. False when there
+// is no memory.
+bool mpx_filters_tell(void);
 
 #endif

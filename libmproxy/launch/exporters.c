@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/buf.h"
 #include "base/err.h"
 
 #define PREFIX "libmetricproxy-exporter-"
@@ -87,6 +88,16 @@ static bool add(mproxy_exporters *x, const char *dir, const char *file, size_t l
     return true;
 }
 
+// Names of the folder that are opt-in, each with its NUL: read before or after the exporter.
+static void mark_opt_in(mproxy_exporters *x, size_t first, const struct mpx_buf *names)
+{
+    for (size_t at = 0; at < names->size; at += strlen(names->data + at) + 1) {
+        mproxy_exporter *item = find(x, names->data + at, strlen(names->data + at));
+        if (item && item >= x->items + first)
+            item->opt_in = 1;
+    }
+}
+
 static mproxy_status add_dir(mproxy_exporters *x, const char *path, mproxy_error *err)
 {
     DIR *dir = opendir(path);
@@ -95,21 +106,23 @@ static mproxy_status add_dir(mproxy_exporters *x, const char *path, mproxy_error
                                                    : mpx_fail_errno(err, "%s", path);
     bool ok = true;
     size_t first = x->count;
+    struct mpx_buf opt_in = MPX_BUF_INIT;
     for (struct dirent *entry; ok && (entry = readdir(dir));) {
         size_t library = name_length(entry->d_name, SUFFIX);
         size_t tool = name_length(entry->d_name, TOOL);
         if (library || tool)
             ok = add(x, path, entry->d_name, library + tool, tool > 0);
-    }
-    rewinddir(dir);
-    for (struct dirent *entry; ok && (entry = readdir(dir));) {
         size_t length = name_length(entry->d_name, OPT_IN);
-        mproxy_exporter *item =
-            length ? find(x, entry->d_name + strlen(PREFIX), length) : NULL;
-        if (item && item >= x->items + first)
-            item->opt_in = 1;
+        if (length) {
+            mpx_buf_add(&opt_in, entry->d_name + strlen(PREFIX), length);
+            mpx_buf_add(&opt_in, "", 1);
+        }
     }
     closedir(dir);
+    ok = ok && (opt_in.size == 0 || mpx_buf_text(&opt_in));
+    if (ok)
+        mark_opt_in(x, first, &opt_in);
+    mpx_buf_free(&opt_in);
     return ok ? MPROXY_OK : mpx_fail(err, MPROXY_E_NOMEM, "no memory for the exporters");
 }
 

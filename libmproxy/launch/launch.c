@@ -314,7 +314,8 @@ static void meet_proxy(const mproxy_launch_options *options, const char *socket,
     }
     bool is_live = mpx_rendezvous_is_live(dir, &pid);
     proxy_counts_calls = is_live && faccessat(dir, MPX_MARK_FILE, F_OK, 0) == 0;
-    fill_mark(dir, job, rank);
+    if (proxy_counts_calls)
+        fill_mark(dir, job, rank);
     close(dir);
     if (is_live)
         say(options, "socket %s: the proxy lives (pid %d)", socket, pid);
@@ -409,7 +410,7 @@ mproxy_status mproxy_launch_exec(char *const command[], int *exit_status,
 {
     MPX_REQUIRE(command && command[0] && exit_status, err);
     // As late as this, since a tracer has a filter put on the process that becomes the command.
-    if (!set_number(MPX_FILTERS_VARIABLE, mpx_filters_count()))
+    if (!mpx_filters_tell())
         return no_memory(err);
     if (proxy_counts_calls)
         prctl(MPX_MARK_OPTION, &mark, 0, 0, 0);
