@@ -201,6 +201,11 @@ static inline int mpx_getrlimit(int resource, struct rlimit *limit)
     return (int)mpx_sys(SYS_prlimit64, 0, resource, 0, (long)limit, 0, 0);
 }
 
+static inline int mpx_getrusage(struct rusage *own)
+{
+    return (int)mpx_sys(SYS_getrusage, RUSAGE_SELF, (long)own, 0, 0, 0, 0);
+}
+
 static inline int mpx_getpid(void)
 {
     return (int)mpx_sys_raw(SYS_getpid, 0, 0, 0, 0, 0, 0);

@@ -96,6 +96,7 @@ static void become_own_client(bool half_done)
         }
         atomic_store(&c->finished, false);
         atomic_store(&c->forked, true);
+        c->peak_kib = 0;
         atomic_store(&c->pid, mpx_getpid());
         mproxy_status status = mpx_writer_child_restore(c->writer, &reasons, NULL);
         if (status != MPROXY_OK && !c->reasons) {
@@ -188,6 +189,13 @@ static void arm_once(void)
     atomic_store(&mpx_client.armed, true);
 }
 
+// For the end: the process may have been another program before, with a higher peak.
+static void note_peak(void)
+{
+    struct rusage u;
+    mpx_client.peak_kib = mpx_getrusage(&u) == 0 ? u.ru_maxrss : LONG_MAX;
+}
+
 static void open_segment(const mproxy_job *job, uint32_t rank)
 {
     struct mpx_client *c = &mpx_client;
@@ -205,6 +213,7 @@ static void open_segment(const mproxy_job *job, uint32_t rank)
         return;
     }
     c->shared = mpx_writer_row(c->writer, 0).slots;
+    note_peak();
     atomic_store(&c->pid, mpx_getpid());
     atomic_store(&c->state, MPX_CLIENT_OPEN);
 }

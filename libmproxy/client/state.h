@@ -79,6 +79,7 @@ struct mpx_client {
     _Atomic uint64_t *shared;  // row 0
     struct mpx_writer *writer; // guarded by the lock
     uint32_t free_rows;        // rows.c: how many there are; guarded by the lock
+    long peak_kib;             // of memory, when this image began; 0 after a fork
     unsigned reasons;          // why nobody reads what we count; enum mpx_off_reason
     char dir_path[PATH_MAX];
     char jobid[MPROXY_JOB_ID_MAX + 1];
