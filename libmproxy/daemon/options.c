@@ -75,13 +75,19 @@ void mpx_daemon_name_it(struct mproxy_daemon *d)
 {
     const char *listen = d->options.listen_address;
     const char *shown = listen ? listen : d->host;
+    char address[sizeof d->advertise];
     bool is_six = strchr(shown, ':') != NULL;
-    snprintf(d->url, sizeof d->url, is_six ? "http://[%.255s]:%d" : "http://%.255s:%d",
-             shown, d->options.port);
+    snprintf(address, sizeof address, is_six ? "[%.255s]:%d" : "%.255s:%d", shown,
+             d->options.port);
+    snprintf(d->url, sizeof d->url, "http://%.280s", address);
+    // Others reach a proxy by its host's name, unless it listens on one address only.
+    bool is_any = !listen || strcmp(listen, "0.0.0.0") == 0 || strcmp(listen, "::") == 0;
     if (d->options.advertise)
         snprintf(d->advertise, sizeof d->advertise, "%s", d->options.advertise);
-    else
+    else if (is_any)
         snprintf(d->advertise, sizeof d->advertise, "%s:%d", d->host, d->options.port);
+    else
+        snprintf(d->advertise, sizeof d->advertise, "%s", address);
 }
 
 // After this the strings are ours, whatever comes.

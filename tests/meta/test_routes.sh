@@ -23,7 +23,8 @@ if [ "$build_dir" = write ]; then
     cp "$scratch/anew" "$document"
     exit 0
 fi
-diff "$document" "$scratch/anew" | complain_lines "docs/http-api.md is not what $table says"
+diff "$document" "$scratch/anew" | complain_lines \
+    "docs/http-api.md is not what $table says; run: sh tests/meta/test_routes.sh . write"
 grep -q '^<!-- table: routes.def -->' "$document" || complain "$document has no table of routes"
 grep -v '^//' "$table" | grep -vE '^MPX_ROUTE\(MPX_[A-Z| _]*, "/[^"]*", mpx_route_[a-z_]+, MPX_NEED_[A-Z]+, (NULL|MPX_TYPE_JSON|"[^"]+"), [0-9<x ]+, "[^"]+"\)$' |
     complain_lines "lines of $table that no reader understands"

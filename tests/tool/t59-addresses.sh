@@ -29,19 +29,28 @@ begin() {
     PORT=$(sed -n '1s/.*:\([0-9]*\)$/\1/p' "$LOG")
 }
 
+# advertises URL ADDRESS: what Prometheus is told to scrape can be reached.
+advertises() {
+    curl -gsS --max-time 5 "$1/api/v1/sd" | grep -qF "\"$2\"" ||
+        fail "$1 tells others $(curl -gsS "$1/api/v1/sd"), not $2"
+}
+
 begin "$TMP/both.socket" -p 0
 answers "http://127.0.0.1:$PORT" || fail "no answer by IPv4 by default"
 answers "http://[::1]:$PORT" || fail "no answer by IPv6 by default"
+advertises "http://[::1]:$PORT" "$(hostname):$PORT"
 BOTH=$PORT BOTH_SOCKET=$SOCKET
 begin "$TMP/six.socket" -p 0 --listen ::1
 answers "http://[::1]:$PORT" || fail "no answer at ::1"
 answers "http://127.0.0.1:$PORT" && fail "--listen ::1 answers by IPv4"
 grep -q "^Proxy webserver listening on http://\[::1\]:$PORT$" "$LOG" ||
     fail "first line: $(head -n 1 "$LOG")"
+advertises "http://[::1]:$PORT" "[::1]:$PORT"
 SIX=$PORT
 begin "$TMP/four.socket" -p 0 --listen 127.0.0.1
 answers "http://127.0.0.1:$PORT" || fail "no answer at 127.0.0.1"
 answers "http://[::1]:$PORT" && fail "--listen 127.0.0.1 answers by IPv6"
+advertises "http://127.0.0.1:$PORT" "127.0.0.1:$PORT"
 # A port that is taken in one family only is taken.
 status=0
 timeout 20 "$BIN/proxy-v2" -p "$SIX" -u "$TMP/x.socket" -t "$TMP/x" 2>"$TMP/err" || status=$?

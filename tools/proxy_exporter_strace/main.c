@@ -221,10 +221,13 @@ int main(int argc, char **argv)
     int status = TOOL_OK, first = tool_parse(&this_tool, argc, argv, take, &s, &status);
     if (first < 0)
         return status;
-    if (!s.calls_text)
-        s.calls_text = getenv("MPROXY_STRACE_CALLS");
+    const char *from = "--calls";
+    if (!s.calls_text) {
+        from = "MPROXY_STRACE_CALLS";
+        s.calls_text = getenv(from);
+    }
     if (!calls_choose(&s.calls, s.calls_text ? s.calls_text : "default", why, sizeof why))
-        return tool_misuse(&this_tool, "calls: %s", why);
+        return tool_misuse(&this_tool, "%s: %s", from, why);
     if (s.launch.jobid && mproxy_job_check_id(s.launch.jobid, &err) != MPROXY_OK)
         return tool_misuse(&this_tool, "%s", err.text);
     if (s.pid_count > 0 && first < argc)
