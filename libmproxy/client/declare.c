@@ -127,7 +127,11 @@ static struct mpx_handle *declare_new(const struct mpx_handle *wish, const char 
 {
     mproxy_error own = {0};
     struct mpx_hold h;
-    if (!mpx_client_hold(&h))
+    enum mpx_held held = mpx_client_hold(&h);
+    // Who is in a handler may ask again. What has been waited for may never come.
+    if (held == MPX_HELD_TOO_LONG)
+        note_off(MPX_OFF_REFUSED);
+    if (held != MPX_HELD)
         return refuse(wish, MPROXY_E_BUSY, "asked for while another is declared", err);
     struct mpx_handle *made = declare_locked(wish, doc, &own);
     mpx_release(&h);

@@ -9,7 +9,8 @@
 // calls raises and a handler answers; what remains is a holder that is killed (a child of
 // vfork, which shares our memory) and a handler of SIGSYS that jumps away. Whoever waits asks
 // after a moment whether the holder still lives, and takes its place: what the holder left half
-// done is finished or undone (resume.c), as in a forked child that finds it so.
+// done is finished or undone (resume.c), as in a forked child that finds it so. A number from
+// another PID namespace tells nothing: such a holder is waited for, and keeps the lock.
 // A thread that finds itself to be the holder is in a handler, or has left one by a jump:
 // its stack tells. Waiting is bounded, whatever a holder does.
 //
@@ -24,15 +25,19 @@
 #include <sys/wait.h>
 
 #include "base/environment.h"
+#include "base/clock.h"
 #include "base/sys.h"
 #include "client/state.h"
 
 enum {
-    WAITED = 1 << 30, // beside the holder's thread id, which is below 2^22
-    PATIENCE_MS = 2000,
+    // Beside the holder's thread id, which is below 2^22: somebody waits; the number is one of
+    // another PID namespace.
+    WAITED = 1 << 30,
+    ABROAD = 1 << 29,
     STEP_MS_MAX = 50,
     NEAR = 64 << 10,
 };
+#define PATIENCE_NS INT64_C(2000000000)
 #define COOKIE UINT64_C(0x6d70782d686f6c64)
 
 static _Atomic bool unfinished;   // somebody holds the lock, or did when it was lost
@@ -133,6 +138,15 @@ static bool was_left(const struct mpx_hold *h)
     return here >= there || (there - here < NEAR && h->outer->cookie != COOKIE);
 }
 
+// Whether numbers of processes mean here what they mean to the process itself: a child of
+// vfork or clone that shares our memory may live in another PID namespace, and sees no parent
+// there. Its own children of that kind are taken for abroad too, which is the safe side.
+static bool is_at_home(void)
+{
+    int home = atomic_load(&mpx_client.pid);
+    return home == 0 || home == mpx_getpid() || home == mpx_getppid();
+}
+
 enum fate { ALIVE, GONE, UNKNOWN };
 
 // ALIVE: a thread of ours that is there; or a child that shares our memory and has not ended
@@ -169,59 +183,70 @@ static void wait_for(uint32_t seen, int ms)
     mpx_sys_raw(SYS_futex, (long)the_word(), FUTEX_WAIT_PRIVATE, seen, (long)&t, 0, 0);
 }
 
-// False: this thread holds it already, or the holder does not go on.
-static bool acquire(const struct mpx_hold *h)
+static enum mpx_held acquire(const struct mpx_hold *h)
 {
-    uint32_t self = (uint32_t)mpx_gettid();
-    int waited = 0, step = 1;
-    while (!exchange(0, waited ? self | WAITED : self)) {
+    uint32_t self = h->word;
+    int64_t since = 0; // by the clock: whoever is woken finds the lock taken now and then
+    int step = 1;
+    while (!exchange(0, since ? self | WAITED : self)) {
         uint32_t seen = atomic_load(the_word()), holder = seen & ~(uint32_t)WAITED;
         if (seen == 0)
             continue;
         if (holder == self)
-            return was_left(h);
+            return was_left(h) ? MPX_HELD : MPX_HELD_BY_CALLER;
         if (atomic_load(&given_up) == seen)
-            return false;
+            return MPX_HELD_TOO_LONG;
         if (!(seen & WAITED) && !exchange(seen, seen | WAITED))
             continue;
         seen |= WAITED;
+        since = since ? since : mpx_clock_ns(CLOCK_MONOTONIC);
         wait_for(seen, step);
-        waited += step;
         step = step * 2 < STEP_MS_MAX ? step * 2 : STEP_MS_MAX;
         if (atomic_load(the_word()) != seen)
             continue;
-        enum fate fate = fate_of((int)holder);
-        bool is_late = waited >= PATIENCE_MS;
-        if ((fate == GONE || (is_late && is_stranger(fate))) &&
+        bool can_tell = !((self | holder) & ABROAD);
+        enum fate fate = can_tell ? fate_of((int)holder) : UNKNOWN;
+        bool is_late = mpx_clock_ns(CLOCK_MONOTONIC) - since >= PATIENCE_NS;
+        if (can_tell && (fate == GONE || (is_late && is_stranger(fate))) &&
             exchange(seen, self | WAITED))
-            return true;
+            return MPX_HELD;
         if (is_late)
             atomic_store(&given_up, seen);
     }
-    return true;
+    return MPX_HELD;
 }
 
-bool mpx_hold(struct mpx_hold *h)
+enum mpx_held mpx_hold(struct mpx_hold *h)
 {
     block_signals(h);
     h->cookie = COOKIE;
     h->outer = mpx_thread.hold;
+    h->word = (uint32_t)mpx_gettid() | (is_at_home() ? 0 : ABROAD);
     mpx_thread.hold = h;
     atomic_signal_fence(memory_order_seq_cst);
-    if (!acquire(h)) {
+    enum mpx_held held = acquire(h);
+    if (held != MPX_HELD) {
         mpx_thread.hold = h->outer;
         unblock_signals(h);
-        return false;
+        return held;
     }
     atomic_store(&given_up, 0);
     h->must_resume = atomic_exchange(&unfinished, true);
-    return true;
+    return MPX_HELD;
 }
 
 void mpx_release(struct mpx_hold *h)
 {
-    atomic_store_explicit(&unfinished, false, memory_order_release);
-    if (atomic_exchange_explicit(the_word(), 0, memory_order_release) & WAITED)
+    uint32_t seen = atomic_load(the_word());
+    bool is_ours = (seen & ~(uint32_t)WAITED) == h->word;
+    if (is_ours)
+        atomic_store_explicit(&unfinished, false, memory_order_release);
+    // Somebody may begin to wait meanwhile. A lock that was taken from us is not ours to open.
+    while (is_ours && !atomic_compare_exchange_weak_explicit(the_word(), &seen, 0,
+                                                             memory_order_release,
+                                                             memory_order_relaxed))
+        is_ours = (seen & ~(uint32_t)WAITED) == h->word;
+    if (is_ours && (seen & WAITED))
         mpx_sys_raw(SYS_futex, (long)the_word(), FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
     h->cookie = 0;
     mpx_thread.hold = NULL;

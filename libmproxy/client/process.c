@@ -124,7 +124,7 @@ bool mpx_client_recover(void)
         return false;
     }
     struct mpx_hold h;
-    if (!mpx_hold(&h))
+    if (mpx_hold(&h) != MPX_HELD)
         return false;
     if (!guard_is_intact() && !atomic_load(&c->dead))
         become_own_client(h.must_resume);
@@ -223,7 +223,7 @@ static bool find_directory(void)
 {
     struct mpx_client *c = &mpx_client;
     struct mpx_hold h;
-    if (!mpx_client_hold(&h))
+    if (mpx_client_hold(&h) != MPX_HELD)
         return false;
     if (atomic_load(&c->state) == MPX_CLIENT_UNOPENED) {
         mpx_rendezvous_default_path(c->dir_path);
@@ -244,7 +244,7 @@ static void open_now(void)
     if (!find_directory())
         return;
     bool has_job = mproxy_job_from_environment(&job, &rank, NULL) == MPROXY_OK;
-    if (mpx_client_hold(&h)) {
+    if (mpx_client_hold(&h) == MPX_HELD) {
         if (atomic_load(&c->state) == MPX_CLIENT_UNOPENED && has_job)
             open_segment(&job, rank);
         else if (!has_job)
@@ -344,7 +344,7 @@ void mproxy_process_started(void)
         atomic_load(&mpx_client.started))
         return;
     struct mpx_hold h;
-    if (!mpx_client_hold(&h))
+    if (mpx_client_hold(&h) != MPX_HELD)
         return;
     if (!atomic_exchange(&mpx_client.started, true))
         tell_started();

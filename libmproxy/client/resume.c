@@ -43,14 +43,13 @@ void mpx_client_complete(void)
         drop_opening();
 }
 
-bool mpx_client_hold(struct mpx_hold *h)
+enum mpx_held mpx_client_hold(struct mpx_hold *h)
 {
-    if (!mpx_hold(h))
-        return false;
-    if (!h->must_resume)
-        return true;
+    enum mpx_held held = mpx_hold(h);
+    if (held != MPX_HELD || !h->must_resume)
+        return held;
     if (atomic_load(&mpx_client.state) == MPX_CLIENT_OPEN)
         mpx_writer_resume(mpx_client.writer);
     mpx_client_complete();
-    return true;
+    return MPX_HELD;
 }

@@ -34,7 +34,7 @@ static void give_back(void *unused)
         !atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed))
         return;
     struct mpx_hold h;
-    if (!mpx_client_hold(&h))
+    if (mpx_client_hold(&h) != MPX_HELD)
         return; // the row rests
     free_rows[mpx_client.free_rows] = (uint16_t)t->row;
     atomic_signal_fence(memory_order_seq_cst);
@@ -117,7 +117,7 @@ bool mpx_rows_prepare(struct mpx_thread *t)
     if (t->state == MPX_THREAD_SHARED || t->full || mpx_client_is_confined())
         return false;
     struct mpx_hold h;
-    if (!mpx_client_hold(&h))
+    if (mpx_client_hold(&h) != MPX_HELD)
         return false;
     uint32_t slots = mpx_writer_slot_end(mpx_client.writer);
     bool done = t->state == MPX_THREAD_ROW ? extend_row_locked(t, slots)

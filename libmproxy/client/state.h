@@ -90,6 +90,7 @@ extern MPX_HIDDEN struct mpx_client mpx_client;
 
 struct mpx_hold {
     uint64_t cookie;
+    uint32_t word;          // as the lock is while this holds it
     struct mpx_hold *outer; // what this thread seemed to hold already
     uint64_t signals;
     int cancel_state;
@@ -103,10 +104,14 @@ void mpx_own_end(void);
 // code: not together with the lock.
 void mpx_quiet_begin(struct mpx_hold *h);
 void mpx_quiet_end(const struct mpx_hold *h);
-// Take the lock, with signals blocked; own calls. False, and nothing is blocked, when the calling
-// thread holds it (it is in a handler), or its holder does not go on. Where must_resume is
-// set, see mpx_client_hold(). Neither waits without a bound.
-bool mpx_hold(struct mpx_hold *h);
+enum mpx_held {
+    MPX_HELD = 0,
+    MPX_HELD_BY_CALLER = 1, // it is in a handler that interrupted what holds it
+    MPX_HELD_TOO_LONG = 2,  // by somebody who was waited for in vain
+};
+// Take the lock, with signals blocked; own calls. Unless it is held, nothing is blocked. Where
+// must_resume is set, see mpx_client_hold(). Neither waits without a bound.
+enum mpx_held mpx_hold(struct mpx_hold *h);
 void mpx_release(struct mpx_hold *h);
 
 // ---- process.c
@@ -125,8 +130,8 @@ mproxy_status mpx_client_fail_off(mproxy_error *err);
 
 // ---- resume.c
 
-// Hold the lock, all that it guards being whole. False as mpx_hold().
-bool mpx_client_hold(struct mpx_hold *h);
+// Hold the lock, all that it guards being whole; as mpx_hold().
+enum mpx_held mpx_client_hold(struct mpx_hold *h);
 // With the lock held, the writer being whole: so is all else.
 void mpx_client_complete(void);
 
