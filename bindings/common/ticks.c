@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <link.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,20 @@ static double megahertz(struct reading from, struct reading to)
                : 0;
 }
 
+// A reading long enough after another one to tell what a tick is worth; earlier where a clock
+// stands still, as a filter of system calls or an emulator may have it.
+static struct reading read_long_after(struct reading from)
+{
+    // What a processor of 100 GHz makes in 10 ms.
+    const uint64_t most = UINT64_C(1000000000);
+    uint64_t begin = mpx_ticks();
+    struct reading now;
+    do
+        now = read_clocks();
+    while (now.ns - from.ns < ENOUGH_NS && mpx_ticks() - begin < most);
+    return now;
+}
+
 // 0 where there is no older reading, or one that is at odds with what we see ourselves.
 static double megahertz_of_launcher(void)
 {
@@ -155,9 +170,12 @@ static double megahertz_of_launcher(void)
     char *end;
     if (!text)
         return 0;
-    struct reading then, now = read_clocks();
+    struct reading then, now;
     then.ticks = strtoul(text, &end, 10);
     then.ns = strtol(end, NULL, 10);
+    if (then.ns > start.ns)
+        return 0;
+    now = read_long_after(then);
     if (now.ns - then.ns < ENOUGH_NS)
         return 0;
     double told = megahertz(then, now);
@@ -169,17 +187,11 @@ static double megahertz_of_launcher(void)
 
 static double measure_megahertz(void)
 {
-    // Of ticks that a processor of 100 GHz makes in 10 ms: a clock that stands still, as a
-    // filter of system calls or an emulator may have it, is not waited for.
-    const uint64_t most = UINT64_C(1000000000);
-    struct reading now;
-    do
-        now = read_clocks();
-    while (now.ns - start.ns < ENOUGH_NS && mpx_ticks() - start.ticks < most);
+    struct reading now = read_long_after(start);
     return now.ns - start.ns < ENOUGH_NS ? 1000 : megahertz(start, now);
 }
 
-double mpx_seconds_per_tick(void)
+static double find_seconds_per_tick(void)
 {
 #ifdef __aarch64__
     uint64_t hertz;
@@ -194,4 +206,17 @@ double mpx_seconds_per_tick(void)
         found = measure_megahertz();
     double rounded = (double)(uint64_t)(found * 10 + 0.5) / 10;
     return 1e-6 / rounded;
+}
+
+double mpx_seconds_per_tick(void)
+{
+    // Asked for with each function that is counted for the first time, by any thread: two that
+    // find it at once find the same.
+    static _Atomic double known;
+    double seconds = atomic_load_explicit(&known, memory_order_relaxed);
+    if (seconds == 0) {
+        seconds = find_seconds_per_tick();
+        atomic_store_explicit(&known, seconds, memory_order_relaxed);
+    }
+    return seconds;
 }
