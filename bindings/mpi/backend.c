@@ -16,6 +16,11 @@
 #include MPX_WRAPPERS
 #undef WRAPPER_NAMES
 
+static const char *fn_name(uint32_t fn)
+{
+    return fn_text + fn_starts[fn];
+}
+
 #include "completion.h"
 #include "volume.h"
 #include "wrap.h"
@@ -27,7 +32,7 @@ static double seconds_per_tick;
 
 static void lower_name(uint32_t fn, char *out, size_t size)
 {
-    snprintf(out, size, "mpi_%s", fn_names[fn]);
+    snprintf(out, size, "mpi_%s", fn_name(fn));
     for (char *c = out; *c; c++)
         *c = (char)tolower((unsigned char)*c);
 }
@@ -156,6 +161,35 @@ void mpx_fn_observe(uint32_t fn, uint64_t ticks, uint64_t bytes)
 #define WRAPPER_BODIES
 #include MPX_WRAPPERS
 
+// Of each function MPI_X and then PMPI_X: where its wrapper and the next of its name lie.
+struct entry {
+    int32_t wrapper, next;
+};
+extern const struct entry mpx_entries[FN_COUNT][2] __attribute__((visibility("hidden")));
+
+static void *at(int32_t distance)
+{
+    return (char *)(uintptr_t)mpx_entries + distance;
+}
+
+static int by_name(const void *name, const void *start)
+{
+    return strcmp(name, fn_text + *(const uint32_t *)start);
+}
+
+static void *wrap(const char *symbol, void *next)
+{
+    int is_pmpi = symbol[0] == 'P';
+    const uint32_t *found = bsearch(symbol + is_pmpi + strlen("MPI_"), fn_starts,
+                                    FN_COUNT, sizeof fn_starts[0], by_name);
+    if (!found)
+        return NULL;
+    const struct entry *entry = &mpx_entries[found - fn_starts][is_pmpi];
+    // The same value from every thread; seen by whoever sees the front-end's slot.
+    __atomic_store_n((void **)at(entry->next), next, __ATOMIC_RELAXED);
+    return at(entry->wrapper);
+}
+
 #ifdef OMPI_MAJOR_VERSION
 struct mpx_known_type mpx_known_types[MPX_TYPES];
 
@@ -212,7 +246,6 @@ __attribute__((visibility("default"))) const struct mpx_mpi_backend mpx_mpi_back
 #else
     .make = "MPICH",
 #endif
-    .entries = entries,
-    .entry_count = sizeof entries / sizeof entries[0],
     .start = start,
+    .wrap = wrap,
 };

@@ -6,19 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// One symbol, MPI_X or PMPI_X: its wrapper, and where the wrapper finds the next of that name.
-struct mpx_mpi_entry {
-    const char *name;
-    void *wrapper;
-    void **next;
-};
-
 struct mpx_mpi_backend {
     const char *make; // a word of the version string: "MPICH" or "Open MPI"
-    const struct mpx_mpi_entry *entries; // sorted as generated
-    size_t entry_count;
     // Take what is needed of the program's MPI library; `find` looks up a symbol in it.
     void (*start)(void *(*find)(const char *symbol));
+    // The wrapper of MPI_X or PMPI_X, which is to call `next`; NULL: it wraps no such symbol.
+    void *(*wrap)(const char *symbol, void *next);
 };
 
 // Exported by each back-end under this name.

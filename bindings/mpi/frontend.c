@@ -32,6 +32,9 @@ __thread struct mpx_mpi_thread mpx_mpi_thread __attribute__((tls_model("initial-
 
 extern _Atomic(void *) mpx_mpi_slots[] __attribute__((visibility("hidden")));
 extern const char mpx_mpi_names[] __attribute__((visibility("hidden")));
+extern const uint32_t mpx_mpi_name_starts[] __attribute__((visibility("hidden")));
+
+typedef int version_function(char *text, int *length);
 
 enum { WAIT_SECONDS = 5 }; // for a thread that picks the back-end
 
@@ -70,18 +73,23 @@ static void *keep(const char *path)
     return path ? mpx_dlopen(path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) : NULL;
 }
 
-static void find_library(void)
+// What the library says of itself, and its path; NULL: there is none.
+static version_function *find_library(const char **path)
 {
     Dl_info info;
-    void *version = mpx_dlsym(RTLD_NEXT, "MPI_Get_library_version");
+    version_function *version =
+        (version_function *)mpx_dlsym(RTLD_NEXT, "MPI_Get_library_version");
+    *path = NULL;
     if (version) {
-        if (mpx_dladdr(version, &info))
-            keep(info.dli_fname);
-        return;
+        if (mpx_dladdr((void *)version, &info))
+            *path = info.dli_fname;
+        keep(*path);
+        return version;
     }
-    const char *path = NULL;
-    dl_iterate_phdr(note_library, &path);
-    library = keep(path);
+    dl_iterate_phdr(note_library, path);
+    library = keep(*path);
+    return library ? (version_function *)mpx_dlsym(library, "MPI_Get_library_version")
+                   : NULL;
 }
 
 static int note_loads(struct dl_phdr_info *info, size_t size, void *arg)
@@ -128,7 +136,7 @@ static void *open_backend(const char *soname, char *path, size_t size)
     return access(path, R_OK) == 0 ? mpx_dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
 }
 
-static int is_made_for(const struct mpx_mpi_backend *b, int (*version)(char *, int *))
+static int is_made_for(const struct mpx_mpi_backend *b, version_function *version)
 {
     static char
         text[16384]; // larger than any MPI's maximum; once, before any thread counts
@@ -151,15 +159,13 @@ static void tell_uncounted(void)
 // False when there is no MPI library yet: nothing to count, and nothing to say.
 static bool pick_backend(void)
 {
-    find_library();
-    int (*version)(char *, int *) =
-        (int (*)(char *, int *))find("MPI_Get_library_version");
+    const char *file;
+    version_function *version = find_library(&file);
     if (!version)
         return false;
-    Dl_info info;
     char soname[128] = "", path[4096];
-    if (mpx_dladdr((void *)version, &info) && info.dli_fname)
-        soname_of(info.dli_fname, soname, sizeof soname);
+    if (file)
+        soname_of(file, soname, sizeof soname);
     void *handle = open_backend(soname, path, sizeof path);
     const struct mpx_mpi_backend *b =
         handle ? mpx_dlsym(handle, MPX_MPI_BACKEND_SYMBOL) : NULL;
@@ -204,14 +210,6 @@ static bool is_picked(void)
     return atomic_load(&picked);
 }
 
-static const struct mpx_mpi_entry *entry_of(const char *name)
-{
-    for (size_t i = 0; backend && i < backend->entry_count; i++)
-        if (strcmp(backend->entries[i].name, name) == 0)
-            return &backend->entries[i];
-    return NULL;
-}
-
 // What a call finds in a program without an MPI library (a weak reference that we made
 // look defined): not initialised, and an error for all else.
 static int absent_flag(int *flag)
@@ -231,23 +229,17 @@ void *mpx_mpi_resolve(size_t index) __attribute__((visibility("hidden")));
 void *mpx_mpi_resolve(size_t index)
 {
     bool known = is_picked();
-    const char *name = mpx_mpi_names;
-    for (size_t i = 0; i < index; i++)
-        name += strlen(name) + 1;
+    const char *name = mpx_mpi_names + mpx_mpi_name_starts[index];
     void *target = find(name);
     if (!known && target)
         return target;
-    const struct mpx_mpi_entry *entry = target ? entry_of(name) : NULL;
-    if (entry) {
-        // The same value from every thread; seen by whoever sees the slot.
-        __atomic_store_n(entry->next, target, __ATOMIC_RELAXED);
-        target = entry->wrapper;
-    } else if (!target) {
-        target = strstr(name, "MPI_Initialized") || strstr(name, "MPI_Finalized")
-                     ? (void *)absent_flag
-                     : (void *)absent;
-        return target; // not kept: the library may come by dlopen() later
-    }
+    if (!target) // not kept: the library may come by dlopen() later
+        return strstr(name, "MPI_Initialized") || strstr(name, "MPI_Finalized")
+                   ? (void *)absent_flag
+                   : (void *)absent;
+    void *wrapper = backend ? backend->wrap(name, target) : NULL;
+    if (wrapper)
+        target = wrapper;
     mpx_mpi_slots[index] = target;
     return target;
 }

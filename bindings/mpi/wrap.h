@@ -84,7 +84,7 @@ static inline void credit(uint32_t fn, uint64_t in, uint64_t out)
 }
 
 #define of_bindings(fn, caller)                                                          \
-    is_bindings_call(fn_names[fn], !mpx_handles_are_set(&mpx_fns[fn].calls), caller)
+    is_bindings_call(fn_name(fn), !mpx_handles_are_set(&mpx_fns[fn].calls), caller)
 
 // The three ways to take a call's time: see sampling.h.
 static inline uint64_t enter(void)
