@@ -37,6 +37,7 @@ typedef struct mproxy_http_route {
     const char *path;   /**< "/a/b", or "/a/" followed by "*" for all that lies below */
     void (*handle)(mproxy_request *request, void *context);
     const char *body_types; /**< "TYPE, TYPE" or any; NULL: a body is ignored */
+    void *context;          /**< given to its handler; NULL: that of the options */
 } mproxy_http_route;
 
 /** Strings are copied. */
@@ -46,7 +47,7 @@ typedef struct mproxy_http_options {
     int port;                        /**< 0: a free one, see mproxy_http_port() */
     const mproxy_http_route *routes; /**< `route_count` of them, copied */
     size_t route_count;
-    void *context;            /**< given to every handler */
+    void *context;            /**< given to handlers of routes that have none */
     unsigned threads;         /**< 0: 2 */
     unsigned max_connections; /**< 0: 1024, or half of the descriptors allowed */
     size_t max_body;          /**< bytes of a request's body; 0: 1 MiB */

@@ -9,6 +9,7 @@
 #include <mproxy/client.h>
 #include <mproxy/daemon.h>
 #include <mproxy/exposition.h>
+#include <mproxy/gateway.h>
 #include <mproxy/http.h>
 #include <mproxy/job.h>
 #include <mproxy/launch.h>
@@ -19,6 +20,9 @@
 #include <mproxy/profile.h>
 #include <mproxy/reduction.h>
 #include <mproxy/remote.h>
+#include <mproxy/round.h>
+#include <mproxy/self.h>
+#include <mproxy/serve.h>
 #include <mproxy/source.h>
 #include <mproxy/store.h>
 #include <mproxy/system.h>

@@ -1,22 +1,19 @@
 /**
  * @file mproxy/processes.h
  * The programs that count on this node, of one proxy socket: their segments, and the ledger
- * that keeps what they counted. Programs find it as they find proxy-v2, by the socket's path;
- * older clients, which talk over the socket itself, are the daemon's (<mproxy/daemon.h>).
+ * that keeps what they counted. Programs find this proxy by the socket's path, as they find
+ * proxy-v2; older clients, which talk over the socket itself, are <mproxy/gateway.h>.
  *
- * A round:
- *     mproxy_ledger_round_begin(ledger, ...); mproxy_processes_read(processes, ...);
- *     [mproxy_ledger_node(ledger, ...); mproxy_ledger_release(ledger, ...);]
- *     mproxy_ledger_round_end(ledger, ...);
- *     sources of the ledger into a reduction, which publishes;
- *     mproxy_processes_settle(processes), if the round ended well.
+ * It is an input of rounds (<mproxy/round.h>). A round looks for new segments, reads all,
+ * and hands what they say to the ledger; once the ledger has that on disk, segments that are
+ * final are unlinked. A directory that somebody removed is made again, with all that is known.
  *
  * Threads: one thread at a time, the writer of the store.
  */
 #ifndef MPROXY_PROCESSES_H
 #define MPROXY_PROCESSES_H
 
-#include <mproxy/ledger.h>
+#include <mproxy/round.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,14 +21,16 @@ extern "C" {
 
 typedef struct mproxy_processes mproxy_processes;
 
-/** Strings are copied. */
+/** All fields but struct_size, socket_path and store may be zero. Strings are copied. */
 typedef struct mproxy_processes_options {
     size_t struct_size;      /**< sizeof(mproxy_processes_options) */
     const char *socket_path; /**< names the rendezvous directory; `proxy_run -u` */
     mproxy_store *store;     /**< metrics are interned here; must outlive this */
-    const mproxy_ledger_options *ledger; /**< host and times of the ledger */
-    mproxy_log_fn log; /**< called by read, about bad files; NULL: silence */
+    /** Host and times of the ledger. NULL: this host, 2 s of linger, runs go on for 10 min. */
+    const mproxy_ledger_options *ledger;
+    mproxy_log_fn log; /**< called by rounds, about bad files; NULL: silence */
     void *log_arg;
+    const char *proc_root; /**< NULL: /proc; other roots for tests on fixture trees */
 } mproxy_processes_options;
 
 /**
@@ -48,22 +47,10 @@ MPROXY_API mproxy_status mproxy_processes_open(const mproxy_processes_options *o
 /** Programs go on counting, for the next proxy. Accepts NULL. */
 MPROXY_API void mproxy_processes_close(mproxy_processes *processes);
 
-/** The ledger that the processes are told to; borrowed until close. */
+/** The ledger that the programs' counts go to, for mproxy_rounds_new(); borrowed. */
 MPROXY_API mproxy_ledger *mproxy_processes_ledger(mproxy_processes *processes);
-
-/**
- * Inside a round of the ledger: look for new segments, read all, and tell the ledger. A
- * directory that somebody removed is made again first. Times are those of the round.
- *
- * @return MPROXY_OK; MPROXY_E_BUSY: another proxy has taken the directory after it was
- *         removed, and the only thing left to do is mproxy_processes_close(), without ending
- *         the round; MPROXY_E_SYSTEM, MPROXY_E_NOMEM: it has told what it could
- */
-MPROXY_API mproxy_status mproxy_processes_read(mproxy_processes *processes,
-                                               int64_t boot_ms, uint64_t wall_us,
-                                               mproxy_error *err);
-/** After a round that ended with MPROXY_OK: unlink the segments that are folded. */
-MPROXY_API void mproxy_processes_settle(mproxy_processes *processes);
+/** What rounds ask; valid until close. Its rounds must be those of the ledger above. */
+MPROXY_API const mproxy_input *mproxy_processes_input(const mproxy_processes *processes);
 
 #ifdef __cplusplus
 }

@@ -2,18 +2,20 @@
  * @file mproxy/system.h
  * The node's own metrics, from procfs and sysfs (docs: metrics.md, "Node").
  *
- * One call reads every source once and leaves what is there now as a layout and values that
- * are parallel to it: hand them to mproxy_ledger_node(), or to a reduction as a source of
- * kind MPROXY_SOURCE_NODE. A source that is absent or malformed has no metrics, never zeros;
- * a rate needs two samples. Counters that the kernel restarts or wraps (an interface made
- * anew, an energy counter) are made cumulative here, so that counters only grow while this is open.
+ * A sample reads every source once and leaves what is there now as a layout and values that
+ * are parallel to it. A source that is absent or malformed has no metrics, never zeros; a
+ * rate needs two samples. Counters that the kernel restarts or wraps (an interface made anew,
+ * an energy counter) are made cumulative here, so that counters only grow while this is open.
+ *
+ * It is an input of rounds (<mproxy/round.h>), which samples once a round and hands the
+ * values to the ledger or, where there is none, to the reduction.
  *
  * Threads: one thread at a time, the writer of the store.
  */
 #ifndef MPROXY_SYSTEM_H
 #define MPROXY_SYSTEM_H
 
-#include <mproxy/ledger.h>
+#include <mproxy/round.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,7 +27,6 @@ typedef struct mproxy_system mproxy_system;
 typedef struct mproxy_system_options {
     size_t struct_size;    /**< sizeof(mproxy_system_options) */
     mproxy_store *store;   /**< metrics are interned here; must outlive the system */
-    mproxy_ledger *ledger; /**< the ledger that a daemon's rounds hand them to; or NULL */
     const char *proc_root; /**< NULL: /proc; other roots for tests on fixture trees */
     const char *sys_root;  /**< NULL: /sys */
     const char *host;      /**< label `hostname`; NULL: what the kernel says */
@@ -39,6 +40,8 @@ typedef struct mproxy_system_options {
 MPROXY_API mproxy_status mproxy_system_open(const mproxy_system_options *options,
                                             mproxy_system **out, mproxy_error *err);
 MPROXY_API void mproxy_system_close(mproxy_system *system); /**< accepts NULL */
+/** What rounds ask; valid until close. */
+MPROXY_API const mproxy_input *mproxy_system_input(const mproxy_system *system);
 
 /**
  * Read all sources.

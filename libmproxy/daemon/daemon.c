@@ -34,20 +34,47 @@ static size_t most_names(void)
 
 static mproxy_status open_sums(struct mproxy_daemon *d, mproxy_error *err)
 {
-    mproxy_ledger_options ledger = {.struct_size = sizeof ledger,
-                                    .host = d->host,
-                                    .linger_ms = d->options.linger_ms,
-                                    .continue_ms = d->options.continue_s * 1000};
     mproxy_store_options names = {.struct_size = sizeof names,
                                   .max_metrics = most_names()};
     mproxy_status status = mproxy_store_open(&names, &d->store, err);
     if (status == MPROXY_OK)
-        status = mproxy_ledger_open(d->hold.state_fd, d->store, &ledger, &d->ledger, err);
-    if (status == MPROXY_OK)
         status = mproxy_reduction_new(d->store, &d->reduction, err);
     if (status == MPROXY_OK)
-        mproxy_reduction_set_continue(d->reduction, ledger.continue_ms);
+        mproxy_reduction_set_continue(d->reduction, d->options.continue_s * 1000);
     return status;
+}
+
+static size_t count_profiles(void *daemon)
+{
+    return mpx_daemon_profiles(daemon);
+}
+
+static mproxy_status open_self(struct mproxy_daemon *d, mproxy_error *err)
+{
+    const mproxy_self_options options = {.struct_size = sizeof options,
+                                         .store = d->store,
+                                         .host = d->host,
+                                         .processes = d->processes};
+    const struct mpx_self_more more = {.server = &d->server,
+                                       .gateway = &d->gateway,
+                                       .syscalls = &d->syscalls,
+                                       .profiles = count_profiles,
+                                       .arg = d};
+    return mpx_self_open_more(&options, &more, &d->self, err);
+}
+
+static mproxy_status open_rounds(struct mproxy_daemon *d, mproxy_error *err)
+{
+    const mproxy_rounds_options options = {.struct_size = sizeof options,
+                                           .store = d->store,
+                                           .reduction = d->reduction,
+                                           .ledger = d->ledger,
+                                           .keep_sealed = d->keeper != NULL,
+                                           .period_ms = d->options.sampling_period_ms,
+                                           .log = d->options.log,
+                                           .log_arg = d->options.log_arg};
+    mproxy_status status = mproxy_rounds_new(&options, &d->rounds, err);
+    return status == MPROXY_OK ? mpx_inputs_add(d, err) : status;
 }
 
 static mproxy_status open_loop(struct mproxy_daemon *d, mproxy_error *err)
@@ -73,15 +100,15 @@ static mproxy_status open_all(struct mproxy_daemon *d,
     if (status == MPROXY_OK)
         status = mpx_daemon_open_events(d, err);
     if (status == MPROXY_OK)
-        status = mpx_daemon_take_rendezvous(d, err);
-    if (status == MPROXY_OK)
         status = open_sums(d, err);
     if (status == MPROXY_OK)
         status = mpx_inputs_open(d, err);
     if (status == MPROXY_OK)
         status = mpx_daemon_open_profiles(d, err);
     if (status == MPROXY_OK)
-        status = mpx_self_open(d, &d->self, err);
+        status = open_self(d, err);
+    if (status == MPROXY_OK)
+        status = open_rounds(d, err);
     return status;
 }
 
@@ -93,7 +120,6 @@ mproxy_status mproxy_daemon_open(const mproxy_daemon_options *options,
     if (!d)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for a daemon");
     d->listen_fd = -1;
-    d->hold = MPX_HOLD_NONE;
     d->start_boot_ms = mpx_boot_ms();
     mproxy_status status = open_all(d, options, err);
     if (status == MPROXY_OK)
@@ -127,18 +153,17 @@ void mproxy_daemon_close(mproxy_daemon *daemon)
     mpx_server_close(d->server);
     mpx_events_close(d->events);
     mpx_daemon_close_profiles(d);
+    mproxy_rounds_free(d->rounds);
+    d->rounds = NULL;
     mpx_inputs_close(d);
-    mpx_self_close(d->self);
+    mproxy_self_close(d->self);
     mproxy_reduction_free(d->reduction);
-    mproxy_ledger_close(d->ledger);
     mproxy_store_close(d->store);
     mproxy_timer_free(d->round_timer);
     mpx_commands_fini(&d->commands);
     mproxy_loop_close(d->loop);
-    free(d->releasable);
     if (d->listen_fd >= 0)
         close(d->listen_fd);
-    mpx_hold_close(&d->hold);
     mpx_daemon_free_options(d);
     free(d);
 }

@@ -8,20 +8,19 @@
 
 #include <mproxy/daemon.h>
 #include <mproxy/profile.h>
-#include <mproxy/ledger.h>
-#include <mproxy/reduction.h>
+#include <mproxy/round.h>
 
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include <mproxy/loop.h>
 #include "own/direct.h"
-#include "processes/hold.h"
+#include "processes/processes.h"
 #include "syscalls/syscalls.h"
-#include "system/system.h"
+#include <mproxy/system.h>
 #include "daemon/commands.h"
-#include "daemon/self.h"
 #include "http/server.h"
 #include "profile/keeper.h"
+#include "self/self.h"
 
 struct mproxy_daemon {
     // Fixed after open; read by any thread.
@@ -31,7 +30,6 @@ struct mproxy_daemon {
     char advertise[300]; // HOST:PORT
     char url[320];
     char socket_path[PATH_MAX];
-    char dir_path[PATH_MAX]; // the rendezvous
     char profiles_path[PATH_MAX];
     int64_t start_boot_ms;
     mproxy_store *store; // snapshots by any thread
@@ -41,33 +39,27 @@ struct mproxy_daemon {
     mproxy_loop *loop; // stopped by any thread
     mproxy_timer *round_timer;
     int listen_fd;
-    struct mpx_hold hold;
-    mproxy_ledger *ledger;
+    mproxy_processes *processes;
+    mproxy_ledger *ledger; // theirs
     mproxy_reduction *reduction;
-    struct mpx_segments *segments;
-    struct mproxy_system *system;
-    struct mpx_gateway *gateway;
+    mproxy_rounds *rounds;
+    mproxy_system *system;
+    mproxy_gateway *gateway;
     struct mpx_direct *direct;
     struct mpx_syscalls *syscalls; // NULL: not asked for, or not possible
     struct mpx_keeper *keeper;     // NULL: no profiles; its archive by any thread
     mproxy_watch *keeper_watch;
     struct mpx_readings *readings; // NULL only when it could not be opened
     struct mpx_server *server;
-    struct mpx_self *self;
+    mproxy_self *self;
 
-    uint64_t rounds;        // begun
-    bool whole;             // a whole round was done
-    bool ready;             // and we serve
-    bool ousted;            // another proxy has taken the rendezvous
-    uint64_t round_us;      // UNIX time of the last round
-    int64_t round_began_ns; // CLOCK_MONOTONIC
-    int64_t round_ns;       // how long it took
-    size_t series;          // shown, over all jobs
-    size_t jobs;            // shown
-    size_t trim_above;      // bytes of the process from which giving back is worth a try
-    char trouble[512];      // why /-/ready says no; empty: nothing is wrong
-    uint64_t *releasable;   // without profiles: shares that the last round saw sealed
-    size_t releasable_count, releasable_room;
+    uint64_t round_count; // begun
+    bool whole;           // a whole round was done
+    bool ready;           // and we serve
+    bool ousted;          // another proxy has taken the rendezvous
+    mproxy_error ousted_by;
+    int64_t round_ns;  // how long the last one took
+    size_t trim_above; // bytes of the process from which giving back is worth a try
 };
 
 // options.c
@@ -78,36 +70,25 @@ void mpx_daemon_name_it(struct mproxy_daemon *d); // once the port is known
 void mpx_daemon_free_options(struct mproxy_daemon *d);
 
 // inputs.c
-typedef void (*mpx_input_failed_fn)(struct mproxy_daemon *d, const char *input,
-                                    const mproxy_error *why);
 mproxy_status mpx_inputs_open(struct mproxy_daemon *d, mproxy_error *err);
-void mpx_inputs_before_round(struct mproxy_daemon *d, const struct mpx_input_round *round,
-                             mpx_input_failed_fn failed);
-void mpx_inputs_after_round(struct mproxy_daemon *d, const struct mpx_input_round *round);
+// Rounds ask all of them from here on.
+mproxy_status mpx_inputs_add(struct mproxy_daemon *d, mproxy_error *err);
 // Make what others counted through us final, for a last round; dir_fd is the directory, or
 // -1 when it is another's.
 void mpx_inputs_end(struct mproxy_daemon *d, int dir_fd);
 void mpx_inputs_close(struct mproxy_daemon *d);
 
-// rendezvous.c: the directory and what of it is open.
-mproxy_status mpx_daemon_take_rendezvous(struct mproxy_daemon *d, mproxy_error *err);
-// Whether it is there, with what of it is ours.
-bool mpx_daemon_has_rendezvous(const struct mproxy_daemon *d);
-// Make it again after somebody removed it; everything known is kept. MPROXY_E_BUSY: another
-// proxy has taken it, and the state is not ours to write any more.
-mproxy_status mpx_daemon_remake_rendezvous(struct mproxy_daemon *d, mproxy_error *err);
-
 // round.c
 void mpx_daemon_round(struct mproxy_daemon *d);
-// profiles.c; what the keeper says is released is told to the ledger.
+// profiles.c
 mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *err);
+// Stores what is due after a round, and tells what was released in the next.
+mproxy_input mpx_daemon_profiles_input(struct mproxy_daemon *d);
 void mpx_daemon_close_profiles(struct mproxy_daemon *d);
 // Serve, if a whole round was done and the archive was looked at.
 void mpx_daemon_settle(struct mproxy_daemon *d);
 // NULL: none, or it is not open yet; any thread.
 mproxy_archive *mpx_daemon_archive_of(const struct mproxy_daemon *d);
-void mpx_daemon_archive(struct mproxy_daemon *d, int64_t boot_ms);
-void mpx_daemon_release(struct mproxy_daemon *d);
 size_t mpx_daemon_profiles(struct mproxy_daemon *d); // stored; any thread
 
 // memory.c: give back what a burst of work has left behind; often.

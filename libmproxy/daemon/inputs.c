@@ -1,78 +1,45 @@
-// The inputs of this daemon: a line in the table, and a function that opens it. An input
-// belongs to its own folder, whose header offers a struct mpx_input.
+// The inputs of this daemon: a function that opens each, and their order in a round. An input
+// belongs to its own folder, whose header offers it (<mproxy/round.h>).
 //
-// The order is that of each round: those that write segments come before the one that reads
-// them, so that a round shows what was there when it began, and removes nothing that one of
-// the others still wants to look at.
-
-#include <stddef.h>
-#include <string.h>
+// Those that write segments come before the one that reads them, so that a round shows what
+// was there when it began, and removes nothing that one of the others still wants to look at.
+// Profiles come behind all that changes the ledger: what is released is what an earlier round
+// has shown. What the proxy tells of itself comes last, for it counts what the others did.
 
 #include "base/err.h"
 #include "daemon/daemon_private.h"
 
-static const struct row {
-    const struct mpx_input *input;
-    size_t place; // of the pointer to it; NULL there: it is not open
-} table[] = {
-    {&mpx_gateway_input, offsetof(struct mproxy_daemon, gateway)},
-    {&mpx_direct_input, offsetof(struct mproxy_daemon, direct)},
-    {&mpx_syscalls_input, offsetof(struct mproxy_daemon, syscalls)},
-    {&mpx_segments_input, offsetof(struct mproxy_daemon, segments)},
-    {&mpx_system_input, offsetof(struct mproxy_daemon, system)},
-};
-enum { INPUTS = sizeof table / sizeof *table };
-
-// ---- rounds
-
-static void *self_of(struct mproxy_daemon *d, const struct row *row)
-{
-    void *self;
-    memcpy(&self, (const char *)d + row->place, sizeof self);
-    return self;
-}
-
-void mpx_inputs_before_round(struct mproxy_daemon *d, const struct mpx_input_round *round,
-                             mpx_input_failed_fn failed)
-{
-    for (size_t i = 0; i < INPUTS; i++) {
-        void *self = self_of(d, &table[i]);
-        mproxy_error err;
-        if (self && table[i].input->before_round &&
-            table[i].input->before_round(self, round, &err) != MPROXY_OK)
-            failed(d, table[i].input->name, &err);
-    }
-}
-
-void mpx_inputs_after_round(struct mproxy_daemon *d, const struct mpx_input_round *round)
-{
-    for (size_t i = 0; i < INPUTS; i++) {
-        void *self = self_of(d, &table[i]);
-        if (self && table[i].input->after_round)
-            table[i].input->after_round(self, round);
-    }
-}
-
 // ---- life
 
-static mproxy_status open_segments(struct mproxy_daemon *d, mproxy_error *err)
+static mproxy_status open_processes(struct mproxy_daemon *d, mproxy_error *err)
 {
-    struct mpx_segments_options options = {.store = d->store,
-                                           .ledger = d->ledger,
-                                           .dir_path = d->dir_path,
-                                           .dir_fd = d->hold.dir_fd,
-                                           .state_fd = d->hold.state_fd,
-                                           .proc_root = d->options.proc_root,
-                                           .log = d->options.log,
-                                           .log_arg = d->options.log_arg};
-    return mpx_segments_open(&options, &d->segments, err);
+    mproxy_ledger_options ledger = {.struct_size = sizeof ledger,
+                                    .host = d->host,
+                                    .linger_ms = d->options.linger_ms,
+                                    .continue_ms = d->options.continue_s * 1000};
+    mproxy_processes_options options = {.struct_size = sizeof options,
+                                        .socket_path = d->socket_path,
+                                        .store = d->store,
+                                        .ledger = &ledger,
+                                        .log = d->options.log,
+                                        .log_arg = d->options.log_arg,
+                                        .proc_root = d->options.proc_root};
+    mproxy_error why;
+    mproxy_status status = mproxy_processes_open(&options, &d->processes, &why);
+    if (status == MPROXY_OK)
+        d->ledger = mproxy_processes_ledger(d->processes);
+    else if (status == MPROXY_E_BUSY)
+        mpx_fail(err, status, "socket '%.200s': %s: choose another with -u",
+                 d->socket_path, why.text);
+    else if (err)
+        *err = why;
+    return status;
 }
 
 static mproxy_status open_system(struct mproxy_daemon *d, mproxy_error *err)
 {
     mproxy_system_options options = {.struct_size = sizeof options,
                                      .store = d->store,
-                                     .ledger = d->ledger,
                                      .proc_root = d->options.proc_root,
                                      .sys_root = d->options.sys_root,
                                      .host = d->host};
@@ -87,19 +54,23 @@ static bool is_idle(void *arg, const char *jobid, uint32_t uid)
 
 static mproxy_status open_direct(struct mproxy_daemon *d, mproxy_error *err)
 {
-    struct mpx_direct_options options = {
-        .dir_path = d->dir_path, .is_over = is_idle, .arg = d};
+    struct mpx_direct_options options = {.dir_path = mpx_processes_dir_path(d->processes),
+                                         .is_over = is_idle,
+                                         .arg = d,
+                                         .segments =
+                                             mpx_processes_segments(d->processes)};
     return mpx_direct_open(&options, &d->direct, err);
 }
 
 static mproxy_status open_gateway(struct mproxy_daemon *d, mproxy_error *err)
 {
-    struct mpx_gateway_options options = {.loop = d->loop,
-                                          .socket_path = d->socket_path,
-                                          .dir_path = d->dir_path,
-                                          .log = d->options.log,
-                                          .log_arg = d->options.log_arg};
-    return mpx_gateway_open(&options, &d->gateway, err);
+    mproxy_gateway_options options = {.struct_size = sizeof options,
+                                      .loop = d->loop,
+                                      .processes = d->processes,
+                                      .socket_path = d->socket_path,
+                                      .log = d->options.log,
+                                      .log_arg = d->options.log_arg};
+    return mproxy_gateway_open(&options, &d->gateway, err);
 }
 
 static void tell_syscalls(struct mproxy_daemon *d)
@@ -110,30 +81,39 @@ static void tell_syscalls(struct mproxy_daemon *d)
             why, *why ? "" : ", also while no proxy lives");
 }
 
+static void on_move(void *arg, int dir_fd)
+{
+    const struct mproxy_daemon *d = arg;
+    mpx_syscalls_move(d->syscalls, dir_fd);
+}
+
 // Without it programs are traced by a process of their own, so this never fails. Where an
 // earlier proxy left counts, they are taken even if no more are asked for.
 static void open_syscalls(struct mproxy_daemon *d)
 {
     mproxy_error err;
-    bool wanted = d->options.ebpf, left = mpx_syscalls_are_left(d->hold.dir_fd);
+    int dir_fd = mpx_processes_dir_fd(d->processes);
+    bool wanted = d->options.ebpf, left = mpx_syscalls_are_left(dir_fd);
     mproxy_status status = MPROXY_E_OFF;
     if (wanted || left)
-        status = mpx_syscalls_open(d->dir_path, d->hold.dir_fd, &d->syscalls, &err);
+        status = mpx_syscalls_open(mpx_processes_dir_path(d->processes), dir_fd,
+                                   &d->syscalls, &err);
     if (status == MPROXY_OK && wanted) {
         tell_syscalls(d);
+        mpx_processes_on_move(d->processes, on_move, d);
         return;
     }
     if (status != MPROXY_OK && status != MPROXY_E_OFF)
         mpx_say(&d->logger, MPROXY_LOG_WARNING,
                 "system calls can't be counted in the kernel: %s", err.text);
-    mpx_syscalls_close(d->syscalls, d->hold.dir_fd);
+    mpx_syscalls_close(d->syscalls, dir_fd);
     d->syscalls = NULL;
-    mpx_syscalls_renounce(d->hold.dir_fd);
+    mpx_syscalls_renounce(dir_fd);
 }
 
 mproxy_status mpx_inputs_open(struct mproxy_daemon *d, mproxy_error *err)
 {
-    mproxy_status status = open_segments(d, err);
+    mproxy_status status = open_processes(d, err);
     if (status == MPROXY_OK)
         status = open_system(d, err);
     if (status == MPROXY_OK)
@@ -145,13 +125,45 @@ mproxy_status mpx_inputs_open(struct mproxy_daemon *d, mproxy_error *err)
     return status;
 }
 
+mproxy_status mpx_inputs_add(struct mproxy_daemon *d, mproxy_error *err)
+{
+    const mproxy_input profiles = mpx_daemon_profiles_input(d);
+    const mproxy_input *const inputs[] = {mproxy_gateway_input(d->gateway),
+                                          mpx_direct_input(d->direct),
+                                          d->syscalls ? mpx_syscalls_input(d->syscalls)
+                                                      : NULL,
+                                          mproxy_processes_input(d->processes),
+                                          mproxy_system_input(d->system),
+                                          d->keeper ? &profiles : NULL,
+                                          mproxy_self_input(d->self)};
+    mproxy_status status = MPROXY_OK;
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs && status == MPROXY_OK; i++)
+        if (inputs[i])
+            status = mproxy_rounds_add(d->rounds, inputs[i], err);
+    return status;
+}
+
+static void leave(struct mproxy_daemon *d, const mproxy_input *input)
+{
+    if (d->rounds)
+        mproxy_rounds_remove(d->rounds, input);
+}
+
 void mpx_inputs_end(struct mproxy_daemon *d, int dir_fd)
 {
-    mpx_gateway_close(d->gateway);
-    d->gateway = NULL;
+    if (d->gateway)
+        leave(d, mproxy_gateway_input(d->gateway));
+    if (d->direct)
+        leave(d, mpx_direct_input(d->direct));
+    if (d->syscalls) {
+        leave(d, mpx_syscalls_input(d->syscalls));
+        mpx_processes_on_move(d->processes, NULL, NULL);
+    }
+    mproxy_gateway_close(d->gateway);
     mpx_direct_close(d->direct);
-    d->direct = NULL;
     mpx_syscalls_close(d->syscalls, dir_fd);
+    d->gateway = NULL;
+    d->direct = NULL;
     d->syscalls = NULL;
 }
 
@@ -159,5 +171,5 @@ void mpx_inputs_close(struct mproxy_daemon *d)
 {
     mpx_inputs_end(d, -1);
     mproxy_system_close(d->system);
-    mpx_segments_close(d->segments);
+    mproxy_processes_close(d->processes);
 }

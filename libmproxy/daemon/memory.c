@@ -40,7 +40,7 @@ static size_t held(void)
 
 void mpx_daemon_trim(struct mproxy_daemon *d)
 {
-    if (d->rounds % ROUNDS_BETWEEN != 0)
+    if (d->round_count % ROUNDS_BETWEEN != 0)
         return;
     size_t before = held();
     if (before <= d->trim_above)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "daemon/daemon_private.h"
 #include "daemon/reading.h"
 
@@ -70,57 +70,46 @@ void mpx_daemon_close_profiles(struct mproxy_daemon *d)
     d->readings = NULL;
 }
 
-// Without profiles nothing is waited for: what is sealed is released.
-static void release_sealed(struct mproxy_daemon *d)
+// ---- rounds
+
+// What was released since the round before is told to the ledger inside this one.
+static mproxy_status before_round(void *self, const mproxy_round *round,
+                                  mproxy_error *err)
 {
-    const mproxy_source *const *sources;
-    size_t count = mproxy_ledger_sources(d->ledger, &sources);
-    if (!MPX_RESERVE(d->releasable, d->releasable_room, count))
-        return;
-    d->releasable_count = 0;
-    for (size_t i = 0; i < count; i++)
-        if (sources[i]->sealed)
-            d->releasable[d->releasable_count++] = sources[i]->number;
+    const struct mproxy_daemon *d = self;
+    const uint8_t *directory = mproxy_ledger_directory(round->ledger);
+    const struct mpx_release *releases;
+    size_t count = mpx_keeper_releases(d->keeper, &releases);
+    (void)err;
+    for (size_t i = 0; i < count; i++) {
+        mproxy_reduction_stored(round->reduction, releases[i].directory,
+                                releases[i].number);
+        if (memcmp(releases[i].directory, directory, sizeof releases[i].directory) == 0)
+            mproxy_ledger_release(round->ledger, releases[i].number);
+    }
+    return MPROXY_OK;
 }
 
-static void keep_profiles(struct mproxy_daemon *d, int64_t boot_ms)
+static mproxy_status after_round(void *self, const mproxy_round *round, mproxy_error *err)
 {
+    const struct mproxy_daemon *d = self;
     char why[256] = "";
     const mproxy_source *const *sources;
-    size_t count = mproxy_reduction_sources(d->reduction, &sources);
-    if (mpx_keeper_round(d->keeper, sources, count, boot_ms) != MPROXY_OK)
+    size_t count = mproxy_reduction_sources(round->reduction, &sources);
+    if (mpx_keeper_round(d->keeper, sources, count, round->boot_ms) != MPROXY_OK)
         snprintf(why, sizeof why, "no memory");
     else
         mpx_keeper_failed(d->keeper, why, sizeof why);
-    if (why[0] && !d->trouble[0])
-        snprintf(d->trouble, sizeof d->trouble, "profiles can't be saved: %s", why);
+    return why[0] ? mpx_fail(err, MPROXY_E_SYSTEM, "%s", why) : MPROXY_OK;
 }
 
-void mpx_daemon_archive(struct mproxy_daemon *d, int64_t boot_ms)
+mproxy_input mpx_daemon_profiles_input(struct mproxy_daemon *d)
 {
-    if (d->options.no_profiles)
-        release_sealed(d);
-    else
-        keep_profiles(d, boot_ms);
-}
-
-void mpx_daemon_release(struct mproxy_daemon *d)
-{
-    const uint8_t *directory = mproxy_ledger_directory(d->ledger);
-    for (size_t i = 0; i < d->releasable_count; i++) {
-        mproxy_reduction_stored(d->reduction, directory, d->releasable[i]);
-        mproxy_ledger_release(d->ledger, d->releasable[i]);
-    }
-    d->releasable_count = 0;
-    if (!d->keeper)
-        return;
-    const struct mpx_release *releases;
-    size_t count = mpx_keeper_releases(d->keeper, &releases);
-    for (size_t i = 0; i < count; i++) {
-        mproxy_reduction_stored(d->reduction, releases[i].directory, releases[i].number);
-        if (memcmp(releases[i].directory, directory, sizeof releases[i].directory) == 0)
-            mproxy_ledger_release(d->ledger, releases[i].number);
-    }
+    return (mproxy_input){.struct_size = sizeof(mproxy_input),
+                          .name = "profiles can't be saved",
+                          .self = d,
+                          .before_round = before_round,
+                          .after_round = after_round};
 }
 
 size_t mpx_daemon_profiles(struct mproxy_daemon *d)

@@ -5,7 +5,7 @@
 #include "daemon/daemon_private.h"
 
 #define MPX_ROUTE(methods, path, handler, need, types, limit, text)                      \
-    {methods, path, handler, need, types, limit},
+    {methods, path, handler, need, types, limit, NULL},
 
 const struct mpx_route mpx_routes[] = {
 #include "daemon/routes.def"

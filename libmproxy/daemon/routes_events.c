@@ -22,7 +22,8 @@ void mpx_daemon_tell_round(struct mproxy_daemon *d)
 {
     char data[96];
     snprintf(data, sizeof data, "{\"round\":%llu,\"ts\":%llu}",
-             (unsigned long long)d->rounds, (unsigned long long)d->round_us);
+             (unsigned long long)d->round_count,
+             (unsigned long long)mproxy_rounds_last(d->rounds)->wall_us);
     // Without memory those that listen are told of a gap.
     (void)mpx_events_publish(d->events, TOPIC_ROUND, data);
 }

@@ -19,8 +19,9 @@ void mpx_route_healthy(struct mpx_request *rq, void *context)
 static void do_ready(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
 {
     (void)arg;
-    if (d->trouble[0])
-        mpx_reply_refuse(rq, 503, "%s", d->trouble);
+    const char *trouble = mproxy_rounds_trouble(d->rounds);
+    if (trouble[0])
+        mpx_reply_refuse(rq, 503, "%s", trouble);
     else
         mpx_reply_done(rq, "the proxy is ready");
 }
@@ -46,9 +47,9 @@ static void do_status(struct mproxy_daemon *d, struct mpx_request *rq, void *arg
 {
     (void)arg;
     struct mpx_buf body = MPX_BUF_INIT;
-    struct mpx_gateway_stats gateway;
+    mproxy_gateway_stats gateway = {.struct_size = sizeof gateway};
     struct mpx_events_stats events;
-    mpx_gateway_get_stats(d->gateway, &gateway);
+    mproxy_gateway_get_stats(d->gateway, &gateway);
     mpx_events_get_stats(d->events, &events);
     mpx_buf_add_text(&body, "{\"version\":");
     mpx_json_string(&body, mproxy_version());
@@ -61,13 +62,13 @@ static void do_status(struct mproxy_daemon *d, struct mpx_request *rq, void *arg
                  "\"children\":0,\"memory\":%llu,\"profiles\":%zu,\"rounds\":%llu,"
                  "\"period\":%u,\"connections_cut\":%llu,\"listeners\":%u,"
                  "\"listeners_let_go\":%llu,\"trouble\":",
-                 (double)(mpx_boot_ms() - d->start_boot_ms) / 1e3, d->jobs, d->series,
-                 (unsigned long long)gateway.clients,
+                 (double)(mpx_boot_ms() - d->start_boot_ms) / 1e3, mpx_self_jobs(d->self),
+                 mpx_self_series(d->self), (unsigned long long)gateway.clients,
                  (unsigned long long)resident_bytes(), mpx_daemon_profiles(d),
-                 (unsigned long long)d->rounds, d->options.sampling_period_ms,
+                 (unsigned long long)d->round_count, d->options.sampling_period_ms,
                  (unsigned long long)mpx_server_cut_count(d->server), events.listeners,
                  (unsigned long long)events.let_go);
-    mpx_json_string(&body, d->trouble);
+    mpx_json_string(&body, mproxy_rounds_trouble(d->rounds));
     mpx_buf_add_text(&body, "}");
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);
 }
@@ -90,13 +91,13 @@ static void do_scrapes(struct mproxy_daemon *d, struct mpx_request *rq, void *ar
     struct mpx_buf body = MPX_BUF_INIT;
     char period[MPROXY_NUMBER_MAX];
     mproxy_format_number(d->options.sampling_period_ms / 1e3, period);
-    mpx_buf_addf(&body,
-                 "[{\"target_url\":\"/system\",\"ttype\":\"System\",\"period\":%s,"
-                 "\"last_scrape\":%llu,\"healthy\":true,\"last_error\":\"\","
-                 "\"samples\":%zu,\"duration_ms\":%lld}]",
-                 period, (unsigned long long)(d->round_us / 1000000),
-                 mproxy_system_layout(d->system)->count,
-                 (long long)(d->round_ns / 1000000));
+    mpx_buf_addf(
+        &body,
+        "[{\"target_url\":\"/system\",\"ttype\":\"System\",\"period\":%s,"
+        "\"last_scrape\":%llu,\"healthy\":true,\"last_error\":\"\","
+        "\"samples\":%zu,\"duration_ms\":%lld}]",
+        period, (unsigned long long)(mproxy_rounds_last(d->rounds)->wall_us / 1000000),
+        mproxy_system_layout(d->system)->count, (long long)(d->round_ns / 1000000));
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);
 }
 

@@ -35,7 +35,8 @@ enum { ROUNDS_SHARE = 4 }; // rounds for requests take at most a quarter of the 
 static void look(struct mproxy_daemon *d)
 {
     int64_t now_ns = mpx_clock_ns(CLOCK_MONOTONIC);
-    if (!d->keeper || now_ns - d->round_began_ns < ROUNDS_SHARE * d->round_ns)
+    if (!d->keeper ||
+        now_ns - mproxy_rounds_last(d->rounds)->begin_ns < ROUNDS_SHARE * d->round_ns)
         return;
     mpx_daemon_round(d);
     if (d->ousted)

@@ -34,7 +34,7 @@ static void finish(struct mproxy_daemon *d)
     mpx_readings_stop(d->readings);
     mpx_server_close(d->server);
     d->server = NULL;
-    mpx_inputs_end(d, d->ousted ? -1 : d->hold.dir_fd);
+    mpx_inputs_end(d, d->ousted ? -1 : mpx_processes_dir_fd(d->processes));
     if (!d->ousted)
         mpx_daemon_round(d);
     if (d->keeper && !mpx_keeper_drain(d->keeper, DRAIN_MS))
@@ -56,6 +56,6 @@ mproxy_status mpx_daemon_serve(struct mproxy_daemon *d, mproxy_error *err)
     if (d->ousted)
         return mpx_fail(err, MPROXY_E_BUSY,
                         "%s: %s: this one ends, and leaves the state to the other",
-                        d->dir_path, d->trouble);
+                        mpx_processes_dir_path(d->processes), d->ousted_by.text);
     return status;
 }

@@ -35,11 +35,13 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "gateway/message_json.h"
 #include "gateway/peer.h"
 #include "gateway/socket.h"
 #include "metric/reserved.h"
 #include "own/scribe.h"
+#include "processes/processes.h"
 
 enum {
     READ_BLOCK = 64 * 1024, // per client and call
@@ -49,7 +51,7 @@ enum {
 
 struct client {
     struct client *next, *previous;
-    struct mpx_gateway *gateway;
+    struct mproxy_gateway *gateway;
     int fd;
     mproxy_watch *watch;
     int pid;
@@ -61,8 +63,9 @@ struct client {
     bool complained;    // one line a connection
 };
 
-struct mpx_gateway {
-    struct mpx_gateway_options options;
+struct mproxy_gateway {
+    mproxy_gateway_options options;
+    mproxy_input input;
     struct mpx_logger logger;
     char socket_path[PATH_MAX];
     char dir_path[PATH_MAX];
@@ -71,10 +74,11 @@ struct mpx_gateway {
     struct mpx_socket_file file;
     bool told_unbound;
     struct client *clients;
-    struct mpx_gateway_stats stats;
+    mproxy_gateway_stats stats;
+    uint64_t refused[MPX_GATEWAY_REFUSALS];
 };
 
-static void complain(struct mpx_gateway *gw, struct client *c, const char *what,
+static void complain(struct mproxy_gateway *gw, struct client *c, const char *what,
                      const char *consequence)
 {
     if (!c->complained)
@@ -85,7 +89,7 @@ static void complain(struct mpx_gateway *gw, struct client *c, const char *what,
 
 // Clients.
 
-static void drop_client(struct mpx_gateway *gw, struct client *c)
+static void drop_client(struct mproxy_gateway *gw, struct client *c)
 {
     if (c->previous)
         c->previous->next = c->next;
@@ -104,23 +108,23 @@ static void drop_client(struct mpx_gateway *gw, struct client *c)
 
 // Messages. Each of these says whether the connection goes on.
 
-static bool refuse(struct mpx_gateway *gw, struct client *c,
+static bool refuse(struct mproxy_gateway *gw, struct client *c,
                    enum mpx_gateway_refusal reason, const char *what)
 {
-    gw->stats.refused[reason]++;
+    gw->refused[reason]++;
     complain(gw, c, what, "the connection is closed");
     return false;
 }
 
-static bool pass_over(struct mpx_gateway *gw, struct client *c,
+static bool pass_over(struct mproxy_gateway *gw, struct client *c,
                       enum mpx_gateway_refusal reason, const char *what)
 {
-    gw->stats.refused[reason]++;
+    gw->refused[reason]++;
     complain(gw, c, what, "what it says is not counted");
     return true;
 }
 
-static bool after_write(struct mpx_gateway *gw, struct client *c, mproxy_status status,
+static bool after_write(struct mproxy_gateway *gw, struct client *c, mproxy_status status,
                         const mproxy_error *err)
 {
     if (status == MPROXY_OK)
@@ -139,7 +143,7 @@ static bool names_a_job(const char *jobid)
            strncmp(jobid, "Node: ", 6) != 0;
 }
 
-static bool take_job(struct mpx_gateway *gw, struct client *c, const mproxy_job *job)
+static bool take_job(struct mproxy_gateway *gw, struct client *c, const mproxy_job *job)
 {
     mproxy_error err;
     bool named = names_a_job(job->jobid);
@@ -167,14 +171,15 @@ static bool is_reserved(const char *name)
     return mpx_name_is_reserved(name) && !is_of_process(name);
 }
 
-static bool pass_over_reserved(struct mpx_gateway *gw, struct client *c, const char *name)
+static bool pass_over_reserved(struct mproxy_gateway *gw, struct client *c,
+                               const char *name)
 {
     char what[160];
     snprintf(what, sizeof what, "metric '%.100s' is counted by the proxy", name);
     return pass_over(gw, c, MPX_GATEWAY_NAME, what);
 }
 
-static bool take_value(struct mpx_gateway *gw, struct client *c,
+static bool take_value(struct mproxy_gateway *gw, struct client *c,
                        const struct mpx_message *m)
 {
     mproxy_error err;
@@ -192,7 +197,7 @@ static bool take_value(struct mpx_gateway *gw, struct client *c,
     return after_write(gw, c, status, &err);
 }
 
-static bool take_message(struct mpx_gateway *gw, struct client *c, const char *text,
+static bool take_message(struct mproxy_gateway *gw, struct client *c, const char *text,
                          size_t length)
 {
     struct mpx_message m;
@@ -221,7 +226,7 @@ static bool take_message(struct mpx_gateway *gw, struct client *c, const char *t
 }
 
 // Take all whole messages out of the buffer.
-static bool take_messages(struct mpx_gateway *gw, struct client *c)
+static bool take_messages(struct mproxy_gateway *gw, struct client *c)
 {
     size_t start = 0;
     bool go_on = true;
@@ -241,7 +246,7 @@ static bool take_messages(struct mpx_gateway *gw, struct client *c)
     return go_on;
 }
 
-static bool read_client(struct mpx_gateway *gw, struct client *c)
+static bool read_client(struct mproxy_gateway *gw, struct client *c)
 {
     if (!mpx_buf_reserve(&c->in, READ_BLOCK))
         return refuse(gw, c, MPX_GATEWAY_SIZE, "no memory for a message");
@@ -272,7 +277,7 @@ static void on_client(void *arg, int fd, unsigned events)
 
 // The socket.
 
-static struct client *add_client(struct mpx_gateway *gw, int fd)
+static struct client *add_client(struct mproxy_gateway *gw, int fd)
 {
     struct client *c = calloc(1, sizeof *c);
     if (!c)
@@ -301,7 +306,7 @@ static struct client *add_client(struct mpx_gateway *gw, int fd)
 // program as soon as the socket is full.
 static void accept_some(void *arg, int listen_fd, unsigned events)
 {
-    struct mpx_gateway *gw = arg;
+    struct mproxy_gateway *gw = arg;
     (void)events;
     for (int i = 0; i < ACCEPTS; i++) {
         int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -310,14 +315,14 @@ static void accept_some(void *arg, int listen_fd, unsigned events)
         if (gw->stats.clients < gw->options.max_clients && add_client(gw, fd))
             continue;
         close(fd);
-        if (gw->stats.refused[MPX_GATEWAY_CLIENTS]++ == 0)
+        if (gw->refused[MPX_GATEWAY_CLIENTS]++ == 0)
             mpx_say(&gw->logger, MPROXY_LOG_WARNING,
                     "gateway: %llu clients are connected: one more is refused",
                     (unsigned long long)gw->stats.clients);
     }
 }
 
-static void close_socket(struct mpx_gateway *gw)
+static void close_socket(struct mproxy_gateway *gw)
 {
     mproxy_watch_remove(gw->listener);
     gw->listener = NULL;
@@ -326,7 +331,7 @@ static void close_socket(struct mpx_gateway *gw)
     gw->listen_fd = -1;
 }
 
-static mproxy_status bind_socket(struct mpx_gateway *gw, mproxy_error *err)
+static mproxy_status bind_socket(struct mproxy_gateway *gw, mproxy_error *err)
 {
     int fd;
     mproxy_status status = mpx_socket_bind(gw->socket_path, &fd, &gw->file, err);
@@ -341,10 +346,10 @@ static mproxy_status bind_socket(struct mpx_gateway *gw, mproxy_error *err)
     return status;
 }
 
-static mproxy_status before_round(void *self, const struct mpx_input_round *round,
+static mproxy_status before_round(void *self, const mproxy_round *round,
                                   mproxy_error *err)
 {
-    struct mpx_gateway *gw = self;
+    struct mproxy_gateway *gw = self;
     (void)round;
     (void)err; // told here, once: programs that run already are counted all the same
     for (struct client *c = gw->clients; c; c = c->next)
@@ -365,42 +370,73 @@ static mproxy_status before_round(void *self, const struct mpx_input_round *roun
     return MPROXY_OK;
 }
 
-static void after_round(void *self, const struct mpx_input_round *round)
+static mproxy_status after_round(void *self, const mproxy_round *round, mproxy_error *err)
 {
-    struct mpx_gateway *gw = self;
+    struct mproxy_gateway *gw = self;
     (void)round;
+    (void)err;
     for (struct client *c = gw->clients; c; c = c->next)
         mpx_scribe_keep(c->scribe);
+    return MPROXY_OK;
 }
 
-const struct mpx_input mpx_gateway_input = {
-    .name = "gateway", .before_round = before_round, .after_round = after_round};
-
-mproxy_status mpx_gateway_open(const struct mpx_gateway_options *options,
-                               struct mpx_gateway **out, mproxy_error *err)
+const mproxy_input *mproxy_gateway_input(const mproxy_gateway *gateway)
 {
-    struct mpx_gateway *gw = calloc(1, sizeof *gw);
-    if (!gw)
-        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the gateway");
-    struct mpx_gateway_options *o = &gw->options;
-    *o = *options;
+    return &gateway->input;
+}
+
+// Life.
+
+static void fill_in(struct mproxy_gateway *gw)
+{
+    mproxy_gateway_options *o = &gw->options;
     gw->logger = (struct mpx_logger){o->log, o->log_arg};
     o->max_clients = o->max_clients ? o->max_clients : 2048;
     o->max_message = o->max_message ? o->max_message : 4 << 20;
     o->max_buffered = o->max_buffered ? o->max_buffered : 64 << 20;
+    gw->input = (mproxy_input){.struct_size = sizeof gw->input,
+                               .name = "gateway",
+                               .self = gw,
+                               .before_round = before_round,
+                               .after_round = after_round};
+}
+
+mproxy_status mpx_gateway_open_at(const mproxy_gateway_options *options,
+                                  const char *dir_path, mproxy_gateway **out,
+                                  mproxy_error *err)
+{
+    struct mproxy_gateway *gw = calloc(1, sizeof *gw);
+    if (!gw)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the gateway");
+    gw->options = *options;
+    fill_in(gw);
     snprintf(gw->socket_path, sizeof gw->socket_path, "%s", options->socket_path);
-    snprintf(gw->dir_path, sizeof gw->dir_path, "%s", options->dir_path);
+    snprintf(gw->dir_path, sizeof gw->dir_path, "%s", dir_path);
     gw->listen_fd = -1;
     mproxy_status status = bind_socket(gw, err);
     if (status == MPROXY_OK)
         *out = gw;
     else
-        mpx_gateway_close(gw);
+        mproxy_gateway_close(gw);
     return status;
 }
 
-void mpx_gateway_close(struct mpx_gateway *gw)
+mproxy_status mproxy_gateway_open(const mproxy_gateway_options *options,
+                                  mproxy_gateway **out, mproxy_error *err)
 {
+    MPX_REQUIRE(options && out, err);
+    mproxy_gateway_options o;
+    mproxy_status status =
+        MPX_OPTIONS_TAKE(mproxy_gateway_options, max_buffered, &o, options, err);
+    if (status != MPROXY_OK)
+        return status;
+    MPX_REQUIRE(o.loop && o.processes && o.socket_path, err);
+    return mpx_gateway_open_at(&o, mpx_processes_dir_path(o.processes), out, err);
+}
+
+void mproxy_gateway_close(mproxy_gateway *gateway)
+{
+    struct mproxy_gateway *gw = gateway;
     if (!gw)
         return;
     while (gw->clients)
@@ -411,7 +447,17 @@ void mpx_gateway_close(struct mpx_gateway *gw)
     free(gw);
 }
 
-void mpx_gateway_get_stats(const struct mpx_gateway *gw, struct mpx_gateway_stats *out)
+mproxy_status mproxy_gateway_get_stats(const mproxy_gateway *gateway,
+                                       mproxy_gateway_stats *out)
 {
-    *out = gw->stats;
+    MPX_REQUIRE(gateway && out, NULL);
+    mproxy_gateway_stats stats = gateway->stats;
+    for (size_t i = 0; i < MPX_GATEWAY_REFUSALS; i++)
+        stats.refused += gateway->refused[i];
+    return MPX_STRUCT_GIVE(mproxy_gateway_stats, refused, out, &stats, NULL);
+}
+
+uint64_t mpx_gateway_refused(const mproxy_gateway *gw, enum mpx_gateway_refusal reason)
+{
+    return gw->refused[reason];
 }

@@ -28,7 +28,7 @@ struct mproxy_http {
 static mproxy_status copy_route(const mproxy_http_route *from, struct mpx_route *to,
                                 mproxy_error *err)
 {
-    mproxy_status status = MPX_STRUCT_CHECK(mproxy_http_route, body_types, from, err);
+    mproxy_status status = MPX_STRUCT_CHECK(mproxy_http_route, context, from, err);
     if (status != MPROXY_OK)
         return status;
     if (!from->path || from->path[0] != '/' || !from->handle || from->methods == 0)
@@ -42,7 +42,8 @@ static mproxy_status copy_route(const mproxy_http_route *from, struct mpx_route 
                              .handle = from->handle,
                              .need = from->methods == MPX_GET ? MPX_NEED_READ
                                                               : MPX_NEED_CHANGE,
-                             .types = types};
+                             .types = types,
+                             .context = from->context};
     if (!to->path || (from->body_types && !types))
         return mpx_fail(err, MPROXY_E_NOMEM, "route '%.200s': no memory", from->path);
     return MPROXY_OK;
@@ -103,6 +104,11 @@ mproxy_status mproxy_http_open(const mproxy_http_options *options, mproxy_http *
     else
         mproxy_http_close(h);
     return status;
+}
+
+struct mpx_server *mpx_http_server(const struct mproxy_http *http)
+{
+    return http->server;
 }
 
 int mproxy_http_port(const mproxy_http *http)

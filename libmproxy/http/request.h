@@ -37,6 +37,7 @@ struct mpx_route {
     // The types a body may have, "TYPE, TYPE" or "*/*"; NULL: a body is ignored.
     const char *types;
     size_t max_body; // in bytes; 0: the server's
+    void *context;   // of the handler; NULL: the server's
 };
 
 #define MPX_TYPE_JSON "application/json"

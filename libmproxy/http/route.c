@@ -92,7 +92,7 @@ void mpx_route_count(struct mpx_route_table *table, const struct mpx_route *rout
     atomic_fetch_add_explicit(&table->counts[row][column], 1, memory_order_relaxed);
 }
 
-void mpx_route_each(struct mpx_route_table *table,
+void mpx_route_each(const struct mpx_route_table *table,
                     void (*visit)(void *arg, const char *route, int code, uint64_t count),
                     void *arg)
 {

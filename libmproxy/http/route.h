@@ -31,7 +31,7 @@ void mpx_route_allow_text(unsigned methods, char out[48]);
 void mpx_route_count(struct mpx_route_table *table, const struct mpx_route *route,
                      int code);
 // Each path once; unknown ones are "other".
-void mpx_route_each(struct mpx_route_table *table,
+void mpx_route_each(const struct mpx_route_table *table,
                     void (*visit)(void *arg, const char *route, int code, uint64_t count),
                     void *arg);
 

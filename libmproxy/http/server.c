@@ -159,7 +159,8 @@ static enum mpx_next on_end(struct mpx_request *rq)
     if (rq->reply.code != 0 || rq->started)
         return MPX_REPLY;
     rq->started = true;
-    rq->route->handle(rq, rq->server->options.context);
+    void *own = rq->route->context;
+    rq->route->handle(rq, own ? own : rq->server->options.context);
     return rq->deferred ? MPX_LATER : MPX_REPLY;
 }
 
@@ -362,7 +363,7 @@ void mpx_server_set_ready(struct mpx_server *server, bool ready)
     atomic_store(&server->ready, ready);
 }
 
-void mpx_server_each_count(struct mpx_server *server,
+void mpx_server_each_count(const struct mpx_server *server,
                            void (*visit)(void *arg, const char *route, int code,
                                          uint64_t count),
                            void *arg)

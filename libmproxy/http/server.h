@@ -35,7 +35,7 @@ void mpx_server_close(struct mpx_server *server);
 void mpx_server_set_ready(struct mpx_server *server, bool ready); // any thread
 
 // How often each route answered with each status; any thread. Unknown paths: "other".
-void mpx_server_each_count(struct mpx_server *server,
+void mpx_server_each_count(const struct mpx_server *server,
                            void (*visit)(void *arg, const char *route, int code,
                                          uint64_t count),
                            void *arg);
@@ -43,5 +43,9 @@ void mpx_server_each_count(struct mpx_server *server,
 // How many connections were cut off because more than max_connections or max_listeners
 // were there; any thread.
 uint64_t mpx_server_cut_count(struct mpx_server *server);
+
+// The server behind the public header's.
+struct mproxy_http;
+struct mpx_server *mpx_http_server(const struct mproxy_http *http);
 
 #endif

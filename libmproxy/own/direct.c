@@ -22,6 +22,7 @@ struct mpx_direct {
     char dir_path[PATH_MAX];
     struct page *pages;
     size_t count;
+    mproxy_input input;
 };
 
 static void free_page(struct page *page)
@@ -68,18 +69,6 @@ static mproxy_status find_page(struct mpx_direct *d, const struct mpx_direct_key
             return MPROXY_OK;
         }
     return add_page(d, key, jobid, out, err);
-}
-
-mproxy_status mpx_direct_open(const struct mpx_direct_options *options,
-                              struct mpx_direct **out, mproxy_error *err)
-{
-    struct mpx_direct *d = calloc(1, sizeof *d);
-    if (!d)
-        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for direct counters");
-    d->options = *options;
-    snprintf(d->dir_path, sizeof d->dir_path, "%s", options->dir_path);
-    *out = d;
-    return MPROXY_OK;
 }
 
 void mpx_direct_close(struct mpx_direct *d)
@@ -141,17 +130,37 @@ static void end_pages(struct mpx_direct *d)
     }
 }
 
-static void after_round(void *self, const struct mpx_input_round *round)
+static mproxy_status after_round(void *self, const mproxy_round *round, mproxy_error *err)
 {
     struct mpx_direct *d = self;
+    (void)err;
     for (struct page *page = d->pages; page; page = page->next) {
         mpx_scribe_retry(page->scribe);
         if (round->shown)
-            mpx_scribe_mark(page->scribe, round->segments);
+            mpx_scribe_mark(page->scribe, d->options.segments);
         mpx_scribe_keep(page->scribe);
     }
     end_pages(d);
+    return MPROXY_OK;
 }
 
-const struct mpx_input mpx_direct_input = {.name = "direct counters",
-                                           .after_round = after_round};
+const mproxy_input *mpx_direct_input(const struct mpx_direct *d)
+{
+    return &d->input;
+}
+
+mproxy_status mpx_direct_open(const struct mpx_direct_options *options,
+                              struct mpx_direct **out, mproxy_error *err)
+{
+    struct mpx_direct *d = calloc(1, sizeof *d);
+    if (!d)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for direct counters");
+    d->options = *options;
+    snprintf(d->dir_path, sizeof d->dir_path, "%s", options->dir_path);
+    d->input = (mproxy_input){.struct_size = sizeof d->input,
+                              .name = "direct counters",
+                              .self = d,
+                              .after_round = after_round};
+    *out = d;
+    return MPROXY_OK;
+}

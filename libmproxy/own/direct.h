@@ -11,15 +11,17 @@
 
 #include <mproxy/job.h>
 
-#include "source/input.h"
+#include <mproxy/round.h>
 
 struct mpx_direct;
+struct mpx_segments;
 
 struct mpx_direct_options {
     const char *dir_path; // rendezvous directory; copied
     // Whether a job is kept open by segments of ours alone, and they are to end.
     bool (*is_over)(void *arg, const char *jobid, uint32_t uid);
     void *arg;
+    const struct mpx_segments *segments; // that rounds read; outlives us
 };
 
 mproxy_status mpx_direct_open(const struct mpx_direct_options *options,
@@ -47,6 +49,6 @@ mproxy_status mpx_direct_set(struct mpx_direct *d, const struct mpx_direct_key *
 
 // After a round: values of ours that were read and shown make up the next totals, segments
 // that were removed go on in a new file, and those of jobs that are over end.
-extern const struct mpx_input mpx_direct_input;
+const mproxy_input *mpx_direct_input(const struct mpx_direct *d);
 
 #endif

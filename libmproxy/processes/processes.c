@@ -1,21 +1,91 @@
-// A node's programs as other daemons than ours see them: the hold on a rendezvous directory,
-// its ledger and its segments, opened and moved together.
-#include <mproxy/processes.h>
+// A node's programs: the hold on a rendezvous directory, its ledger and its segments, opened
+// and moved together, and asked as one input.
+#include "processes/processes.h"
 
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/options.h"
 #include "processes/hold.h"
+#include "segment/crowd.h"
 #include "segment/rendezvous.h"
+
+enum { LINGER_MS = 2000, CONTINUE_MS = 600000 };
 
 struct mproxy_processes {
     char dir_path[PATH_MAX];
+    struct mpx_logger logger;
     struct mpx_hold hold;
     mproxy_ledger *ledger;
     struct mpx_segments *segments;
+    mproxy_input input;
+    void (*moved)(void *arg, int dir_fd);
+    void *moved_arg;
 };
+
+// ---- rounds
+
+mproxy_status mpx_processes_keep(mproxy_processes *p, mproxy_error *err)
+{
+    if (mpx_hold_is_whole(&p->hold, p->segments))
+        return MPROXY_OK;
+    mproxy_error why;
+    mproxy_status status =
+        mpx_hold_remake(&p->hold, p->dir_path, p->ledger, p->segments, &why);
+    if (status != MPROXY_OK)
+        return mpx_fail(err, status, "the rendezvous directory was removed: %s",
+                        why.text);
+    mpx_say(&p->logger, MPROXY_LOG_WARNING, "%s was removed and has been made again",
+            p->dir_path);
+    if (p->moved)
+        p->moved(p->moved_arg, p->hold.dir_fd);
+    return MPROXY_OK;
+}
+
+static mproxy_status before_round(void *self, const mproxy_round *round,
+                                  mproxy_error *err)
+{
+    struct mproxy_processes *p = self;
+    mproxy_status status = mpx_processes_keep(p, err);
+    if (status == MPROXY_E_BUSY)
+        return status;
+    mproxy_status read = mpx_segments_round(p->segments, round->boot_ms, round->wall_us,
+                                            status == MPROXY_OK ? err : NULL);
+    return status == MPROXY_OK ? read : status;
+}
+
+static mproxy_status after_round(void *self, const mproxy_round *round, mproxy_error *err)
+{
+    struct mproxy_processes *p = self;
+    (void)err;
+    if (round->written)
+        mpx_segments_unlink(p->segments);
+    mpx_crowd_attend(p->hold.lock_fd, p->hold.dir_fd, round->period_ms);
+    return MPROXY_OK;
+}
+
+const mproxy_input *mproxy_processes_input(const mproxy_processes *processes)
+{
+    return &processes->input;
+}
+
+// ---- life
+
+static mproxy_status open_ledger(struct mproxy_processes *p,
+                                 const mproxy_processes_options *o, mproxy_error *err)
+{
+    char host[256] = "localhost";
+    gethostname(host, sizeof host - 1);
+    const mproxy_ledger_options usual = {.struct_size = sizeof usual,
+                                         .host = host,
+                                         .linger_ms = LINGER_MS,
+                                         .continue_ms = CONTINUE_MS};
+    return mproxy_ledger_open(p->hold.state_fd, o->store, o->ledger ? o->ledger : &usual,
+                              &p->ledger, err);
+}
 
 static mproxy_status open_parts(struct mproxy_processes *p,
                                 const mproxy_processes_options *o, mproxy_error *err)
@@ -24,8 +94,7 @@ static mproxy_status open_parts(struct mproxy_processes *p,
     if (status == MPROXY_OK)
         status = mpx_hold_take(p->dir_path, &MPX_HOLD_NONE, &p->hold, err);
     if (status == MPROXY_OK)
-        status =
-            mproxy_ledger_open(p->hold.state_fd, o->store, o->ledger, &p->ledger, err);
+        status = open_ledger(p, o, err);
     if (status != MPROXY_OK)
         return status;
     const struct mpx_segments_options segments = {.store = o->store,
@@ -33,6 +102,7 @@ static mproxy_status open_parts(struct mproxy_processes *p,
                                                   .dir_path = p->dir_path,
                                                   .dir_fd = p->hold.dir_fd,
                                                   .state_fd = p->hold.state_fd,
+                                                  .proc_root = o->proc_root,
                                                   .log = o->log,
                                                   .log_arg = o->log_arg};
     return mpx_segments_open(&segments, &p->segments, err);
@@ -44,14 +114,20 @@ mproxy_status mproxy_processes_open(const mproxy_processes_options *options,
     MPX_REQUIRE(options && out, err);
     mproxy_processes_options o;
     mproxy_status status =
-        MPX_OPTIONS_TAKE(mproxy_processes_options, log_arg, &o, options, err);
+        MPX_OPTIONS_TAKE(mproxy_processes_options, proc_root, &o, options, err);
     if (status != MPROXY_OK)
         return status;
-    MPX_REQUIRE(o.socket_path && o.store && o.ledger, err);
+    MPX_REQUIRE(o.socket_path && o.store, err);
     struct mproxy_processes *p = calloc(1, sizeof *p);
     if (!p)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the node's programs");
     p->hold = MPX_HOLD_NONE;
+    p->logger = (struct mpx_logger){o.log, o.log_arg};
+    p->input = (mproxy_input){.struct_size = sizeof p->input,
+                              .name = "segments can't be read",
+                              .self = p,
+                              .before_round = before_round,
+                              .after_round = after_round};
     status = open_parts(p, &o, err);
     if (status == MPROXY_OK)
         *out = p;
@@ -76,21 +152,24 @@ mproxy_ledger *mproxy_processes_ledger(mproxy_processes *processes)
     return processes->ledger;
 }
 
-mproxy_status mproxy_processes_read(mproxy_processes *processes, int64_t boot_ms,
-                                    uint64_t wall_us, mproxy_error *err)
+const char *mpx_processes_dir_path(const mproxy_processes *p)
 {
-    MPX_REQUIRE(processes, err);
-    struct mproxy_processes *p = processes;
-    if (!mpx_hold_is_whole(&p->hold, p->segments)) {
-        mproxy_status status =
-            mpx_hold_remake(&p->hold, p->dir_path, p->ledger, p->segments, err);
-        if (status != MPROXY_OK)
-            return status;
-    }
-    return mpx_segments_round(p->segments, boot_ms, wall_us, err);
+    return p->dir_path;
 }
 
-void mproxy_processes_settle(mproxy_processes *processes)
+int mpx_processes_dir_fd(const mproxy_processes *p)
 {
-    mpx_segments_unlink(processes->segments);
+    return p->hold.dir_fd;
+}
+
+const struct mpx_segments *mpx_processes_segments(const mproxy_processes *p)
+{
+    return p->segments;
+}
+
+void mpx_processes_on_move(mproxy_processes *p, void (*moved)(void *arg, int dir_fd),
+                           void *arg)
+{
+    p->moved = moved;
+    p->moved_arg = arg;
 }

@@ -254,22 +254,6 @@ void mpx_segments_unlink(struct mpx_segments *s)
             mpx_segments_drop(s, s->segments[i]);
 }
 
-static mproxy_status before_round(void *self, const struct mpx_input_round *round,
-                                  mproxy_error *err)
-{
-    return mpx_segments_round(self, round->boot_ms, round->wall_us, err);
-}
-
-static void after_round(void *self, const struct mpx_input_round *round)
-{
-    if (round->written)
-        mpx_segments_unlink(self);
-}
-
-const struct mpx_input mpx_segments_input = {.name = "segments can't be read",
-                                             .before_round = before_round,
-                                             .after_round = after_round};
-
 bool mpx_segments_lost(const struct mpx_segments *s)
 {
     struct stat path, open;

@@ -14,8 +14,6 @@
 
 #include <mproxy/ledger.h>
 
-#include "source/input.h"
-
 struct mpx_segments;
 
 struct mpx_segments_options {
@@ -46,9 +44,6 @@ void mpx_segments_close(struct mpx_segments *s); // accepts NULL
 // @return MPROXY_OK, MPROXY_E_NOMEM, MPROXY_E_SYSTEM (the directory cannot be read)
 mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
                                  uint64_t wall_us, mproxy_error *err);
-
-// Before a round mpx_segments_round(); after one that was written mpx_segments_unlink().
-extern const struct mpx_input mpx_segments_input;
 
 // Whether a segment of this name is adopted. It is kept then, even if its file is removed.
 bool mpx_segments_has(const struct mpx_segments *s, const char *name);

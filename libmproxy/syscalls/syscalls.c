@@ -71,6 +71,7 @@ struct mpx_syscalls {
     struct mpx_ebpf *ebpf;
     struct group *groups;
     uint64_t count;
+    mproxy_input input;
 };
 
 // ---- the library, beside the one that this is in
@@ -335,7 +336,7 @@ static mproxy_status announce(struct mpx_syscalls *s, int dir_fd, mproxy_error *
                             (size_t)length, false, err);
 }
 
-static mproxy_status before_round(void *self, const struct mpx_input_round *round,
+static mproxy_status before_round(void *self, const mproxy_round *round,
                                   mproxy_error *err)
 {
     (void)round;
@@ -344,16 +345,20 @@ static mproxy_status before_round(void *self, const struct mpx_input_round *roun
     return MPROXY_OK;
 }
 
-static void after_round(void *self, const struct mpx_input_round *round)
+static mproxy_status after_round(void *self, const mproxy_round *round, mproxy_error *err)
 {
     const struct mpx_syscalls *s = self;
     (void)round;
+    (void)err;
     for (struct group *g = s->groups; g; g = g->next)
         mpx_scribe_keep(g->scribe);
+    return MPROXY_OK;
 }
 
-const struct mpx_input mpx_syscalls_input = {
-    .name = "system calls", .before_round = before_round, .after_round = after_round};
+const mproxy_input *mpx_syscalls_input(const struct mpx_syscalls *s)
+{
+    return &s->input;
+}
 
 // Without the sign programs are traced by a process of their own.
 void mpx_syscalls_move(struct mpx_syscalls *s, int dir_fd)
@@ -403,6 +408,11 @@ mproxy_status mpx_syscalls_open(const char *dir_path, int dir_fd,
     if (!s)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for system calls");
     s->dir_path = dir_path;
+    s->input = (mproxy_input){.struct_size = sizeof s->input,
+                              .name = "system calls",
+                              .self = s,
+                              .before_round = before_round,
+                              .after_round = after_round};
     mproxy_status status = open_backend(s, dir_fd, err);
     if (status == MPROXY_OK)
         status = announce(s, dir_fd, err);

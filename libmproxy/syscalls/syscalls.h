@@ -13,9 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <mproxy/base.h>
-
-#include "source/input.h"
+#include <mproxy/round.h>
 
 struct mpx_syscalls;
 
@@ -36,7 +34,7 @@ void mpx_syscalls_close(struct mpx_syscalls *s, int dir_fd);
 
 // Before a round the sums are written into the segments; after it segments that were removed
 // go on in new files.
-extern const struct mpx_input mpx_syscalls_input;
+const mproxy_input *mpx_syscalls_input(const struct mpx_syscalls *s);
 
 // The directory was removed and is there again.
 void mpx_syscalls_move(struct mpx_syscalls *s, int dir_fd);

@@ -12,7 +12,6 @@ struct layout {
 
 struct mproxy_system {
     mproxy_store *store;
-    mproxy_ledger *ledger; // NULL: nobody is told
     char *host;
     int proc_fd;
     int sys_fd; // -1: none
@@ -28,6 +27,8 @@ struct mproxy_system {
     mproxy_value *values;       // of `current`
     const mproxy_metric **held; // referred to: all that were ever asked for
     size_t held_count, held_room;
+    uint64_t samples;
+    mproxy_input input;
     void *states[]; // one per sampler
 };
 

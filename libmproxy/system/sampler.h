@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
-#include "system/system.h"
+#include <mproxy/system.h>
 
 enum mpx_node_metric {
 #define MPX_NODE_METRIC(id, name, type, doc) MPX_NODE_##id,

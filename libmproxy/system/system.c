@@ -14,7 +14,7 @@
 // Without memory the round before stays: layout and values change together or not at
 // all.
 
-#include "system/system.h"
+#include <mproxy/system.h>
 
 #include <fcntl.h>
 #include <math.h>
@@ -172,20 +172,42 @@ mproxy_status mproxy_system_sample(struct mproxy_system *s, int64_t boot_ms,
     free(s->values);
     s->values = values;
     s->current = next;
+    s->samples++;
     return MPROXY_OK;
 }
 
-static mproxy_status before_round(void *self, const struct mpx_input_round *round,
+static mproxy_status before_round(void *self, const mproxy_round *round,
                                   mproxy_error *err)
 {
     struct mproxy_system *s = self;
     // The previous values stand in for ones that there was no memory for.
     (void)mproxy_system_sample(s, round->boot_ms, round->wall_us);
-    return mproxy_ledger_node(s->ledger, mproxy_system_layout(s), s->values, err);
+    return round->ledger ? mproxy_ledger_node(round->ledger, mproxy_system_layout(s),
+                                              s->values, err)
+                         : MPROXY_OK;
 }
 
-const struct mpx_input mpx_system_input = {.name = "the node's metrics",
-                                           .before_round = before_round};
+// Where no ledger tells them on, they are a source of their own.
+static mproxy_status show(void *self, const mproxy_round *round, mproxy_error *err)
+{
+    struct mproxy_system *s = self;
+    const mproxy_layout *layout = mproxy_system_layout(s);
+    const mproxy_source source = {.struct_size = sizeof source,
+                                  .kind = MPROXY_SOURCE_NODE,
+                                  .host = s->host,
+                                  .epoch = 1,
+                                  .sequence = s->samples,
+                                  .count = layout->count,
+                                  .metrics = layout->metrics,
+                                  .values = s->values};
+    return round->ledger ? MPROXY_OK
+                         : mproxy_reduction_put(round->reduction, &source, err);
+}
+
+const mproxy_input *mproxy_system_input(const mproxy_system *system)
+{
+    return &system->input;
+}
 
 const mproxy_layout *mproxy_system_layout(const struct mproxy_system *s)
 {
@@ -251,7 +273,11 @@ mproxy_status mproxy_system_open(const mproxy_system_options *options,
         return mpx_fail(err, MPROXY_E_NOMEM, "node metrics: no memory");
     s->proc_fd = s->sys_fd = -1;
     s->store = o.store;
-    s->ledger = o.ledger;
+    s->input = (mproxy_input){.struct_size = sizeof s->input,
+                              .name = "the node's metrics",
+                              .self = s,
+                              .before_round = before_round,
+                              .show = show};
     status = open_roots(s, o.proc_root ? o.proc_root : "/proc",
                         o.sys_root ? o.sys_root : "/sys", err);
     if (status != MPROXY_OK) {

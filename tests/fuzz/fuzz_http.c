@@ -73,12 +73,12 @@ static void on_events(struct mpx_request *rq, void *context)
 }
 
 static const struct mpx_route routes[] = {
-    {MPX_GET, "/", on_echo, MPX_NEED_READ, NULL, 0},
-    {MPX_GET | MPX_POST, "/set", on_echo, MPX_NEED_CHANGE, MPX_TYPE_JSON, 0},
-    {MPX_GET | MPX_PUT | MPX_DELETE, "/stream", on_stream, MPX_NEED_READ, NULL, 0},
-    {MPX_GET | MPX_POST, "/below/*", on_rest, MPX_NEED_CHANGE, "*/*", 5000},
-    {MPX_PUT, "/below/*", on_rest, MPX_NEED_CHANGE, "text/plain, x/y", 100},
-    {MPX_GET, "/events", on_events, MPX_NEED_READ, NULL, 0},
+    {MPX_GET, "/", on_echo, MPX_NEED_READ, NULL, 0, NULL},
+    {MPX_GET | MPX_POST, "/set", on_echo, MPX_NEED_CHANGE, MPX_TYPE_JSON, 0, NULL},
+    {MPX_GET | MPX_PUT | MPX_DELETE, "/stream", on_stream, MPX_NEED_READ, NULL, 0, NULL},
+    {MPX_GET | MPX_POST, "/below/*", on_rest, MPX_NEED_CHANGE, "*/*", 5000, NULL},
+    {MPX_PUT, "/below/*", on_rest, MPX_NEED_CHANGE, "text/plain, x/y", 100, NULL},
+    {MPX_GET, "/events", on_events, MPX_NEED_READ, NULL, 0, NULL},
 };
 
 static void open_server(void)

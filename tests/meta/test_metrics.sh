@@ -29,6 +29,6 @@ fi
 diff "$document" "$scratch/anew" | complain_lines \
     "docs/metrics.md is not what the tables say; run: sh tests/meta/test_metrics.sh . write"
 # What the proxy tells of itself stands in the tables only.
-grep -nE '"mproxy_[a-z_]+' libmproxy/daemon/self.c |
+grep -nE '"mproxy_[a-z_]+' libmproxy/self/self.c |
     complain_lines "metrics of the proxy itself beside tables/self.def"
 verdict

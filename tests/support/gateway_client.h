@@ -25,18 +25,19 @@ static inline int gateway_dial(const char *path)
 static mproxy_loop *gateway_loop;
 
 // Open a gateway as a guest of a loop of its own.
-static inline struct mpx_gateway *gateway_open(struct mpx_gateway_options *options)
+static inline mproxy_gateway *gateway_open(mproxy_gateway_options *options,
+                                           const char *dir)
 {
-    struct mpx_gateway *gw = NULL;
+    mproxy_gateway *gw = NULL;
     ck_assert_int_eq(mproxy_loop_open(&gateway_loop, NULL), MPROXY_OK);
     options->loop = gateway_loop;
-    ck_assert_int_eq(mpx_gateway_open(options, &gw, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_gateway_open_at(options, dir, &gw, NULL), MPROXY_OK);
     return gw;
 }
 
-static inline void gateway_close(struct mpx_gateway *gw)
+static inline void gateway_close(mproxy_gateway *gw)
 {
-    mpx_gateway_close(gw);
+    mproxy_gateway_close(gw);
     mproxy_loop_close(gateway_loop);
 }
 

@@ -110,20 +110,20 @@ static void on_headers(struct mpx_request *rq, void *context)
 }
 
 static const struct mpx_route routes[] = {
-    {MPX_GET, "/", on_long, MPX_NEED_READ, NULL, 0},
-    {MPX_GET | MPX_POST, "/echo", on_echo, MPX_NEED_CHANGE, MPX_TYPE_JSON, 0},
-    {MPX_GET, "/below/*", on_rest, MPX_NEED_READ, NULL, 0},
-    {MPX_PUT, "/below/*", on_rest, MPX_NEED_CHANGE, "*/*", 30000},
-    {MPX_DELETE, "/below/deeper/*", on_rest, MPX_NEED_CHANGE, NULL, 0},
-    {MPX_GET, "/below/one", on_long, MPX_NEED_READ, NULL, 0},
-    {MPX_POST, "/text", on_echo, MPX_NEED_CHANGE, "text/plain, text/x-other", 100},
-    {MPX_GET, "/long", on_long, MPX_NEED_READ, NULL, 0},
-    {MPX_GET, "/packed", on_packed, MPX_NEED_READ, NULL, 0},
-    {MPX_GET, "/stream", on_stream, MPX_NEED_READ, NULL, 0},
-    {MPX_GET, "/defer", on_defer, MPX_NEED_CHANGE, NULL, 0},
-    {MPX_GET, "/events", on_events, MPX_NEED_READ, NULL, 0},
-    {MPX_GET, "/headers", on_headers, MPX_NEED_READ, NULL, 0},
-    {MPX_GET, "/alive", on_long, MPX_NEED_NOTHING, NULL, 0},
+    {MPX_GET, "/", on_long, MPX_NEED_READ, NULL, 0, NULL},
+    {MPX_GET | MPX_POST, "/echo", on_echo, MPX_NEED_CHANGE, MPX_TYPE_JSON, 0, NULL},
+    {MPX_GET, "/below/*", on_rest, MPX_NEED_READ, NULL, 0, NULL},
+    {MPX_PUT, "/below/*", on_rest, MPX_NEED_CHANGE, "*/*", 30000, NULL},
+    {MPX_DELETE, "/below/deeper/*", on_rest, MPX_NEED_CHANGE, NULL, 0, NULL},
+    {MPX_GET, "/below/one", on_long, MPX_NEED_READ, NULL, 0, NULL},
+    {MPX_POST, "/text", on_echo, MPX_NEED_CHANGE, "text/plain, text/x-other", 100, NULL},
+    {MPX_GET, "/long", on_long, MPX_NEED_READ, NULL, 0, NULL},
+    {MPX_GET, "/packed", on_packed, MPX_NEED_READ, NULL, 0, NULL},
+    {MPX_GET, "/stream", on_stream, MPX_NEED_READ, NULL, 0, NULL},
+    {MPX_GET, "/defer", on_defer, MPX_NEED_CHANGE, NULL, 0, NULL},
+    {MPX_GET, "/events", on_events, MPX_NEED_READ, NULL, 0, NULL},
+    {MPX_GET, "/headers", on_headers, MPX_NEED_READ, NULL, 0, NULL},
+    {MPX_GET, "/alive", on_long, MPX_NEED_NOTHING, NULL, 0, NULL},
 };
 
 static inline void open_server(void)

@@ -16,7 +16,7 @@ done
 url=$(sed -n 's/^serving at //p' "$TMP/out")
 
 scrape() {
-    curl -sSf -m 20 "$url/metrics" >"$TMP/metrics" || fail "no /metrics"
+    curl -sSf -m 20 "$url/metrics?job=*" >"$TMP/metrics" || fail "no /metrics"
     grep -q '^# TYPE ' "$TMP/metrics" || fail "no types: $(head -3 "$TMP/metrics")"
 }
 scrape

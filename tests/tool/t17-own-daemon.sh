@@ -2,7 +2,7 @@
 # A daemon composed of the library's parts, the example: it counts what programs count, keeps
 # it when it is killed and started again, and when its directory is removed under it.
 . "$(dirname "$0")/../support/lib.sh"
-need curl
+need python3 curl
 daemon=$BIN/../docs/examples/daemon
 counter=$BIN/../docs/examples/counter
 ITEMS=1000000 # of one run of the counter
@@ -25,7 +25,7 @@ start() {
 until_items() {
     i=0 items=
     until [ "$items" = "$1" ]; do
-        curl -sSf -m 20 "$url/metrics" >"$TMP/metrics" ||
+        curl -sSf -m 20 "$url/metrics?job=*" >"$TMP/metrics" ||
             fail "no /metrics at '$url': $(cat "$TMP/err")"
         items=$(sed -n 's/^demo_items_total{job_id="main"} //p' "$TMP/metrics")
         [ "${items:-0}" -le "$1" ] && [ $((i += 1)) -le 300 ] ||
@@ -43,6 +43,10 @@ start
 count first
 until_items $ITEMS
 grep -q '^proxy_[a-z_]*{.*job_id="Node: ' "$TMP/metrics" || fail "no metrics of the node"
+grep -q '^mproxy_processes' "$TMP/metrics" || fail "no metrics of its own"
+
+URL=$url SOCKET=$SOCKET PYTHONPATH=$SUPPORT python3 "$(dirname "$0")/t17-own-daemon.py" ||
+    fail "older clients are not counted"
 "$daemon" "$SOCKET" 0 2>"$TMP/second" && fail "two of them on one socket"
 grep -q "pid $pid" "$TMP/second" || fail "it does not say who lives there: $(cat "$TMP/second")"
 

@@ -66,7 +66,14 @@ static mproxy_status hear(void *arg, const mproxy_change *change)
     X(mproxy_system_sample(NULL, 1, 1), 0)                                               \
     X(mproxy_http_open(NULL, NULL, err), 1)                                              \
     X(mproxy_processes_open(NULL, NULL, err), 1)                                         \
-    X(mproxy_processes_read(NULL, 1, 1, err), 1)                                         \
+    X(mproxy_gateway_open(NULL, NULL, err), 1)                                           \
+    X(mproxy_self_open(NULL, NULL, err), 1)                                              \
+    X(mproxy_serve_open(NULL, NULL, 0, NULL, err), 1)                                    \
+    X(mproxy_rounds_new(NULL, NULL, err), 1)                                             \
+    X(mproxy_rounds_add(NULL, NULL, err), 1)                                             \
+    X(mproxy_rounds_run(NULL, err), 1)                                                   \
+    X(mproxy_rounds_start(NULL, NULL, err), 1)                                           \
+    X(mproxy_gateway_get_stats(NULL, NULL), 0)                                           \
     X(mproxy_loop_open(NULL, err), 1)                                                    \
     X(mproxy_loop_run(NULL, err), 1)                                                     \
     X(mproxy_loop_turn(NULL, 0, NULL, err), 1)                                           \

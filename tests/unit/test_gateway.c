@@ -12,7 +12,7 @@
 
 static char dir[64], socket_path[100], last_line[512];
 static int lines;
-static struct mpx_gateway *gw;
+static mproxy_gateway *gw;
 
 static void on_log(void *arg, mproxy_log_level level, const char *line)
 {
@@ -22,15 +22,15 @@ static void on_log(void *arg, mproxy_log_level level, const char *line)
     snprintf(last_line, sizeof last_line, "%s", line);
 }
 
-static struct mpx_gateway_options options_for_test(void)
+static mproxy_gateway_options options_for_test(void)
 {
-    return (struct mpx_gateway_options){.socket_path = socket_path,
-                                        .dir_path = dir,
-                                        .log = on_log,
-                                        .max_clients = 4,
-                                        .max_message = 100000,
-                                        .max_buffered = 150000,
-                                        .loop = gateway_loop};
+    return (mproxy_gateway_options){.struct_size = sizeof(mproxy_gateway_options),
+                                    .socket_path = socket_path,
+                                    .log = on_log,
+                                    .max_clients = 4,
+                                    .max_message = 100000,
+                                    .max_buffered = 150000,
+                                    .loop = gateway_loop};
 }
 
 static void set_up(void)
@@ -38,8 +38,8 @@ static void set_up(void)
     snprintf(dir, sizeof dir, "/dev/shm/test-gateway-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(socket_path, sizeof socket_path, "%s/socket", dir);
-    struct mpx_gateway_options options = options_for_test();
-    gw = gateway_open(&options);
+    mproxy_gateway_options options = options_for_test();
+    gw = gateway_open(&options, dir);
     lines = 0;
 }
 
@@ -125,9 +125,7 @@ static struct found look(const char *jobid, const char *name)
 
 static uint64_t refused(enum mpx_gateway_refusal reason)
 {
-    struct mpx_gateway_stats stats;
-    mpx_gateway_get_stats(gw, &stats);
-    return stats.refused[reason];
+    return mpx_gateway_refused(gw, reason);
 }
 
 START_TEST(increments_of_a_client_add_up_in_a_segment_of_its_job)
@@ -336,11 +334,11 @@ END_TEST
 
 START_TEST(a_socket_that_is_served_is_never_stolen)
 {
-    struct mpx_gateway_options options = options_for_test();
-    struct mpx_gateway *other = NULL;
+    mproxy_gateway_options options = options_for_test();
+    mproxy_gateway *other = NULL;
     mproxy_error err;
 
-    mproxy_status status = mpx_gateway_open(&options, &other, &err);
+    mproxy_status status = mpx_gateway_open_at(&options, dir, &other, &err);
 
     char pid[32];
     snprintf(pid, sizeof pid, "pid %d", (int)getpid());
@@ -356,14 +354,14 @@ END_TEST
 START_TEST(a_socket_that_is_left_over_is_replaced)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    mpx_gateway_close(gw);
+    mproxy_gateway_close(gw);
     snprintf(address.sun_path, sizeof address.sun_path, "%s", socket_path);
     int left = socket(AF_UNIX, SOCK_STREAM, 0);
     ck_assert_int_eq(bind(left, (struct sockaddr *)&address, sizeof address), 0);
     close(left);
 
-    struct mpx_gateway_options options = options_for_test();
-    ck_assert_int_eq(mpx_gateway_open(&options, &gw, NULL), MPROXY_OK);
+    mproxy_gateway_options options = options_for_test();
+    ck_assert_int_eq(mpx_gateway_open_at(&options, dir, &gw, NULL), MPROXY_OK);
 
     int fd = dial();
     ck_assert_int_ge(fd, 0);
@@ -373,14 +371,14 @@ END_TEST
 
 START_TEST(another_kind_of_file_at_the_socket_stays)
 {
-    mpx_gateway_close(gw);
+    mproxy_gateway_close(gw);
     gw = NULL;
     FILE *file = fopen(socket_path, "w");
     fclose(file);
 
-    struct mpx_gateway_options options = options_for_test();
+    mproxy_gateway_options options = options_for_test();
     mproxy_error err;
-    ck_assert_int_eq(mpx_gateway_open(&options, &gw, &err), MPROXY_E_INVALID);
+    ck_assert_int_eq(mpx_gateway_open_at(&options, dir, &gw, &err), MPROXY_E_INVALID);
 
     ck_assert_int_eq(access(socket_path, F_OK), 0);
 }
@@ -391,7 +389,7 @@ START_TEST(a_socket_that_vanished_is_made_again)
     int before = dial();
     settle();
     unlink(socket_path);
-    mpx_gateway_input.before_round(gw, NULL, NULL);
+    mproxy_gateway_input(gw)->before_round(gw, NULL, NULL);
 
     int after = dial();
     ck_assert_int_ge(after, 0);

@@ -8,7 +8,7 @@
 #include "own/direct.h"
 
 static struct mpx_direct *direct;
-static struct mpx_gateway *gw;
+static mproxy_gateway *gw;
 static struct mpx_direct_key main_key;
 static char socket_path[100];
 
@@ -25,9 +25,11 @@ static void set_up(void)
 {
     setup();
     snprintf(socket_path, sizeof socket_path, "%s/socket", folder);
-    struct mpx_gateway_options options = {.socket_path = socket_path, .dir_path = folder};
-    gw = gateway_open(&options);
-    struct mpx_direct_options counters = {.dir_path = folder, .is_over = is_over};
+    mproxy_gateway_options options = {.struct_size = sizeof options,
+                                      .socket_path = socket_path};
+    gw = gateway_open(&options, folder);
+    struct mpx_direct_options counters = {
+        .dir_path = folder, .is_over = is_over, .segments = segments};
     ck_assert_int_eq(mpx_direct_open(&counters, &direct, NULL), MPROXY_OK);
     over = NULL;
     main_key.uid = geteuid();
@@ -50,10 +52,9 @@ static void add(const char *name, double value)
 static void whole_round(void)
 {
     play_round();
-    const struct mpx_input_round round = {
-        .segments = segments, .written = true, .shown = true};
-    mpx_gateway_input.after_round(gw, &round);
-    mpx_direct_input.after_round(direct, &round);
+    const mproxy_round round = {.written = true, .shown = true};
+    mproxy_gateway_input(gw)->after_round(gw, &round, NULL);
+    mpx_direct_input(direct)->after_round(direct, &round, NULL);
 }
 
 static void remove_segments(void)
@@ -118,10 +119,10 @@ END_TEST
 
 START_TEST(what_was_read_and_not_shown_is_no_part_of_the_total_shown)
 {
-    const struct mpx_input_round unshown = {.segments = segments, .written = true};
+    const mproxy_round unshown = {.written = true};
     add("k", 5);
     play_round();
-    mpx_direct_input.after_round(direct, &unshown);
+    mpx_direct_input(direct)->after_round(direct, &unshown, NULL);
 
     // Readers see 93 of others, and nothing of ours yet.
     mpx_direct_set(direct, &main_key, "k", "d", 150, 93, NULL);

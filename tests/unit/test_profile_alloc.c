@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "../support/chaos_alloc.h"
-#include "system/system.h"
+#include <mproxy/system.h>
 #include "../support/profile_fixture.h"
 #include "../support/suite.h"
 

@@ -3,7 +3,7 @@
 #include "../support/segments_fixture.h"
 #include "../support/suite.h"
 
-#include "system/system.h"
+#include <mproxy/system.h>
 
 // The next proxy, whose store takes so few names from programs.
 static void reopen_with_room_for(size_t names, size_t *known)

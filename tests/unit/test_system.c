@@ -1,5 +1,5 @@
 // Node metrics on fixture trees, and on the real /proc against independent readings.
-#include "system/system.h"
+#include <mproxy/system.h>
 
 #include <check.h>
 #include <dirent.h>

@@ -10,17 +10,22 @@
 // Which number a value has is decided here and nowhere else: the parts that are told of count
 // for themselves and know nothing of metrics. All is read on the event loop's thread.
 
-#include "daemon/self.h"
+#include "self/self.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "daemon/daemon_private.h"
+#include "base/options.h"
+#include "gateway/gateway.h"
+#include "http/server.h"
+#include "processes/processes.h"
 #include "store/exempt.h"
+#include "syscalls/syscalls.h"
 
 static const double bounds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                 0.05,   0.1,   0.25,   0.5,   1,    2.5};
@@ -105,9 +110,14 @@ struct answer {
     int place;
 };
 
-struct mpx_self {
-    struct mproxy_daemon *daemon;
-    int places[FIXED]; // in the arrays below; -1: left out
+struct mproxy_self {
+    mproxy_self_options options;
+    struct mpx_self_more more;
+    char host[256];
+    int64_t start_boot_ms;
+    mproxy_input input;
+    size_t jobs, series_count; // shown by the last round
+    int places[FIXED];         // in the arrays below; -1: left out
     struct answer answers[REQUESTS_MAX];
     size_t answer_count;
     uint64_t rounds_in[BOUNDS + 1];
@@ -120,13 +130,13 @@ struct mpx_self {
 };
 
 // Its place; -1: it is left out.
-static int add_series(struct mpx_self *self, enum family family, const char *labels)
+static int add_series(struct mproxy_self *self, enum family family, const char *labels)
 {
     char name[256];
     size_t at = self->source.count;
     snprintf(name, sizeof name, "%s%s", families[family].name, labels);
     self->types[at] = families[family].type;
-    if (mpx_store_metric_exempt(self->daemon->store, name, self->types[at],
+    if (mpx_store_metric_exempt(self->options.store, name, self->types[at],
                                 families[family].doc, &self->metrics[at],
                                 NULL) != MPROXY_OK)
         return -1;
@@ -135,7 +145,7 @@ static int add_series(struct mpx_self *self, enum family family, const char *lab
     return (int)at;
 }
 
-static void put(struct mpx_self *self, int place, double value)
+static void put(struct mproxy_self *self, int place, double value)
 {
     if (place < 0)
         return;
@@ -146,14 +156,14 @@ static void put(struct mpx_self *self, int place, double value)
         *old = mproxy_value_counter(value, self->wall_us);
 }
 
-static void tell(struct mpx_self *self, enum series series, double value)
+static void tell(struct mproxy_self *self, enum series series, double value)
 {
     put(self, self->places[series], value);
 }
 
 // ---- what is told
 
-static void tell_rounds(struct mpx_self *self)
+static void tell_rounds(struct mproxy_self *self)
 {
     uint64_t below = 0;
     for (size_t i = 0; i <= BOUNDS; i++) {
@@ -164,10 +174,11 @@ static void tell_rounds(struct mpx_self *self)
     tell(self, ROUND_COUNT, (double)below);
 }
 
-static uint64_t tell_segments(struct mpx_self *self)
+static uint64_t tell_segments(struct mproxy_self *self)
 {
-    struct mpx_segments_stats s;
-    mpx_segments_stats(self->daemon->segments, &s);
+    struct mpx_segments_stats s = {0};
+    if (self->options.processes)
+        mpx_segments_stats(mpx_processes_segments(self->options.processes), &s);
     tell(self, SEGMENTS, (double)s.segments);
     tell(self, SEGMENT_BYTES, (double)s.bytes);
     tell(self, PROCESSES, (double)s.processes);
@@ -185,42 +196,46 @@ static uint64_t tell_segments(struct mpx_self *self)
     return s.refused_values;
 }
 
-static uint64_t tell_gateway(struct mpx_self *self)
+static uint64_t tell_gateway(struct mproxy_self *self)
 {
-    struct mpx_gateway_stats s = {.clients = 0};
-    if (self->daemon->gateway)
-        mpx_gateway_get_stats(self->daemon->gateway, &s);
+    const mproxy_gateway *gw =
+        self->more.gateway ? *self->more.gateway : self->options.gateway;
+    mproxy_gateway_stats s = {.struct_size = sizeof s};
+    if (gw)
+        mproxy_gateway_get_stats(gw, &s);
     tell(self, CLIENTS, (double)s.clients);
     tell(self, MESSAGES, (double)s.messages);
 #define MPX_REFUSAL(id, reason, meaning)
 #define MPX_GATEWAY_REFUSAL(id, reason, meaning)                                         \
-    tell(self, REFUSED_GATEWAY_##id, (double)s.refused[MPX_GATEWAY_##id]);
+    tell(self, REFUSED_GATEWAY_##id,                                                     \
+         gw ? (double)mpx_gateway_refused(gw, MPX_GATEWAY_##id) : 0);
 #include "tables/refusals.def"
 #undef MPX_GATEWAY_REFUSAL
 #undef MPX_REFUSAL
-    return s.refused[MPX_GATEWAY_VALUE];
+    return gw ? mpx_gateway_refused(gw, MPX_GATEWAY_VALUE) : 0;
 }
 
-static void tell_syscalls(struct mpx_self *self)
+static void tell_syscalls(struct mproxy_self *self)
 {
     struct mpx_syscalls_stats s = {0};
-    if (self->daemon->syscalls)
-        mpx_syscalls_get_stats(self->daemon->syscalls, &s);
+    if (self->more.syscalls && *self->more.syscalls)
+        mpx_syscalls_get_stats(*self->more.syscalls, &s);
     tell(self, SYSCALL_TREES, (double)s.trees);
     tell(self, REFUSED_SYSCALL_TREE, (double)s.lost_trees);
     tell(self, REFUSED_SYSCALL_THREAD, (double)s.lost_threads);
     tell(self, REFUSED_SYSCALL, (double)s.lost_calls);
 }
 
-static uint64_t tell_sums(struct mpx_self *self)
+static uint64_t tell_sums(struct mproxy_self *self, const mproxy_round *round)
 {
     mproxy_ledger_stats ledger = {.struct_size = sizeof ledger};
     mproxy_reduction_stats sums = {.struct_size = sizeof sums};
-    mproxy_ledger_get_stats(self->daemon->ledger, &ledger);
-    mproxy_reduction_get_stats(self->daemon->reduction, &sums);
-    tell(self, JOBS, (double)self->daemon->jobs);
-    tell(self, SERIES, (double)self->daemon->series);
-    tell(self, NAMES, (double)mproxy_store_metric_count(self->daemon->store));
+    if (round->ledger)
+        mproxy_ledger_get_stats(round->ledger, &ledger);
+    mproxy_reduction_get_stats(round->reduction, &sums);
+    tell(self, JOBS, (double)self->jobs);
+    tell(self, SERIES, (double)self->series_count);
+    tell(self, NAMES, (double)mproxy_store_metric_count(self->options.store));
     tell(self, OPEN_SHARES, (double)ledger.open_shares);
     tell(self, SEALED_SHARES, (double)ledger.sealed_shares);
     tell(self, STATE_BYTES, (double)ledger.state_bytes);
@@ -232,16 +247,23 @@ static uint64_t tell_sums(struct mpx_self *self)
     return sums.dropped_values;
 }
 
-static void tell_process(struct mpx_self *self)
+static size_t count_profiles(const struct mproxy_self *self)
 {
-    int64_t up_ms = mpx_boot_ms() - self->daemon->start_boot_ms;
+    if (self->more.profiles)
+        return self->more.profiles(self->more.arg);
+    return self->options.archive ? mproxy_archive_size(self->options.archive) : 0;
+}
+
+static void tell_process(struct mproxy_self *self)
+{
+    int64_t up_ms = mpx_boot_ms() - self->start_boot_ms;
     tell(self, BUILD, 1);
     tell(self, UPTIME, (double)up_ms / 1e3);
     tell(self, CPU, (double)mpx_clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9);
-    tell(self, PROFILES, (double)mpx_daemon_profiles(self->daemon));
+    tell(self, PROFILES, (double)count_profiles(self));
 }
 
-static struct answer *find_answer(struct mpx_self *self, const char *route, int code)
+static struct answer *find_answer(struct mproxy_self *self, const char *route, int code)
 {
     for (size_t i = 0; i < self->answer_count; i++)
         if (self->answers[i].route == route && self->answers[i].code == code)
@@ -262,9 +284,96 @@ static void tell_request(void *arg, const char *route, int code, uint64_t count)
         put(arg, answer->place, (double)count);
 }
 
+static const struct mpx_server *server_of(const struct mproxy_self *self)
+{
+    if (self->more.server)
+        return *self->more.server;
+    return self->options.http ? mpx_http_server(self->options.http) : NULL;
+}
+
+// ---- rounds
+
+static void observe(struct mproxy_self *self, double seconds)
+{
+    size_t bucket = 0;
+    while (bucket < BOUNDS && seconds > bounds[bucket])
+        bucket++;
+    self->rounds_in[bucket]++;
+    self->rounds_seconds += seconds;
+}
+
+static void measure(struct mproxy_self *self)
+{
+    mproxy_snapshot *snapshot = mproxy_store_snapshot(self->options.store);
+    self->jobs = mproxy_snapshot_size(snapshot);
+    self->series_count = 0;
+    for (size_t i = 0; i < self->jobs; i++)
+        self->series_count += mproxy_view_size(mproxy_snapshot_at(snapshot, i));
+    mproxy_snapshot_unref(snapshot);
+}
+
+// Of one start of a proxy: the epoch is that of its ledger.
+static void sign(struct mproxy_self *self, const mproxy_round *round)
+{
+    self->source.sequence++;
+    if (!round->ledger)
+        return;
+    memcpy(self->source.directory, mproxy_ledger_directory(round->ledger),
+           sizeof self->source.directory);
+    self->source.epoch = mproxy_ledger_epoch(round->ledger);
+}
+
+static void tell_all(struct mproxy_self *self, const mproxy_round *round)
+{
+    self->wall_us = round->wall_us;
+    tell_process(self);
+    tell_rounds(self);
+    tell_syscalls(self);
+    tell(self, BAD_VALUES,
+         (double)(tell_segments(self) + tell_gateway(self) + tell_sums(self, round)));
+    if (server_of(self))
+        mpx_server_each_count(server_of(self), tell_request, self);
+}
+
+// Not before the ledger has been written once: nothing of it is shown until then.
+static mproxy_status show(void *arg, const mproxy_round *round, mproxy_error *err)
+{
+    struct mproxy_self *self = arg;
+    const mproxy_source *const *sources;
+    if (round->ledger && mproxy_ledger_sources(round->ledger, &sources) == 0)
+        return MPROXY_OK;
+    tell_all(self, round);
+    sign(self, round);
+    return mproxy_reduction_put(round->reduction, &self->source, err);
+}
+
+static mproxy_status after_round(void *arg, const mproxy_round *round, mproxy_error *err)
+{
+    struct mproxy_self *self = arg;
+    (void)err;
+    measure(self);
+    observe(self, (double)(mpx_clock_ns(CLOCK_MONOTONIC) - round->begin_ns) / 1e9);
+    return MPROXY_OK;
+}
+
+const mproxy_input *mproxy_self_input(const mproxy_self *self)
+{
+    return &self->input;
+}
+
+size_t mpx_self_jobs(const mproxy_self *self)
+{
+    return self->jobs;
+}
+
+size_t mpx_self_series(const mproxy_self *self)
+{
+    return self->series_count;
+}
+
 // ---- life
 
-static void add_buckets(struct mpx_self *self)
+static void add_buckets(struct mproxy_self *self)
 {
     char labels[MPROXY_NUMBER_MAX + 16], le[MPROXY_NUMBER_MAX] = "+Inf";
     for (size_t i = 0; i <= BOUNDS; i++) {
@@ -277,63 +386,61 @@ static void add_buckets(struct mpx_self *self)
     }
 }
 
-mproxy_status mpx_self_open(struct mproxy_daemon *d, struct mpx_self **out,
-                            mproxy_error *err)
+static void set_up(struct mproxy_self *self)
 {
-    struct mpx_self *self = calloc(1, sizeof *self);
-    if (!self)
-        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the proxy's own metrics");
-    self->daemon = d;
+    self->start_boot_ms = mpx_boot_ms();
+    if (self->options.host)
+        snprintf(self->host, sizeof self->host, "%s", self->options.host);
+    else if (gethostname(self->host, sizeof self->host - 1) != 0)
+        strcpy(self->host, "localhost");
     self->source = (mproxy_source){.struct_size = sizeof self->source,
                                    .kind = MPROXY_SOURCE_TARGET,
-                                   .host = d->host,
+                                   .epoch = 1,
+                                   .host = self->host,
                                    .metrics = self->metrics,
                                    .values = self->values};
+    self->input = (mproxy_input){.struct_size = sizeof self->input,
+                                 .name = "the proxy's own metrics",
+                                 .self = self,
+                                 .show = show,
+                                 .after_round = after_round};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         self->places[fixed[i].series] =
             add_series(self, fixed[i].family, fixed[i].labels);
     add_buckets(self);
+}
+
+mproxy_status mpx_self_open_more(const mproxy_self_options *options,
+                                 const struct mpx_self_more *more, mproxy_self **out,
+                                 mproxy_error *err)
+{
+    struct mproxy_self *self = calloc(1, sizeof *self);
+    if (!self)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the proxy's own metrics");
+    self->options = *options;
+    self->more = *more;
+    set_up(self);
     *out = self;
     return MPROXY_OK;
 }
 
-void mpx_self_close(struct mpx_self *self)
+mproxy_status mproxy_self_open(const mproxy_self_options *options, mproxy_self **out,
+                               mproxy_error *err)
+{
+    MPX_REQUIRE(options && out, err);
+    mproxy_self_options o;
+    mproxy_status status =
+        MPX_OPTIONS_TAKE(mproxy_self_options, archive, &o, options, err);
+    if (status != MPROXY_OK)
+        return status;
+    MPX_REQUIRE(o.store, err);
+    const struct mpx_self_more none = {.server = NULL};
+    return mpx_self_open_more(&o, &none, out, err);
+}
+
+void mproxy_self_close(mproxy_self *self)
 {
     for (size_t i = 0; self && i < self->source.count; i++)
         mproxy_metric_unref(self->metrics[i]);
     free(self);
-}
-
-void mpx_self_observe_round(struct mpx_self *self, double seconds)
-{
-    size_t bucket = 0;
-    while (bucket < BOUNDS && seconds > bounds[bucket])
-        bucket++;
-    self->rounds_in[bucket]++;
-    self->rounds_seconds += seconds;
-}
-
-// Of one start of a proxy: the epoch is that of its ledger.
-static void sign(struct mpx_self *self)
-{
-    const mproxy_source *const *sources;
-    memcpy(self->source.directory, mproxy_ledger_directory(self->daemon->ledger),
-           sizeof self->source.directory);
-    if (mproxy_ledger_sources(self->daemon->ledger, &sources) > 0)
-        self->source.epoch = sources[0]->epoch;
-    self->source.sequence = self->daemon->rounds;
-}
-
-const mproxy_source *mpx_self_source(struct mpx_self *self, uint64_t wall_us)
-{
-    self->wall_us = wall_us;
-    tell_process(self);
-    tell_rounds(self);
-    tell_syscalls(self);
-    tell(self, BAD_VALUES,
-         (double)(tell_segments(self) + tell_gateway(self) + tell_sums(self)));
-    if (self->daemon->server)
-        mpx_server_each_count(self->daemon->server, tell_request, self);
-    sign(self);
-    return &self->source;
 }
