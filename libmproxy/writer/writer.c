@@ -361,6 +361,30 @@ static void set_extent(struct mpx_writer_row_memory *row, uint32_t extent)
         row->extent = extent;
 }
 
+// The last mapping is in use if the log tells of it. Else nobody knows of it, and a forked child
+// would keep the file of its parent: a row's addresses are reserved again, others given back.
+static void settle_mapping(struct mpx_writer *w)
+{
+    char *at = w->file.mapped_at;
+    size_t length = w->file.mapped_length;
+    mpx_segment_file_settle(&w->file);
+    if (length == 0)
+        return;
+    for (uint32_t i = 1; i < w->chunk_count; i++)
+        if (w->chunks[i].at == at)
+            return;
+    for (uint32_t i = 0; i < MPX_SEG_ROWS_MAX && w->rows[i].at; i++) {
+        const struct mpx_writer_row_memory *row = &w->rows[i];
+        if (at < row->at || at >= row->at + row->capacity * UINT64_C(8))
+            continue;
+        if (at >= row->at + row->extent * UINT64_C(8))
+            mpx_mmap(at, length, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+        return;
+    }
+    mpx_munmap(at, length);
+}
+
 void mpx_writer_resume(struct mpx_writer *w)
 {
     mpx_segment_file_forget(&w->file);
@@ -380,6 +404,7 @@ void mpx_writer_resume(struct mpx_writer *w)
         follow_record(w, head);
     if (w->slot_end < w->slots_taken)
         w->slot_end = w->slots_taken;
+    settle_mapping(w);
 }
 
 void mpx_writer_each(const struct mpx_writer *w, mpx_writer_visit *visit, void *arg)

@@ -1,12 +1,14 @@
 // The writing side of a segment: birth, definitions, rows, limits, fork.
 #include "writer/writer.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "../support/program.h"
 #include "reader/reader.h"
 #include "segment/crowd.h"
 #include "segment/rendezvous.h"
+#include "writer/parts.h"
 
 static const mproxy_job job = {.jobid = "job 7", .command = "./a", .size = 4};
 
@@ -420,6 +422,56 @@ START_TEST(a_child_writes_to_memory_and_then_to_a_file_of_its_own)
 }
 END_TEST
 
+// As if killed between the mapping of a chunk, or of a row's end, and what comes after it.
+START_TEST(a_change_that_was_stopped_leaves_no_mapping_behind)
+{
+    unsigned reasons;
+    char name[40];
+    uint32_t row, slot = 0;
+    struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "metric_%d_total", i);
+        define(w, name);
+    }
+    ck_assert_uint_gt(w->chunk_count, 1);
+    ck_assert_int_eq(mpx_writer_add_row(w, 1, &row, NULL), MPROXY_OK);
+
+    // Published: it stays, and is read in a forked child.
+    w->file.mapped_at = w->chunks[1].at;
+    w->file.mapped_length = w->chunks[1].length;
+    mpx_writer_resume(w);
+    pid_t pid = fork();
+    if (pid == 0) {
+        PROGRAM_CHECK(mpx_writer_child_begin(w, 0, &reasons, NULL) == MPROXY_OK);
+        PROGRAM_CHECK(mpx_writer_child_detach(w, 0));
+        PROGRAM_CHECK(mpx_writer_child_restore(w, &reasons, NULL) == MPROXY_OK);
+        _exit(0);
+    }
+    ck_assert_int_eq(program_wait(pid), 0);
+
+    // Not published: nothing of the file is left there.
+    w->file.mapped_at = mmap(NULL, page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    w->file.mapped_length = page;
+    void *free_room = w->file.mapped_at;
+    mpx_writer_resume(w);
+    ck_assert_int_eq(msync(free_room, page, MS_ASYNC), -1);
+    char *end = w->rows[row].at + w->rows[row].extent * 8;
+    ck_assert_ptr_eq(
+        mmap(end, page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0), end);
+    w->file.mapped_at = end;
+    w->file.mapped_length = page;
+    mpx_writer_resume(w);
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_eq(write(ends[1], end, 1), -1); // reserved, and not to be read
+    ck_assert_int_eq(mpx_writer_extend_row(w, row, 1000, NULL), MPROXY_OK);
+    slot = define(w, "last_total");
+    ck_assert_uint_eq(slot, 100);
+    mpx_writer_close(w);
+}
+END_TEST
+
 // A handle's slot stays its own where its definition could not be taken over.
 START_TEST(a_child_short_of_room_gives_no_slot_twice)
 {
@@ -520,6 +572,7 @@ int main(void)
     tcase_add_test(t, large_segments_meet_the_bound_of_bytes);
     tcase_add_loop_test(t, a_child_writes_to_memory_and_then_to_a_file_of_its_own, 0,
                         PAGE_SIZES);
+    tcase_add_test(t, a_change_that_was_stopped_leaves_no_mapping_behind);
     tcase_add_test(t, a_child_short_of_room_gives_no_slot_twice);
     tcase_add_test(t, file_size_limit_is_never_passed);
     suite_add_tcase(suite, t);
