@@ -13,7 +13,8 @@ enum { MPX_REFUSALS = 1000 };
 
 // What is known of a set of handles that all threads share: written by one thread, read by
 // those that see MPX_HANDLES_SET. Whoever comes meanwhile counts with handles of its own,
-// which are the same; a lock would not do in signal handlers.
+// which are the same; a lock would not do in signal handlers. In a forked child the one that
+// was writing may not be there: after a while another one writes, be it the same once more.
 enum { MPX_HANDLES_NONE, MPX_HANDLES_CLAIMED, MPX_HANDLES_SET };
 
 static inline int mpx_handles_are_set(const int *state)
@@ -26,13 +27,16 @@ static inline int mpx_handles_are_set(const int *state)
 // then call mpx_handles_publish().
 static inline int mpx_handles_claim(int *state, const mproxy_error *err)
 {
-    static int refusals;
+    static int refusals, waits;
     int none = MPX_HANDLES_NONE;
     if (err->status != MPROXY_OK && err->status != MPROXY_E_OFF &&
         __atomic_add_fetch(&refusals, 1, __ATOMIC_RELAXED) < MPX_REFUSALS)
         return 0;
-    return __atomic_compare_exchange_n(state, &none, MPX_HANDLES_CLAIMED, 0,
-                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    if (__atomic_compare_exchange_n(state, &none, MPX_HANDLES_CLAIMED, 0,
+                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return 1;
+    return none == MPX_HANDLES_CLAIMED &&
+           __atomic_add_fetch(&waits, 1, __ATOMIC_RELAXED) % MPX_REFUSALS == 0;
 }
 
 static inline void mpx_handles_publish(int *state)
