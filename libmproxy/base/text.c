@@ -74,7 +74,9 @@ static bool is_known(const struct conversion *c)
 {
     if (!c->what || !strchr("duxocs%", c->what) || c->width > 20)
         return false;
-    return c->what == 's' ? c->width == 1 : c->precision == -1;
+    if (c->what == 's' || c->what == 'd')
+        return c->width == 1 && (c->what == 's' || c->precision == -1);
+    return c->precision == -1;
 }
 
 static bool all_are_known(const char *format)

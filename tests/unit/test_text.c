@@ -39,6 +39,7 @@ END_TEST
 START_TEST(other_conversions_go_to_stdio)
 {
     SAME("%g of %5d", 0.5, 3);
+    SAME("%02d:%04d", 7, -3);
     SAME("%-4s|%6.2f", "a", 1.0);
 }
 END_TEST
