@@ -49,12 +49,13 @@ void mpx_leave_begin(void)
     errno = saved;
 }
 
+// A program whose end is unseen anyhow goes on saying so.
 void mpx_leave_end(void)
 {
     if (!mproxy_thread_has_storage())
         return;
     int saved = errno;
-    mproxy_process_leaves(0);
+    mproxy_process_leaves(mpx_end_is_unseen);
     errno = saved;
 }
 

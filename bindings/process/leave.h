@@ -9,7 +9,9 @@
 MPX_HIDDEN void mpx_leave_begin(void);
 MPX_HIDDEN void mpx_leave_end(void);
 
-// Whether the program's runtime ends it by a system call of its own, as Go's does.
-MPX_HIDDEN int mpx_ends_unseen(void);
+// Whether the program's runtime ends it by a system call of its own, as Go's does: looked up
+// once, and what was found.
+MPX_HIDDEN int mpx_find_runtime(void);
+extern MPX_HIDDEN int mpx_end_is_unseen;
 
 #endif

@@ -24,7 +24,7 @@ __attribute__((constructor)) static void start(void)
     next_Exit = (exit_function *)mpx_dlsym(RTLD_NEXT, "_Exit");
     next_quick_exit = (exit_function *)mpx_dlsym(RTLD_NEXT, "quick_exit");
     mproxy_process_started();
-    if (mpx_ends_unseen())
+    if (mpx_find_runtime())
         mproxy_process_leaves(1);
 }
 

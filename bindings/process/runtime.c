@@ -40,9 +40,10 @@ static int look_at_program(struct dl_phdr_info *info, size_t size, void *found)
 }
 
 // Asked of the loader: the kernel's AT_PHDR is the loader's where that was started by name.
-int mpx_ends_unseen(void)
+int mpx_end_is_unseen;
+
+int mpx_find_runtime(void)
 {
-    int found = 0;
-    dl_iterate_phdr(look_at_program, &found);
-    return found;
+    dl_iterate_phdr(look_at_program, &mpx_end_is_unseen);
+    return mpx_end_is_unseen;
 }

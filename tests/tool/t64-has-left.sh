@@ -105,6 +105,37 @@ fi
 run_both killed : sh -c 'kill -KILL $$'
 told killed has_started=1 has_finished=0 has_left=0 partial=no
 
+# What Go's linker leaves in a program that uses the C library tells that its end is not seen,
+# after an exec that failed too.
+cat >"$TMP/unseen.c" <<'TXT'
+#include <unistd.h>
+
+__asm__(".section .note.go.buildid, \"a\", %note\n.balign 4\n"
+        ".long 4, 4, 4\n.asciz \"Go\"\n.byte 0\n.long 0\n.previous\n");
+
+int main(int argc, char **argv)
+{
+    char *words[] = {"a", NULL};
+    if (argc > 1)
+        execv("/nonexistent", words);
+    for (;;) {
+#ifdef __x86_64__
+        __asm__ volatile("syscall" : : "a"(231), "D"(3) : "rcx", "r11", "memory");
+#else
+        register long number __asm__("x8") = 94, status __asm__("x0") = 3;
+        __asm__ volatile("svc 0" : : "r"(number), "r"(status) : "memory");
+#endif
+    }
+}
+TXT
+"${CC:-cc}" -o "$TMP/unseen" "$TMP/unseen.c"
+for how in "" after-exec; do
+    status=0
+    "$BIN/proxy_run" -u "$SOCKET" -j "unseen-$how" -e process -- "$TMP/unseen" $how || status=$?
+    want "unseen $how: status" $status 3
+    told "unseen-$how" has_started=1 has_finished=0 has_left=1 partial=no
+done
+
 # Go's runtime ends its process itself, also where the C library is used.
 if command -v go >/dev/null; then
     cat >"$TMP/main.go" <<'TXT'
