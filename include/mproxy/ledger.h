@@ -162,7 +162,7 @@ typedef struct mproxy_ledger_stats {
     uint64_t state_bytes;    /**< size of the state file */
     uint64_t writes;         /**< of the state file since open */
     uint64_t failed_writes;
-    uint64_t refused_series; /**< of the state file: name known with the other type */
+    uint64_t refused_series; /**< of the state file: their name is none to this version */
 } mproxy_ledger_stats;
 /** @return MPROXY_OK or MPROXY_E_INVALID (struct_size) */
 MPROXY_API mproxy_status mproxy_ledger_get_stats(const mproxy_ledger *ledger,

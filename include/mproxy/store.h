@@ -28,8 +28,9 @@ typedef struct mproxy_snapshot mproxy_snapshot;
 typedef struct mproxy_view mproxy_view;
 
 /**
- * An interned metric: one object per name in a store, compared by address or id. Opaque; only a
- * store makes them.
+ * An interned metric: one object per name and type in a store, compared by address or id.
+ * Opaque; only a store makes them. One name may be that of a counter and of a gauge, in
+ * different jobs.
  */
 typedef struct mproxy_metric mproxy_metric;
 
@@ -61,8 +62,7 @@ MPROXY_API void mproxy_store_close(mproxy_store *store);
  *
  * @param out  borrowed: valid until the next mproxy_store_sweep(), and as long as it is shown
  *             by a view or referred to (mproxy_metric_ref())
- * @return MPROXY_OK, MPROXY_E_INVALID (name), MPROXY_E_TYPE (known with the other type; *out
- *         is set all the same), MPROXY_E_LIMIT or MPROXY_E_NOMEM
+ * @return MPROXY_OK, MPROXY_E_INVALID (name), MPROXY_E_LIMIT or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_store_metric(mproxy_store *store, const char *name,
                                              mproxy_type type, const char *doc,
@@ -73,7 +73,6 @@ MPROXY_API mproxy_status mproxy_store_metric(mproxy_store *store, const char *na
  * Its name has its labels; the part before them has mproxy_metric_base_length() bytes.
  */
 MPROXY_API const char *mproxy_metric_name(const mproxy_metric *metric);
-/** The type that the store was given first. */
 MPROXY_API mproxy_type mproxy_metric_type(const mproxy_metric *metric);
 /** Its number in the store: small, from 0; that of a name given back is given again. */
 MPROXY_API uint32_t mproxy_metric_id(const mproxy_metric *metric);
@@ -102,9 +101,9 @@ MPROXY_API const mproxy_metric *mproxy_store_metric_at(const mproxy_store *store
                                                        uint32_t id);
 /**
  * All metrics in the order in which they are shown: by base name, then by the whole name,
- * bytewise. The array has mproxy_store_metric_count() elements, is borrowed and valid until
- * the next mproxy_store_metric() or mproxy_store_sweep(). NULL when there is no memory to sort
- * it.
+ * bytewise, a counter before the gauge of its name. The array has mproxy_store_metric_count()
+ * elements, is borrowed and valid until the next mproxy_store_metric() or mproxy_store_sweep().
+ * NULL when there is no memory to sort it.
  */
 MPROXY_API const mproxy_metric *const *mproxy_store_metric_order(mproxy_store *store);
 
@@ -127,6 +126,12 @@ MPROXY_API const mproxy_job *mproxy_view_job(const mproxy_view *view);
 MPROXY_API size_t mproxy_view_size(const mproxy_view *view);
 /** An entry by its place in the order of display; without metric past the last. */
 MPROXY_API mproxy_entry mproxy_view_at(const mproxy_view *view, size_t index);
+/**
+ * The metrics that a sum leaves out, because some of the jobs that it is of count them and
+ * others set them as a gauge: one of the two types each. Borrowed from the view.
+ */
+MPROXY_API size_t mproxy_view_left_out(const mproxy_view *view,
+                                       const mproxy_metric *const **out);
 /**
  * The entry of a metric by name. Binary search.
  *

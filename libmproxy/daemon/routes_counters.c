@@ -135,11 +135,24 @@ static double shown_value(struct mproxy_daemon *d, const char *jobid, const char
     return value;
 }
 
+// Of the job that is addressed, or of all of this node.
+static bool shows_gauge(struct mproxy_daemon *d, const char *jobid, const char *key)
+{
+    mproxy_snapshot *snapshot = mproxy_store_snapshot(d->store);
+    const mproxy_view *view =
+        mproxy_snapshot_find(snapshot, is_this_node(d, jobid) ? "main" : jobid);
+    mproxy_entry entry;
+    bool shows = view && mproxy_view_find(view, key, &entry) &&
+                 mproxy_metric_type(entry.metric) == MPROXY_GAUGE;
+    mproxy_snapshot_unref(snapshot);
+    return shows;
+}
+
 static mproxy_status apply(struct mproxy_daemon *d, const struct change *c,
                            const struct mpx_direct_key *key, mproxy_error *err)
 {
-    const mproxy_metric *metric = mpx_store_metric_find(d->store, c->key);
-    if (metric && mproxy_metric_type(metric) != MPROXY_COUNTER)
+    const mproxy_metric *metric;
+    if (shows_gauge(d, c->job, c->key))
         return MPROXY_E_TYPE;
     mproxy_status status = MPROXY_E_INVALID;
     switch (c->verb) {

@@ -5,7 +5,7 @@
 
 #include "exposition/json.h"
 #include "exposition/select.h"
-#include "store/metric.h"
+#include "store/names.h"
 
 static void put_counters(struct mpx_sink *s, struct mpx_range range,
                          const mproxy_render_options *o)
@@ -29,6 +29,19 @@ static void put_counters(struct mpx_sink *s, struct mpx_range range,
     mpx_sink_add(s, "]", 1);
 }
 
+// Names that jobs disagree about.
+static void put_left_out(struct mpx_sink *s, const mproxy_view *view)
+{
+    const mproxy_metric *const *metrics;
+    size_t count = mproxy_view_left_out(view, &metrics);
+    for (size_t i = 0; i < count; i++) {
+        mpx_sink_text(s, i == 0 ? ",\"left_out\":[\"" : "\",\"");
+        mpx_sink_add(s, mpx_metric_of(metrics[i])->json,
+                     mpx_metric_of(metrics[i])->json_length);
+    }
+    mpx_sink_text(s, count > 0 ? "\"]" : "");
+}
+
 void mpx_json_view(struct mpx_sink *s, const mproxy_view *view,
                    const mproxy_render_options *o)
 {
@@ -41,6 +54,7 @@ void mpx_json_view(struct mpx_sink *s, const mproxy_view *view,
         mpx_sink_text(s, ",\"counters\":");
         put_counters(s, mpx_select(view, o->metric), o);
     }
+    put_left_out(s, view);
     mpx_sink_add(s, "}", 1);
 }
 

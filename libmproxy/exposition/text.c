@@ -64,14 +64,18 @@ static double sample_value(const mproxy_entry *entry)
     return value->hits > 0 ? value->total / value->hits : (double)NAN;
 }
 
-// The name and type of a family. OpenMetrics has counters whose name lacks what it adds
+// The name and type of a family: of one that some jobs count and others set as a gauge none
+// is said, and all of it shown. OpenMetrics has counters whose name lacks what it adds
 // to their samples, `_total`; another counter's type is not one of its own.
-static const struct mpx_family *name_family(struct mpx_text *t,
-                                            const struct mpx_family *text,
-                                            mproxy_type type, const char **word)
+static const struct mpx_family *
+name_family(struct mpx_text *t, const struct mpx_family *text, const char **word)
 {
-    *word = type == MPROXY_GAUGE ? "gauge" : "counter";
-    if (!t->is_openmetrics || type == MPROXY_GAUGE)
+    *word = t->types == MPROXY_GAUGE ? "gauge" : "counter";
+    if (t->types == (MPROXY_COUNTER | MPROXY_GAUGE)) {
+        *word = t->is_openmetrics ? "unknown" : "untyped";
+        return text;
+    }
+    if (!t->is_openmetrics || t->types == MPROXY_GAUGE)
         return text;
     if (text->suffix == MPX_SUFFIX_TOTAL && !mpx_ids_has(&t->claimed, text->stem->id))
         return text->stem;
@@ -84,18 +88,9 @@ static const mproxy_metric *first_of(const struct mpx_range *range)
     return mpx_view_metric(range->view, range->at);
 }
 
-static mproxy_type first_type(const struct mpx_text *t)
-{
-    for (size_t i = 0; i < t->count; i++)
-        if (t->cursors[i].family.at < t->cursors[i].family.end)
-            return first_of(&t->cursors[i].family)->type;
-    return MPROXY_COUNTER;
-}
-
 struct heading {
     const struct mpx_family *name;
     const char *word;
-    mproxy_type type;
     bool is_written;
 };
 
@@ -109,7 +104,7 @@ static void put_entries(struct mpx_text *t, const struct mpx_text_cursor *c,
         double value = sample_value(&entry);
         if (c->family.end - i > AHEAD)
             __builtin_prefetch(mpx_metric_of(mpx_view_metric(c->view, i + AHEAD))->text);
-        if (m->public.type != h->type || !m->text || !isfinite(value))
+        if (!m->text || !isfinite(value))
             continue;
         if (t->o.received_only && !mpx_is_received(&entry))
             continue;
@@ -126,14 +121,14 @@ static void put_family(struct mpx_text *t, const struct mpx_family *family)
     if (mpx_is_of_profiles(family->base) || mpx_ids_has(&t->claimed, text->id))
         return;
     if (text == family && family->suffix == MPX_SUFFIX_BUCKET &&
-        mpx_text_histogram(t, family))
+        t->types == MPROXY_COUNTER && mpx_text_histogram(t, family))
         return;
     mpx_ids_add(t, &t->claimed, text->id);
     if ((text->suffix == MPX_SUFFIX_SUM || text->suffix == MPX_SUFFIX_COUNT) &&
         mpx_ids_has(&t->histograms, text->stem->id))
         return;
-    struct heading h = {.type = first_type(t)};
-    h.name = name_family(t, text, h.type, &h.word);
+    struct heading h = {0};
+    h.name = name_family(t, text, &h.word);
     for (size_t i = 0; i < t->count; i++)
         put_entries(t, &t->cursors[i], &h);
     if (h.is_written)
@@ -152,6 +147,7 @@ static const struct mpx_family *next_family(struct mpx_text *t)
 {
     const struct mpx_family *next = NULL;
     mpx_buf_clear(&t->renamed);
+    t->types = 0;
     for (size_t i = 0; i < t->count; i++) {
         struct mpx_range rest = t->cursors[i].rest;
         if (rest.at == rest.end)
@@ -168,6 +164,7 @@ static const struct mpx_family *next_family(struct mpx_text *t)
             // Metrics lie in memory in the order in which they were first seen.
             if (c->rest.end - c->rest.at > AHEAD)
                 __builtin_prefetch(mpx_view_metric(c->view, c->rest.at + AHEAD));
+            t->types |= first_of(&c->rest)->type;
             c->rest.at++;
         }
         c->family.end = c->rest.at;

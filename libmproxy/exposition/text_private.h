@@ -28,6 +28,7 @@ struct mpx_text {
     bool is_openmetrics;
     struct mpx_text_cursor *cursors;
     size_t count;
+    unsigned types;            // of the current family: mproxy_type, or both
     struct mpx_ids claimed;    // names that are taken in this exposition
     struct mpx_ids histograms; // stems that were shown as one
     struct mpx_buf name;       // scratch

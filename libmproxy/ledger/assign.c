@@ -191,6 +191,14 @@ static void take_times(const struct mproxy_ledger *l, struct mpx_share *s,
     s->changed = true;
 }
 
+static void mark_incomplete(struct mproxy_ledger *l, struct mpx_share *s)
+{
+    if (s->incomplete)
+        return;
+    s->incomplete = true;
+    s->changed = l->dirty = true;
+}
+
 static void take_description(struct mproxy_ledger *l, struct mpx_share *s,
                              const mproxy_process *p)
 {
@@ -199,10 +207,8 @@ static void take_description(struct mproxy_ledger *l, struct mpx_share *s,
         s->job.size = size;
         s->changed = l->dirty = true;
     }
-    if (p->uncounted && !s->incomplete) {
-        s->incomplete = true;
-        s->changed = l->dirty = true;
-    }
+    if (p->uncounted)
+        mark_incomplete(l, s);
 }
 
 static bool assign(struct mproxy_ledger *l)
@@ -284,14 +290,26 @@ static bool map_refused(struct mproxy_ledger *l)
            mpx_slots_add(&l->base->slots, l->refused_metric) != MPX_NO_SLOT;
 }
 
+static bool map_part(struct mproxy_ledger *l, struct mpx_member *m,
+                     const struct mpx_columns *columns)
+{
+    if (!mpx_share_map(m->share, columns, l->walltime))
+        return false;
+    if (mpx_share_refuses(m->share, columns)) {
+        m->uncounted |= MPX_OFF_REFUSED;
+        mark_incomplete(l, m->share);
+    }
+    return true;
+}
+
 static bool map_members(struct mproxy_ledger *l)
 {
     for (size_t i = 0; i < l->member_count; i++) {
         struct mpx_member *m = l->order[i];
         for (size_t k = 0; k < m->process->part_count; k++)
-            if (!mpx_share_map(m->share, m->columns[k], l->walltime))
+            if (!map_part(l, m, m->columns[k]))
                 return false;
-        if (!map_uncounted(l, m->share, m->process->uncounted))
+        if (!map_uncounted(l, m->share, m->uncounted))
             return false;
     }
     return map_lost(l) && map_refused(l);

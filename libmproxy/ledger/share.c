@@ -31,7 +31,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "store/metric.h"
+#include "store/names.h"
 
 struct mpx_share *mpx_share_new(uint64_t number, const mproxy_metric *walltime)
 {
@@ -94,6 +94,12 @@ static bool reserve_map(struct mpx_share *s, uint32_t id)
     return MPX_RESERVE_ZEROED(s->maps, s->map_room, id + (size_t)1);
 }
 
+static bool is_other_type(const struct mpx_share *s, const mproxy_metric *metric)
+{
+    const mproxy_metric *twin = s->number != 0 ? mpx_metric_twin(metric) : NULL;
+    return twin && mpx_slots_find(&s->slots, twin) != MPX_NO_SLOT;
+}
+
 bool mpx_share_map(struct mpx_share *s, const struct mpx_columns *columns,
                    const mproxy_metric *but)
 {
@@ -105,14 +111,24 @@ bool mpx_share_map(struct mpx_share *s, const struct mpx_columns *columns,
         return false;
     for (size_t i = 0; i < count; i++) {
         const mproxy_metric *metric = columns->key->metrics[i];
-        map[i] = metric == but ? MPX_NO_SLOT : mpx_slots_add(&s->slots, metric);
-        if (map[i] == MPX_NO_SLOT && metric != but) {
+        bool is_refused = is_other_type(s, metric);
+        map[count] |= is_refused;
+        map[i] = MPX_NO_SLOT;
+        if (metric == but || is_refused)
+            continue;
+        map[i] = mpx_slots_add(&s->slots, metric);
+        if (map[i] == MPX_NO_SLOT) {
             free(map);
             return false;
         }
     }
     s->maps[columns->id] = map;
     return true;
+}
+
+bool mpx_share_refuses(const struct mpx_share *s, const struct mpx_columns *columns)
+{
+    return s->maps[columns->id][columns->key->count] != 0;
 }
 
 void mpx_share_unmap(struct mpx_share *s, const struct mpx_columns *columns)
@@ -251,7 +267,7 @@ void mpx_share_fold(struct mpx_share *s, const mproxy_metric *const reasons[32])
             counts_ranks(s, p) ? mpx_rank_row(&s->ranks, p->rank) : NULL;
         for (size_t i = 0; i < p->part_count; i++)
             fold_part(s, m->columns[i], p->parts[i].values, row);
-        add_uncounted(s, p->uncounted, reasons, s->slots.folded);
+        add_uncounted(s, m->uncounted, reasons, s->slots.folded);
         s->folded = true;
     }
 }
@@ -358,7 +374,7 @@ void mpx_share_sum(struct mpx_share *s, const mproxy_metric *const reasons[32],
     }
     for (struct mpx_member *m = s->first; m; m = m->next)
         if (!m->process->final)
-            add_uncounted(s, m->process->uncounted, reasons, next);
+            add_uncounted(s, m->uncounted, reasons, next);
     show(s, next, wall_us);
     s->folded = false;
 }

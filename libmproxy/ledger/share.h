@@ -20,6 +20,7 @@ struct mpx_member {
     const mproxy_process *process;
     struct mpx_share *share;
     struct mpx_columns **columns; // one per part
+    uint32_t uncounted;           // of the process, and what the share refuses of it
     struct mpx_member *next;      // of the same share
 };
 
@@ -65,9 +66,12 @@ void mpx_share_free(struct mpx_share *s); // accepts NULL
 
 void mpx_share_begin(struct mpx_share *s); // a round
 void mpx_share_join(struct mpx_share *s, struct mpx_member *m);
-// Prepare: slots for all columns but `but`, which no process may count.
+// Prepare: slots for all columns but `but`, which no process may count. In a share the first
+// type of a name wins: a column of the other is refused. The base has both, and sums decide.
 bool mpx_share_map(struct mpx_share *s, const struct mpx_columns *columns,
                    const mproxy_metric *but);
+// Whether some of these columns, which are mapped, are refused.
+bool mpx_share_refuses(const struct mpx_share *s, const struct mpx_columns *columns);
 // The columns will not be used any more.
 void mpx_share_unmap(struct mpx_share *s, const struct mpx_columns *columns);
 // Let go of gauges of the base that no columns lead to: it shows those of the living only, so

@@ -39,8 +39,7 @@ static uint64_t live_key(const struct mpx_share *s)
     for (const struct mpx_member *m = s->first; m; m = m->next) {
         if (m->process->final)
             continue;
-        const uint64_t parts[] = {m->process->key, m->process->version,
-                                  m->process->uncounted};
+        const uint64_t parts[] = {m->process->key, m->process->version, m->uncounted};
         for (int i = 0; i < 3; i++)
             key = (key ^ parts[i] ^ key >> 29) * UINT64_C(0x9e3779b97f4a7c15);
     }

@@ -14,9 +14,8 @@
 // * names of pending segments lead nowhere else, since files are unlinked by them;
 // * job ids are such as may name a job, and times can be added without an overflow.
 //
-// A metric whose name is known with the other type since, or is no name to this version,
-// is refused alone: its values are read over, counted in the statistics, and nothing
-// else is lost.
+// A metric whose name is none to this version is refused alone: its values are read over,
+// counted in the statistics, and nothing else is lost.
 
 #include "ledger/state.h"
 
@@ -83,7 +82,7 @@ static bool get_metric(struct decoder *d, size_t position)
         m->type = (mproxy_type)type;
         mproxy_status status =
             mpx_store_metric_exempt(d->l->store, name, m->type, doc, &m->metric, NULL);
-        if (status == MPROXY_E_TYPE || status == MPROXY_E_INVALID)
+        if (status == MPROXY_E_INVALID)
             refuse(d, m);
         else if (status == MPROXY_E_NOMEM)
             fail_memory(d);

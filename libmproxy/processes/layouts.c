@@ -188,6 +188,12 @@ bool mpx_layout_is_first(struct mpx_vectors *vs, const mproxy_metric *metric)
     return true;
 }
 
+bool mpx_layout_has_twin(const struct mpx_vectors *vs, const mproxy_metric *metric)
+{
+    const mproxy_metric *twin = mpx_metric_twin(metric);
+    return twin && twin->id < vs->stamp_room && vs->stamps[twin->id] == vs->stamp;
+}
+
 void mpx_layout_take_back(struct mpx_vectors *vs, size_t count)
 {
     while (vs->count > count)

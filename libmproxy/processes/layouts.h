@@ -34,6 +34,8 @@ struct mpx_vectors {
 bool mpx_layout_begin(struct mpx_vectors *vs, size_t room);
 // Whether a metric is new to the vector that is being made; it is not afterwards.
 bool mpx_layout_is_first(struct mpx_vectors *vs, const mproxy_metric *metric);
+// Whether the vector that is being made has the metric of this name and the other type.
+bool mpx_layout_has_twin(const struct mpx_vectors *vs, const mproxy_metric *metric);
 // Take back all but the first `count` metrics: they are new again.
 void mpx_layout_take_back(struct mpx_vectors *vs, size_t count);
 // The layout of the metrics in scratch.

@@ -75,7 +75,7 @@ struct mpx_segments_stats {
     uint64_t damaged;        // segments that went bad after they had been good
     uint64_t refused_jobs;   // segments whose job id can't name a job
     uint64_t refused_names;  // definitions with a name that is none
-    uint64_t refused_types;  // definitions of a metric known with the other type
+    uint64_t refused_types;  // definitions of a metric that it has with the other type
     uint64_t refused_values; // not finite, or a counter below zero
     uint64_t refused_limits; // definitions past the most names of their user, or of all
 };

@@ -6,7 +6,7 @@
 // multiplication per value, a histogram a running sum, a gauge or a real counter one
 // check. Tables are shared by programs that define the same, and so is the list.
 //
-// What comes from a program is not trusted. A name that is none, that is known with the
+// What comes from a program is not trusted. A name that is none, that the program has with the
 // other type, or that is too many for its user is left out of the vector, alone; it is
 // counted by reason and the first one told. Values are judged each round: a counter that
 // is not finite or falls below zero keeps the value it had, a gauge counts as never set.
@@ -80,11 +80,7 @@ static mproxy_status add_process(struct mpx_vectors *vs, const struct process_me
 {
     mproxy_status status = mpx_store_metric_exempt(vs->store, m->name, m->type, m->doc,
                                                    &vs->metrics[vs->count], err);
-    // The store's first type wins everywhere; the values are the same.
-    if (status == MPROXY_OK || status == MPROXY_E_TYPE) {
-        vs->count++;
-        return MPROXY_OK;
-    }
+    vs->count += status == MPROXY_OK;
     return status;
 }
 
@@ -147,7 +143,7 @@ static mproxy_status intern(struct mpx_vectors *vs, const char *name, mproxy_typ
                             const char *doc, const mproxy_metric **out, mproxy_error *err)
 {
     struct mpx_user *user = vs->user;
-    if (user->names >= user->max_names && !mpx_store_metric_find(vs->store, name))
+    if (user->names >= user->max_names && !mpx_store_metric_find(vs->store, name, type))
         return mpx_fail(err, MPROXY_E_LIMIT,
                         "metric '%.100s': user %u has brought %zu names, no more are "
                         "taken",
@@ -183,6 +179,9 @@ static bool take_metric(struct mpx_vectors *vs, const char *name, mproxy_type ty
     mproxy_error why;
     mproxy_status status = intern(vs, name, type, doc, &metric, &why);
     vs->starved |= status == MPROXY_E_NOMEM;
+    if (status == MPROXY_OK && mpx_layout_has_twin(vs, metric))
+        status = mpx_fail(&why, MPROXY_E_TYPE,
+                          "metric '%.100s': is a counter and a gauge", name);
     if (status == MPROXY_OK && !mpx_layout_is_first(vs, metric))
         status = mpx_fail(&why, MPROXY_E_EXISTS, "metric '%.100s': defined twice", name);
     if (status == MPROXY_OK) {

@@ -132,8 +132,10 @@ mproxy_status mpx_profile_merge(const struct mpx_profile_share *const *shares,
         if (n == 0 || strcmp(merged[n - 1].entry->name, e->name) != 0)
             merged[n++].entry = e;
         struct mpx_merged *m = &merged[n - 1];
-        if (e->type != m->entry->type)
+        if (e->type != m->entry->type) {
+            m->is_left_out = true;
             continue;
+        }
         mproxy_value_merge(e->type, &m->value, &e->value);
         if (e->type == MPROXY_COUNTER)
             mproxy_ranks_merge(&m->ranks, &e->ranks);
@@ -144,7 +146,23 @@ mproxy_status mpx_profile_merge(const struct mpx_profile_share *const *shares,
     return MPROXY_OK;
 }
 
-static mproxy_status merge_all(const mproxy_profile *p, struct mpx_profile_entry **out,
+static int by_entry_name(const void *a, const void *b)
+{
+    return mpx_profile_compare_names(((const struct mpx_profile_entry *)a)->name,
+                                     ((const struct mpx_profile_entry *)b)->name);
+}
+
+// Shares that have a name which is left out: each has entries in order, each name once.
+static void mark_incomplete(mproxy_profile *p, const char *name)
+{
+    const struct mpx_profile_entry like = {.name = (char *)(uintptr_t)name};
+    for (size_t i = 0; i < p->share_count; i++)
+        if (bsearch(&like, p->shares[i].entries, p->shares[i].count, sizeof like,
+                    by_entry_name))
+            p->shares[i].incomplete = 1;
+}
+
+static mproxy_status merge_all(mproxy_profile *p, struct mpx_profile_entry **out,
                                size_t *out_count)
 {
     const struct mpx_profile_share **shares = calloc(p->share_count + 1, sizeof *shares);
@@ -159,8 +177,12 @@ static mproxy_status merge_all(const mproxy_profile *p, struct mpx_profile_entry
     struct mpx_profile_entry *entries = calloc(count + 1, sizeof *entries);
     if (!entries)
         status = MPROXY_E_NOMEM;
-    while (status == MPROXY_OK && made < count) {
-        const struct mpx_merged *m = &merged[made];
+    for (size_t i = 0; status == MPROXY_OK && i < count; i++) {
+        const struct mpx_merged *m = &merged[i];
+        if (m->is_left_out) {
+            mark_incomplete(p, m->entry->name);
+            continue;
+        }
         if (!mpx_profile_copy_entry(m->entry, &entries[made])) {
             status = MPROXY_E_NOMEM;
             break;
@@ -174,7 +196,7 @@ static mproxy_status merge_all(const mproxy_profile *p, struct mpx_profile_entry
         return status;
     }
     *out = entries;
-    *out_count = count;
+    *out_count = made;
     return MPROXY_OK;
 }
 
@@ -223,12 +245,6 @@ static void set_times(mproxy_profile *p)
     }
     p->desc.start_time = start / 1000;
     p->desc.end_time = end / 1000;
-}
-
-static int by_entry_name(const void *a, const void *b)
-{
-    return mpx_profile_compare_names(((const struct mpx_profile_entry *)a)->name,
-                                     ((const struct mpx_profile_entry *)b)->name);
 }
 
 // Bring a share's entries into order, each name once; of two types one is kept.

@@ -51,8 +51,8 @@ struct mproxy_profile {
 };
 
 // Compute `entries`, `partial` and the description's times from the shares, in their order.
-// Of a name that two shares give different types, the first type is kept. Entries of shares
-// come into the order of views, each name once.
+// A name that two shares give different types is left out, and these shares are incomplete.
+// Entries of shares come into the order of views, each name once.
 // @return MPROXY_OK, or MPROXY_E_NOMEM and no sum has changed
 mproxy_status mpx_profile_sum(mproxy_profile *p, mproxy_error *err);
 
@@ -70,6 +70,7 @@ struct mpx_merged {
     const struct mpx_profile_entry *entry;
     mproxy_value value;
     mproxy_ranks ranks;
+    bool is_left_out; // shares disagree about its type
 };
 
 // Add up the entries of shares, in their order. `*out` belongs to the caller.

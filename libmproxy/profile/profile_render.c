@@ -176,7 +176,7 @@ static void put_merged(struct mpx_sink *s, const struct mpx_merged *merged, size
     const char *separator = "\n";
     for (size_t i = 0; i < count; i++) {
         const struct mpx_merged *m = &merged[i];
-        if (!mpx_json_is_shown(m->entry->type, &m->value))
+        if (m->is_left_out || !mpx_json_is_shown(m->entry->type, &m->value))
             continue;
         mpx_sink_text(s, separator);
         put_entry(s, m->entry, &m->value, &m->ranks);

@@ -4,7 +4,7 @@
 
 #include "base/array.h"
 #include "store/exempt.h"
-#include "store/metric.h"
+#include "store/names.h"
 
 // There are no more places than ids.
 static bool reserve_order(struct mpx_order *o, size_t bound)
@@ -14,15 +14,17 @@ static bool reserve_order(struct mpx_order *o, size_t bound)
     size_t room = bound + bound / 4 + 64, words = room / 64 + 1;
     struct mpx_order fresh = *o;
     fresh.places = malloc(room * sizeof *fresh.places);
-    fresh.slots = malloc(room * sizeof *fresh.slots);
+    fresh.slots = calloc(room, sizeof *fresh.slots);
     fresh.marks = calloc(words, sizeof *fresh.marks);
     fresh.marked = malloc(room * sizeof(const mproxy_metric *));
-    bool ok = fresh.places && fresh.slots && fresh.marks && fresh.marked;
+    fresh.twins = malloc(room * sizeof(const mproxy_metric *));
+    bool ok = fresh.places && fresh.slots && fresh.marks && fresh.marked && fresh.twins;
     struct mpx_order *unused = ok ? o : &fresh;
     free(unused->places);
     free(unused->slots);
     free(unused->marks);
     free(unused->marked);
+    free(unused->twins);
     if (!ok)
         return false;
     *o = fresh;
@@ -54,7 +56,14 @@ void mpx_order_fini(struct mpx_order *o)
     free(o->slots);
     free(o->marks);
     free(o->marked);
+    free(o->twins);
     *o = (struct mpx_order){.store = o->store};
+}
+
+static bool is_twin_marked(const struct mpx_order *o, const mproxy_metric *metric)
+{
+    const mproxy_metric *twin = mpx_metric_twin(metric);
+    return twin && (o->marks[o->places[twin->id] / 64] >> o->places[twin->id] % 64 & 1);
 }
 
 uint32_t mpx_order_mark(struct mpx_order *o, const struct mpx_shape *shape)
@@ -63,28 +72,42 @@ uint32_t mpx_order_mark(struct mpx_order *o, const struct mpx_shape *shape)
     for (uint32_t i = 0; i < shape->count; i++) {
         uint32_t place = o->places[shape->metrics[i]->id];
         uint64_t bit = UINT64_C(1) << place % 64;
-        known += (o->marks[place / 64] & bit) != 0;
+        known +=
+            (o->marks[place / 64] & bit) != 0 || is_twin_marked(o, shape->metrics[i]);
         o->marks[place / 64] |= bit;
     }
     return known;
 }
 
-// The marked metrics, in order, and clear marks.
+// The marked metrics, in order, and clear marks. Twins follow each other.
 static size_t collect(struct mpx_order *o)
 {
     size_t count = 0;
+    o->twin_count = 0;
     for (size_t w = 0; w <= o->count / 64; w++) {
-        for (uint64_t bits = o->marks[w]; bits; bits &= bits - 1)
-            o->marked[count++] = o->metrics[w * 64 + (size_t)__builtin_ctzll(bits)];
+        for (uint64_t bits = o->marks[w]; bits; bits &= bits - 1) {
+            const mproxy_metric *metric =
+                o->metrics[w * 64 + (size_t)__builtin_ctzll(bits)];
+            if (count > 0 && mpx_metric_twin(metric) == o->marked[count - 1]) {
+                o->twins[o->twin_count++] = metric;
+                count--;
+            } else
+                o->marked[count++] = metric;
+        }
         o->marks[w] = 0;
     }
     return count;
 }
 
-struct mpx_shape *mpx_order_take(struct mpx_order *o, struct mpx_shapes *shapes)
+bool mpx_order_take(struct mpx_order *o, struct mpx_shapes *shapes,
+                    struct mpx_shape **out, struct mpx_shape **twins)
 {
     size_t count = collect(o);
-    return mpx_shapes_get(shapes, o->marked, count);
+    *out = mpx_shapes_get(shapes, o->marked, count);
+    *twins = NULL;
+    if (*out && o->twin_count > 0)
+        *twins = mpx_shapes_get(shapes, o->twins, o->twin_count);
+    return *out && (*twins || o->twin_count == 0);
 }
 
 void mpx_order_clear(struct mpx_order *o)
@@ -97,17 +120,46 @@ static uint32_t hash_of(const struct mpx_shape *from, const struct mpx_shape *to
     return mpx_hash_u64((uint64_t)(uintptr_t)from * 31 ^ (uint64_t)(uintptr_t)to);
 }
 
+// o->slots has the slots of `to`; of other metrics it has what it had.
+static bool has(const struct mpx_order *o, const struct mpx_shape *to,
+                const mproxy_metric *metric)
+{
+    uint32_t slot = o->slots[metric->id];
+    return slot < to->count && to->metrics[slot] == metric;
+}
+
+static uint32_t count_missing(const struct mpx_order *o, const struct mpx_shape *from,
+                              const struct mpx_shape *to)
+{
+    uint32_t missing = 0;
+    for (uint32_t i = 0; i < from->count; i++)
+        missing += !has(o, to, from->metrics[i]);
+    return missing;
+}
+
 static struct mpx_map *map_new(struct mpx_order *o, struct mpx_shape *from,
                                struct mpx_shape *to)
 {
-    struct mpx_map *map = malloc(sizeof *map + from->count * sizeof *map->slots);
-    if (!map)
-        return NULL;
-    *map = (struct mpx_map){.from = mpx_shape_ref(from), .to = mpx_shape_ref(to)};
     for (uint32_t i = 0; i < to->count; i++)
         o->slots[to->metrics[i]->id] = i;
-    for (uint32_t i = 0; i < from->count; i++)
-        map->slots[i] = o->slots[from->metrics[from->by_type[i]]->id];
+    uint32_t missing = count_missing(o, from, to);
+    size_t room = from->count * (missing ? 2u : 1u);
+    struct mpx_map *map = malloc(sizeof *map + room * sizeof *map->slots);
+    if (!map)
+        return NULL;
+    *map = (struct mpx_map){.from = mpx_shape_ref(from),
+                            .to = mpx_shape_ref(to),
+                            .from_slots =
+                                missing ? map->slots + from->count : from->by_type};
+    for (uint32_t i = 0; i < from->count; i++) {
+        uint32_t slot = from->by_type[i];
+        if (missing && !has(o, to, from->metrics[slot]))
+            continue;
+        if (missing)
+            map->slots[from->count + map->count] = slot;
+        map->slots[map->count++] = o->slots[from->metrics[slot]->id];
+        map->counter_count += i < from->counter_count;
+    }
     return map;
 }
 

@@ -15,23 +15,31 @@ struct mpx_order {
     uint64_t *marks;                     // scratch: a bit per place, all clear
     uint32_t *slots;                     // scratch: by id
     const mproxy_metric **marked;        // scratch
+    const mproxy_metric **twins;         // scratch: marked with both types
+    size_t twin_count;
     bool filled;
 };
 
 // Bring the order up to date. False: no memory.
 bool mpx_order_refresh(struct mpx_order *order);
 void mpx_order_fini(struct mpx_order *order);
-// Mark a shape's metrics; how many of them were marked already.
+// Mark a shape's metrics; how many of them were marked already, or those of the other type.
 uint32_t mpx_order_mark(struct mpx_order *order, const struct mpx_shape *shape);
 // The shape of all marked metrics, in order of display, with a reference; clears the marks.
-// NULL: no memory.
-struct mpx_shape *mpx_order_take(struct mpx_order *order, struct mpx_shapes *shapes);
+// Names that are marked with both types are left out: *twins is the shape of those, NULL
+// where there are none. False: no memory.
+bool mpx_order_take(struct mpx_order *order, struct mpx_shapes *shapes,
+                    struct mpx_shape **out, struct mpx_shape **twins);
 void mpx_order_clear(struct mpx_order *order);
 
 struct mpx_map {
     struct mpx_shape *from, *to; // referenced
     uint32_t users;
-    uint32_t slots[]; // of `to`, in the order of from->by_type
+    // What is added: first the counters, then the gauges. All of `from` but what `to` lacks,
+    // which sums leave out.
+    uint32_t counter_count, count;
+    const uint32_t *from_slots;
+    uint32_t slots[]; // of `to`
 };
 
 struct mpx_maps {
@@ -40,7 +48,7 @@ struct mpx_maps {
     struct mpx_index index;
 };
 
-// NULL: no memory. Every metric of `from` must be one of `to`.
+// NULL: no memory.
 struct mpx_map *mpx_maps_use(struct mpx_maps *maps, struct mpx_order *order,
                              struct mpx_shape *from, struct mpx_shape *to);
 void mpx_maps_leave(struct mpx_maps *maps, struct mpx_map *map); // accepts NULL

@@ -39,6 +39,8 @@ static void unplan(struct mpx_sum *sum, struct mpx_bench *bench)
         sum->terms[i].map = NULL;
     }
     mpx_shape_unref(sum->shape);
+    mpx_shape_unref(sum->left_out);
+    sum->left_out = NULL;
     mpx_display_unref(sum->display);
     sum->shape = NULL;
     sum->display = NULL;
@@ -119,7 +121,8 @@ static uint32_t filled_terms(const struct mpx_sum *sum)
 // parts of its share if it has but one.
 static bool may_be_single(const struct mpx_sum *sum, const struct mpx_term *t)
 {
-    if (sum->plain || sum->kind == MPX_SUM_MAIN || !numbers_of(t))
+    if (sum->plain || sum->kind == MPX_SUM_MAIN || !numbers_of(t) ||
+        numbers_of(t)->shape->has_twins)
         return false;
     if (sum->kind == MPX_SUM_JOB)
         return sum->term_count == 2;
@@ -179,6 +182,15 @@ static void choose_last(struct mpx_sum *sum, bool *is_single)
     }
 }
 
+static bool has_twins(const struct mpx_sum *sum, const bool *is_single)
+{
+    for (uint32_t i = 0; i < sum->term_count; i++)
+        if (!is_single[i] && numbers_of(&sum->terms[i]) &&
+            numbers_of(&sum->terms[i])->shape->has_twins)
+            return true;
+    return false;
+}
+
 // Whether anything is to be added up.
 static bool choose(struct mpx_sum *sum, struct mpx_order *o, bool *is_single)
 {
@@ -188,7 +200,7 @@ static bool choose(struct mpx_sum *sum, struct mpx_order *o, bool *is_single)
         sum->single_count = 0;
         added = filled_terms(sum);
     }
-    if (added > 1 || sum->plain || sum->kind == MPX_SUM_MAIN)
+    if (added > 1 || sum->plain || sum->kind == MPX_SUM_MAIN || has_twins(sum, is_single))
         return added > 0;
     choose_last(sum, is_single);
     return false;
@@ -244,8 +256,8 @@ static bool plan(struct mpx_sum *sum, struct mpx_bench *bench)
     bool ok = true;
     if (choose(sum, &bench->order, is_single)) {
         mark_added(sum, &bench->order, is_single);
-        sum->shape = mpx_order_take(&bench->order, &bench->shapes);
-        ok = sum->shape && plan_maps(sum, bench, is_single);
+        ok = mpx_order_take(&bench->order, &bench->shapes, &sum->shape, &sum->left_out) &&
+             plan_maps(sum, bench, is_single);
     }
     ok = ok && plan_display(sum, bench);
     free(is_single);
@@ -258,8 +270,8 @@ static bool plan(struct mpx_sum *sum, struct mpx_bench *bench)
 static void add_counters(struct mpx_numbers *into, const struct mpx_numbers *n,
                          const struct mpx_map *map)
 {
-    const uint32_t *from = n->shape->by_type, *to = map->slots;
-    for (uint32_t i = 0; i < n->shape->counter_count; i++) {
+    const uint32_t *from = map->from_slots, *to = map->slots;
+    for (uint32_t i = 0; i < map->counter_count; i++) {
         into->totals[to[i]] += n->totals[from[i]];
         if (into->times[to[i]] < n->times[from[i]])
             into->times[to[i]] = n->times[from[i]];
@@ -286,8 +298,8 @@ static void add_gauge(struct mpx_numbers *into, uint32_t to, const mproxy_value 
 static void add_gauges(struct mpx_numbers *into, const struct mpx_numbers *n,
                        const struct mpx_map *map)
 {
-    const uint32_t *from = n->shape->by_type;
-    for (uint32_t i = n->shape->counter_count; i < n->shape->count; i++) {
+    const uint32_t *from = map->from_slots;
+    for (uint32_t i = map->counter_count; i < map->count; i++) {
         mproxy_value v = mpx_numbers_at(n, from[i]);
         add_gauge(into, map->slots[i], &v);
     }
@@ -313,8 +325,8 @@ static bool knows_ranks(const struct mpx_sum *sum)
 static void add_ranks(struct mpx_numbers *into, const struct mpx_numbers *n,
                       const struct mpx_map *map)
 {
-    for (uint32_t i = 0; i < n->shape->counter_count; i++)
-        mproxy_ranks_merge(&into->ranks[map->slots[i]], &n->ranks[n->shape->by_type[i]]);
+    for (uint32_t i = 0; i < map->counter_count; i++)
+        mproxy_ranks_merge(&into->ranks[map->slots[i]], &n->ranks[map->from_slots[i]]);
 }
 
 static struct mpx_numbers *add_up(const struct mpx_sum *sum)
@@ -389,7 +401,8 @@ static mproxy_view *make_view(const struct mpx_sum *sum)
     for (uint32_t i = 0; i < sum->single_count; i++)
         parts[count++] = numbers_of(&sum->terms[sum->singles[i]]);
     bool ranks = count > 0 && parts[0]->ranks && knows_ranks(sum);
-    mproxy_view *view = mpx_view_of(sum->title, sum->display, parts, ranks);
+    mproxy_view *view =
+        mpx_view_of(sum->title, sum->display, parts, ranks, sum->left_out);
     mpx_numbers_unref(added);
     return view;
 }

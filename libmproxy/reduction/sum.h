@@ -23,7 +23,8 @@ struct mpx_sum {
     // The plan: what is added up has this shape, and is part 0; other parts are the numbers
     // of one term each.
     bool planned;
-    struct mpx_shape *shape; // NULL: nothing is added up
+    struct mpx_shape *shape;    // NULL: nothing is added up
+    struct mpx_shape *left_out; // names that terms have with both types; NULL: none
     uint32_t single_count, singles[MPX_PARTS_MAX];
     struct mpx_display *display;
     bool plain; // a counter is shown higher than its source has it: add up all terms

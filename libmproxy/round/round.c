@@ -37,6 +37,7 @@ struct mproxy_rounds {
     mproxy_timer *timer;
     mproxy_round round; // the last
     char trouble[512];
+    size_t left_out;   // names that main leaves out
     uint64_t *numbers; // of shares: sealed ones to be released, then those to be retained
     size_t number_room, sealed_count;
 };
@@ -171,6 +172,22 @@ static bool publish(mproxy_rounds *r, const mproxy_round *round)
     return status == MPROXY_OK;
 }
 
+// One line when a name comes that jobs disagree about.
+static void tell_left_out(mproxy_rounds *r)
+{
+    const mproxy_metric *const *metrics;
+    mproxy_snapshot *snapshot = mproxy_store_snapshot(r->options.store);
+    const mproxy_view *view = mproxy_snapshot_find(snapshot, "main");
+    size_t count = view ? mproxy_view_left_out(view, &metrics) : 0;
+    if (count > r->left_out)
+        mpx_say(&r->logger, MPROXY_LOG_WARNING,
+                "metric '%.200s': some jobs count it and others set it as a gauge: sums "
+                "over them leave it out%s",
+                mproxy_metric_name(metrics[0]), count > 1 ? ", and others" : "");
+    r->left_out = count;
+    mproxy_snapshot_unref(snapshot);
+}
+
 // One line when something goes wrong, otherwise wrong, or right again.
 static void tell_trouble(mproxy_rounds *r, const char *before)
 {
@@ -204,6 +221,7 @@ mproxy_status mproxy_rounds_run(mproxy_rounds *rounds, mproxy_error *err)
     round->shown = publish(r, round);
     MPX_CRASH_POINT("round.published");
     settle_all(r, round);
+    tell_left_out(r);
     mproxy_store_sweep(r->options.store);
     tell_trouble(r, before);
     if (r->trouble[0] == '\0')

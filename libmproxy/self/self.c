@@ -117,6 +117,7 @@ struct mproxy_self {
     int64_t start_boot_ms;
     mproxy_input input;
     size_t jobs, series_count; // shown by the last round
+    size_t left_out;           // names that main leaves out
     int places[FIXED];         // in the arrays below; -1: left out
     struct answer answers[REQUESTS_MAX];
     size_t answer_count;
@@ -235,13 +236,14 @@ static uint64_t tell_sums(struct mproxy_self *self, const mproxy_round *round)
     mproxy_reduction_get_stats(round->reduction, &sums);
     tell(self, JOBS, (double)self->jobs);
     tell(self, SERIES, (double)self->series_count);
+    tell(self, LEFT_OUT, (double)self->left_out);
     tell(self, NAMES, (double)mproxy_store_metric_count(self->options.store));
     tell(self, OPEN_SHARES, (double)ledger.open_shares);
     tell(self, SEALED_SHARES, (double)ledger.sealed_shares);
     tell(self, STATE_BYTES, (double)ledger.state_bytes);
     tell(self, STATE_WRITES, (double)ledger.writes);
     tell(self, STATE_FAILURES, (double)ledger.failed_writes);
-    tell(self, REFUSED_STATE_TYPE, (double)ledger.refused_series);
+    tell(self, REFUSED_STATE_NAME, (double)ledger.refused_series);
     tell(self, REFUSED_JOB_ID, (double)sums.refused_sources);
     tell(self, STEPS_BACK, (double)sums.steps_back);
     return sums.dropped_values;
@@ -309,6 +311,9 @@ static void measure(struct mproxy_self *self)
     self->series_count = 0;
     for (size_t i = 0; i < self->jobs; i++)
         self->series_count += mproxy_view_size(mproxy_snapshot_at(snapshot, i));
+    const mproxy_view *sum = mproxy_snapshot_find(snapshot, "main");
+    const mproxy_metric *const *metrics;
+    self->left_out = sum ? mproxy_view_left_out(sum, &metrics) : 0;
     mproxy_snapshot_unref(snapshot);
 }
 

@@ -9,7 +9,7 @@
 // Find or intern a metric as mproxy_store_metric() does, past the most names too: for the
 // proxy's own, and for what it has taken before, which must not be lost because others have
 // filled the store. Never for names that programs choose now.
-// @return MPROXY_OK, MPROXY_E_INVALID, MPROXY_E_TYPE (*out is set) or MPROXY_E_NOMEM
+// @return MPROXY_OK, MPROXY_E_INVALID or MPROXY_E_NOMEM
 mproxy_status mpx_store_metric_exempt(mproxy_store *store, const char *name,
                                       mproxy_type type, const char *doc,
                                       const mproxy_metric **out, mproxy_error *err);
@@ -31,6 +31,7 @@ uint64_t mpx_store_metric_forgotten(const mproxy_store *store);
 bool mpx_store_has_family(const mproxy_store *store, const char *base, size_t length);
 
 // A metric that is known; NULL: it is not, and is not interned.
-const mproxy_metric *mpx_store_metric_find(const mproxy_store *store, const char *name);
+const mproxy_metric *mpx_store_metric_find(const mproxy_store *store, const char *name,
+                                           mproxy_type type);
 
 #endif

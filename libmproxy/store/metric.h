@@ -10,7 +10,7 @@ struct mproxy_metric {
     const char
         *doc; // never NULL; atomic, for others than the writer: mproxy_metric_doc()
     size_t base_length; // of the part of `name` before its labels
-    mproxy_type type;   // the first type given wins in the store
+    mproxy_type type;   // with the name its identity
     uint32_t id;        // small, from 0; that of a name given back is given again
 };
 

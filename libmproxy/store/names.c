@@ -1,5 +1,7 @@
-// Metrics by name: one object each, found by a hash index, that lives while something shows
-// its name and that is given back, with its place and its share of the limits, after that.
+// Metrics by name and type: one object each, found by a hash index, that lives while something
+// shows it and that is given back, with its place and its share of the limits, after that. A
+// name that some jobs use for a counter and others for a gauge is two metrics, *twins*; what
+// adds jobs up has to see to it (reduction/map.c).
 //
 // A metric is referred to by what shows it or will: shapes, and through them every array of
 // values, view and snapshot; the slots of the ledger; the layouts of processes; whoever holds
@@ -243,14 +245,6 @@ static mproxy_status metric_set_doc(struct mpx_names *n, struct mpx_metric *m,
     return MPROXY_OK;
 }
 
-static struct mpx_metric *metric_find(const struct mpx_names *n, const char *name,
-                                      uint32_t *hash)
-{
-    size_t length = strlen(name);
-    *hash = mpx_hash_bytes(name, length);
-    return mpx_table_find(&n->metrics, *hash, name, length);
-}
-
 // The one spelling of a name that is not known as it is written: itself, or in `room` with
 // its labels in order. What is no name stays as it is.
 static const char *respell(const char *name, char room[MPX_NAME_ROOM])
@@ -261,6 +255,27 @@ static const char *respell(const char *name, char room[MPX_NAME_ROOM])
     return mpx_name_ordered(name, room);
 }
 
+// A metric of this name; of this type, if there is one. NULL: neither is known.
+static struct mpx_metric *find(const struct mpx_names *n, const char *name,
+                               mproxy_type type, uint32_t *hash)
+{
+    size_t length = strlen(name);
+    *hash = mpx_hash_bytes(name, length);
+    struct mpx_metric *m = mpx_table_find(&n->metrics, *hash, name, length);
+    return m && m->public.type != type && m->twin ? m->twin : m;
+}
+
+// The same, in whatever order its labels are: `name` becomes the one spelling of it.
+static struct mpx_metric *find_spelled(const struct mpx_names *n, const char **name,
+                                       char room[MPX_NAME_ROOM], mproxy_type type,
+                                       uint32_t *hash)
+{
+    struct mpx_metric *m = find(n, *name, type, hash);
+    if (m || (*name = respell(*name, room)) != room)
+        return m;
+    return find(n, *name, type, hash);
+}
+
 mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
                                mproxy_type type, const char *doc, bool bounded,
                                size_t *account, const mproxy_metric **out,
@@ -268,10 +283,12 @@ mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
 {
     char room[MPX_NAME_ROOM];
     uint32_t hash;
-    struct mpx_metric *m = metric_find(names, name, &hash);
+    struct mpx_metric *m = find_spelled(names, &name, room, type, &hash), *twin = NULL;
     mproxy_status status = MPROXY_OK;
-    if (!m && (name = respell(name, room)) == room)
-        m = metric_find(names, name, &hash);
+    if (m && m->public.type != type) {
+        twin = m;
+        m = NULL;
+    }
     if (!m) {
         status = metric_add(names, hash, name, type, doc,
                             bounded ? names->max_metrics : UINT32_MAX, &m, err);
@@ -280,9 +297,9 @@ mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
         m->account = account;
         if (account)
             ++*account;
-    } else if (m->public.type != type) {
-        status = mpx_fail(err, MPROXY_E_TYPE, "metric '%.100s': is a %s", name,
-                          m->public.type == MPROXY_GAUGE ? "gauge" : "counter");
+        m->twin = twin;
+        if (twin)
+            twin->twin = m;
     } else if (m->doc == &mpx_no_doc && doc && *doc) {
         status = metric_set_doc(names, m, doc, err);
         if (status != MPROXY_OK)
@@ -292,14 +309,13 @@ mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
     return status;
 }
 
-const mproxy_metric *mpx_names_lookup(const struct mpx_names *names, const char *name)
+const mproxy_metric *mpx_names_lookup(const struct mpx_names *names, const char *name,
+                                      mproxy_type type)
 {
     char room[MPX_NAME_ROOM];
     uint32_t hash;
-    const struct mpx_metric *m = metric_find(names, name, &hash);
-    if (!m && (name = respell(name, room)) == room)
-        m = metric_find(names, name, &hash);
-    return m ? &m->public : NULL;
+    const struct mpx_metric *m = find_spelled(names, &name, room, type, &hash);
+    return m && m->public.type == type ? &m->public : NULL;
 }
 
 bool mpx_names_have_family(const struct mpx_names *names, const char *base, size_t length)
@@ -344,7 +360,8 @@ int mpx_metric_compare(const mproxy_metric *a, const mproxy_metric *b)
         return order;
     if (a->base_length != b->base_length)
         return a->base_length < b->base_length ? -1 : 1;
-    return strcmp(a->name + a->base_length, b->name + b->base_length);
+    order = strcmp(a->name + a->base_length, b->name + b->base_length);
+    return order ? order : (a->type > b->type) - (a->type < b->type);
 }
 
 static int compare_pointers(const void *a, const void *b)
@@ -408,6 +425,8 @@ static size_t filter_dead(const mproxy_metric **list, size_t count)
 static void forget(struct mpx_names *n, struct mpx_metric *m)
 {
     n->forgotten++;
+    if (m->twin)
+        m->twin->twin = NULL;
     mpx_table_remove(&n->metrics, mpx_hash_bytes(m->public.name, m->name_length),
                      m->public.id);
     mpx_doc_leave(&n->families, m->doc);

@@ -21,6 +21,7 @@ struct mpx_metric {
     const char *text;          // for text formats, labels included; NULL: can't be shown
     const char *json;          // escaped name, without quotes
     struct mpx_names *names;
+    struct mpx_metric *twin; // the metric of this name and the other type; NULL: none
     size_t *account;         // that is one higher while the name is known; NULL: none
     struct mpx_metric *next; // of those that are given back
     unsigned references;     // atomic; raised by the writer only
@@ -41,7 +42,14 @@ static inline const struct mpx_doc *mpx_metric_doc_of(const struct mpx_metric *m
     return __atomic_load_n(&metric->doc, __ATOMIC_ACQUIRE);
 }
 
-// Order of display: by base name bytewise, then by the whole name.
+// The metric of the same name and the other type, for the writer; NULL: none is known.
+static inline const mproxy_metric *mpx_metric_twin(const mproxy_metric *metric)
+{
+    const struct mpx_metric *twin = mpx_metric_of(metric)->twin;
+    return twin ? &twin->public : NULL;
+}
+
+// Order of display: by base name bytewise, then by the whole name, counters first.
 int mpx_metric_compare(const mproxy_metric *a, const mproxy_metric *b);
 
 struct mpx_names *mpx_names_new(size_t max_metrics); // one reference; NULL: no memory
@@ -53,7 +61,8 @@ mproxy_status mpx_names_intern(struct mpx_names *names, const char *name,
                                size_t *account, const mproxy_metric **out,
                                mproxy_error *err);
 // NULL: not known.
-const mproxy_metric *mpx_names_lookup(const struct mpx_names *names, const char *name);
+const mproxy_metric *mpx_names_lookup(const struct mpx_names *names, const char *name,
+                                      mproxy_type type);
 bool mpx_names_have_family(const struct mpx_names *names, const char *base,
                            size_t length);
 size_t mpx_names_count(const struct mpx_names *names);

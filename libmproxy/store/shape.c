@@ -50,12 +50,14 @@ static bool is_ordered(const struct mpx_shape *s)
     return true;
 }
 
-static bool names_twice(const struct mpx_shape *s)
+static void look_at_neighbours(struct mpx_shape *s)
 {
-    for (uint32_t i = 1; i < s->count; i++)
-        if (s->metrics[s->order[i - 1]] == s->metrics[s->order[i]])
-            return true;
-    return false;
+    for (uint32_t i = 1; i < s->count; i++) {
+        const mproxy_metric *a = s->metrics[s->order[i - 1]];
+        const mproxy_metric *b = s->metrics[s->order[i]];
+        s->is_twice |= a == b;
+        s->has_twins |= mpx_metric_twin(a) == b;
+    }
 }
 
 static int compare_slots(const void *a, const void *b, void *metrics)
@@ -92,7 +94,7 @@ static struct mpx_shape *shape_new(const mproxy_metric *const *metrics, size_t c
         s->order[i] = i;
     if (!is_ordered(s))
         qsort_r(s->order, count, sizeof *s->order, compare_slots, s->metrics);
-    s->is_twice = names_twice(s);
+    look_at_neighbours(s);
     sort_by_type(s);
     s->hash = hash_metrics(metrics, count);
     return s;

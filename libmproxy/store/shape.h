@@ -25,6 +25,7 @@ struct mpx_shape {
     uint32_t counter_count;
     uint32_t hash;
     bool is_twice;                 // names a metric twice: not to be used
+    bool has_twins;                // a counter and a gauge of one name are in it
     const mproxy_metric **metrics; // by slot
     uint32_t *gauge_at; // by slot: place among the gauges, MPX_NO_GAUGE for a counter
     uint32_t *by_type;  // slots: the counters', then the gauges'

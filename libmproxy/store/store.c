@@ -188,9 +188,10 @@ void mproxy_store_sweep(mproxy_store *store)
     mpx_names_sweep(store->names);
 }
 
-const mproxy_metric *mpx_store_metric_find(const mproxy_store *store, const char *name)
+const mproxy_metric *mpx_store_metric_find(const mproxy_store *store, const char *name,
+                                           mproxy_type type)
 {
-    return mpx_names_lookup(store->names, name);
+    return mpx_names_lookup(store->names, name, type);
 }
 
 const char *mproxy_metric_name(const mproxy_metric *metric)

@@ -10,20 +10,14 @@ static bool has_key(const void *item, const char *text, size_t length)
     return strncmp(key, text, length) == 0 && key[length] == '\0';
 }
 
-static void *next_of(const struct mpx_table *t, uint32_t hash, const char *text,
-                     size_t length, uint32_t *at)
-{
-    for (uint32_t place; mpx_index_next(&t->index, hash, at, &place);)
-        if (has_key(t->items[place], text, length))
-            return t->items[place];
-    return NULL;
-}
-
 void *mpx_table_find(const struct mpx_table *t, uint32_t hash, const char *text,
                      size_t length)
 {
-    uint32_t at = mpx_index_start(&t->index, hash);
-    return next_of(t, hash, text, length, &at);
+    for (uint32_t at = mpx_index_start(&t->index, hash), place;
+         mpx_index_next(&t->index, hash, &at, &place);)
+        if (has_key(t->items[place], text, length))
+            return t->items[place];
+    return NULL;
 }
 
 bool mpx_table_reserve(struct mpx_table *t)

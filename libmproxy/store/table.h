@@ -17,7 +17,7 @@ struct mpx_table {
     struct mpx_index index;
 };
 
-// The first item of a key, NULL: none; `hash` is mpx_hash_bytes() of the text.
+// An item with this key, NULL: none; `hash` is mpx_hash_bytes() of the text.
 void *mpx_table_find(const struct mpx_table *t, uint32_t hash, const char *text,
                      size_t length);
 // Make sure that the next add has room.

@@ -35,7 +35,8 @@ void mpx_title_unref(struct mpx_title *title)
 }
 
 mproxy_view *mpx_view_of(struct mpx_title *title, struct mpx_display *display,
-                         struct mpx_numbers *const *parts, bool has_ranks)
+                         struct mpx_numbers *const *parts, bool has_ranks,
+                         struct mpx_shape *left_out)
 {
     mproxy_view *view = calloc(1, sizeof *view);
     if (!view)
@@ -44,6 +45,7 @@ mproxy_view *mpx_view_of(struct mpx_title *title, struct mpx_display *display,
     view->has_ranks = has_ranks;
     view->title = title_ref(title);
     view->display = mpx_display_ref(display);
+    view->left_out = left_out ? mpx_shape_ref(left_out) : NULL;
     for (uint32_t i = 0; i < display->part_count; i++)
         view->parts[i] = mpx_numbers_ref(parts[i]);
     return view;
@@ -129,6 +131,7 @@ void mproxy_view_unref(mproxy_view *view)
     for (uint32_t i = 0; i < MPX_PARTS_MAX; i++)
         mpx_numbers_unref(view->parts[i]);
     mpx_display_unref(view->display);
+    mpx_shape_unref(view->left_out);
     mpx_title_unref(view->title);
     free(view);
 }
@@ -151,6 +154,12 @@ size_t mproxy_view_size(const mproxy_view *view)
 mproxy_entry mproxy_view_at(const mproxy_view *view, size_t index)
 {
     return index < view->display->count ? mpx_view_entry(view, index) : (mproxy_entry){0};
+}
+
+size_t mproxy_view_left_out(const mproxy_view *view, const mproxy_metric *const **out)
+{
+    *out = view->left_out ? view->left_out->metrics : NULL;
+    return view->left_out ? view->left_out->count : 0;
 }
 
 size_t mpx_view_lower_bound(const mproxy_view *view, const mproxy_metric *wanted)

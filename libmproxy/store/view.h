@@ -18,15 +18,18 @@ struct mproxy_view {
     struct mpx_title *title;
     struct mpx_display *display;
     struct mpx_numbers *parts[MPX_PARTS_MAX];
+    struct mpx_shape *left_out; // metrics that are not shown: see mproxy_view_left_out()
 };
 
 struct mpx_title *mpx_title_new(const char *key,
                                 const mproxy_job *job); // NULL: no memory
 void mpx_title_unref(struct mpx_title *title);          // accepts NULL
 
-// Takes references to all of it; parts are those of the display. NULL: no memory.
+// Takes references to all of it; parts are those of the display; `left_out` may be NULL.
+// NULL: no memory.
 mproxy_view *mpx_view_of(struct mpx_title *title, struct mpx_display *display,
-                         struct mpx_numbers *const *parts, bool has_ranks);
+                         struct mpx_numbers *const *parts, bool has_ranks,
+                         struct mpx_shape *left_out);
 
 static inline const mproxy_metric *mpx_view_metric(const mproxy_view *view, size_t index)
 {

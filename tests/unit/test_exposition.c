@@ -165,7 +165,7 @@ START_TEST(text_sanitises_names_and_leaves_out_the_later_of_two_that_collide)
 }
 END_TEST
 
-START_TEST(text_shows_the_first_type_of_a_base_and_leaves_out_others)
+START_TEST(text_shows_a_base_of_both_types_without_a_type)
 {
     const struct series series[] = {{"a{x=\"1\"}", COUNTER, "", 1},
                                     {"a{x=\"2\"}", GAUGE, "", 2},
@@ -174,7 +174,11 @@ START_TEST(text_shows_the_first_type_of_a_base_and_leaves_out_others)
 
     const char *text = render(series, PROMETHEUS);
 
-    ck_assert_str_eq(text, "# HELP a \n# TYPE a counter\na{x=\"1\"} 1\na{x=\"3\"} 3\n");
+    ck_assert_str_eq(text, "# HELP a \n# TYPE a untyped\na{x=\"1\"} 1\na{x=\"2\"} 2\n"
+                           "a{x=\"3\"} 3\n");
+    ck_assert_str_eq(render(series, OPENMETRICS),
+                     "# HELP a \n# TYPE a unknown\na{x=\"1\"} 1\na{x=\"2\"} 2\n"
+                     "a{x=\"3\"} 3\n# EOF\n");
 }
 END_TEST
 
@@ -597,7 +601,7 @@ static void add_text_tests(TCase *c)
     tcase_add_test(c, values_that_are_not_finite_and_gauges_never_set_are_left_out);
     tcase_add_test(c, text_escapes_help_and_keeps_escaped_label_values);
     tcase_add_test(c, text_sanitises_names_and_leaves_out_the_later_of_two_that_collide);
-    tcase_add_test(c, text_shows_the_first_type_of_a_base_and_leaves_out_others);
+    tcase_add_test(c, text_shows_a_base_of_both_types_without_a_type);
     tcase_add_test(c, text_adds_the_job_label_and_renames_one_that_is_there);
     tcase_add_test(c, text_renames_a_label_to_a_name_that_the_family_does_not_have);
     tcase_add_test(c, text_leaves_out_a_label_that_prometheus_reserves);

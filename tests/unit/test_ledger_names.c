@@ -1,5 +1,6 @@
 // Names that the ledger gives back: gauges of processes that have ended, and what was counted
-// by jobs that the base has absorbed. Counters stay, in memory and in the state file.
+// by jobs that the base has absorbed. Counters stay, in memory and in the state file. And the
+// types of names, which are a job's own.
 
 #include "../support/ledger_fixture.h"
 #include "../support/suite.h"
@@ -131,6 +132,76 @@ START_TEST(names_of_absorbed_jobs_are_given_back_and_the_state_stays_exact)
 }
 END_TEST
 
+// A process that has the test's gauge as a counter.
+static void layout_other_type(struct own_layout *l)
+{
+    memcpy(l->metrics, f.metrics, sizeof l->metrics);
+    ck_assert_int_eq(mproxy_store_metric(f.store, "level", MPROXY_COUNTER, "a test's",
+                                         &l->metrics[LEVEL], NULL),
+                     MPROXY_OK);
+    (void)mproxy_metric_ref(l->metrics[LEVEL]);
+    l->layout = (mproxy_layout){METRICS, l->metrics};
+}
+
+static mproxy_type type_of(const mproxy_source *s, const char *name)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(mproxy_metric_name(s->metrics[i]), name) == 0)
+            return mproxy_metric_type(s->metrics[i]);
+    return 0;
+}
+
+START_TEST(a_job_has_its_own_types_whatever_others_have)
+{
+    struct own_layout other;
+    struct person a, b;
+    layout_other_type(&other);
+    person_start(&f, &a, 1, "j", 1);
+    person_set(&a, 5);
+    person_start(&f, &b, 2, "k", 1);
+    b.part.layout = &other.layout;
+    b.values[LEVEL] = 3;
+    ROUND(&f, &a, &b);
+
+    ck_assert_int_eq(type_of(source_of(&f, 1), "level"), MPROXY_GAUGE);
+    ck_assert_double_eq(total_of(source_of(&f, 1), "level"), 5);
+    ck_assert_int_eq(type_of(source_of(&f, 2), "level"), MPROXY_COUNTER);
+    ck_assert_double_eq(total_of(source_of(&f, 2), "level"), 3);
+    ck_assert(!source_of(&f, 1)->incomplete && !source_of(&f, 2)->incomplete);
+    layout_end(&other);
+}
+END_TEST
+
+START_TEST(of_one_job_the_first_type_wins_and_the_refusal_marks_it)
+{
+    struct own_layout other;
+    struct person a, b;
+    layout_other_type(&other);
+    person_start(&f, &a, 1, "j", 1);
+    person_set(&a, 5);
+    ROUND(&f, &a);
+    person_start(&f, &b, 2, "j", 1);
+    b.part.layout = &other.layout;
+    b.values[LEVEL] = 3;
+    ROUND(&f, &a, &b);
+
+    const mproxy_source *s = source_of(&f, 1);
+    ck_assert_int_eq(type_of(s, "level"), MPROXY_GAUGE);
+    ck_assert_double_eq(total_of(s, "level"), 5);
+    ck_assert_double_eq(total_of(s, "hits_total"), 2);
+    ck_assert_int_eq(s->incomplete, 1);
+    const char *reason = "mproxy_processes_uncounted_total{reason=\"refused metric\"}";
+    ck_assert_double_eq(total_of(s, reason), 1);
+
+    person_end(&f, &a);
+    person_end(&f, &b);
+    ROUND(&f, &a, &b);
+    ck_assert_double_eq(total_of(source_of(&f, 1), reason), 1);
+    ck_assert_double_eq(total_of(source_of(&f, 1), "level"), 5);
+    layout_end(&other);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ledger_names");
@@ -139,6 +210,8 @@ int main(void)
     tcase_add_test(c, gauges_of_the_dead_leave_the_base_and_its_counters_stay);
     tcase_add_test(c, a_gauge_that_somebody_alive_counts_in_stays);
     tcase_add_test(c, names_of_absorbed_jobs_are_given_back_and_the_state_stays_exact);
+    tcase_add_test(c, a_job_has_its_own_types_whatever_others_have);
+    tcase_add_test(c, of_one_job_the_first_type_wins_and_the_refusal_marks_it);
     suite_add_tcase(s, c);
     return run_suite(s);
 }

@@ -84,17 +84,19 @@ START_TEST(sum_takes_times_and_partial_nodes_from_the_shares)
 }
 END_TEST
 
-START_TEST(sum_keeps_the_first_type_of_a_name)
+START_TEST(sum_leaves_out_a_name_that_shares_disagree_about)
 {
     mproxy_profile *p = fixture_profile("j", 1000, 2);
     fixture_counter(&p->shares[0], "x", 3, 0);
     fixture_gauge(&p->shares[1], "x", 100);
+    fixture_counter(&p->shares[1], "y", 4, 0);
 
     ck_assert_int_eq(mpx_profile_sum(p, NULL), MPROXY_OK);
 
     ck_assert_uint_eq(p->count, 1);
-    ck_assert_int_eq(p->entries[0].type, MPROXY_COUNTER);
-    ck_assert_double_eq(p->entries[0].value.total, 3);
+    ck_assert_str_eq(p->entries[0].name, "y");
+    ck_assert_uint_eq(p->partial_count, 2);
+    ck_assert_str_eq(p->partial[0], "node0");
     mproxy_profile_free(p);
 }
 END_TEST
@@ -366,7 +368,7 @@ int main(void)
     TCase *c = tcase_create("all");
     tcase_add_test(c, sum_adds_counters_and_merges_gauges_and_ranks);
     tcase_add_test(c, sum_takes_times_and_partial_nodes_from_the_shares);
-    tcase_add_test(c, sum_keeps_the_first_type_of_a_name);
+    tcase_add_test(c, sum_leaves_out_a_name_that_shares_disagree_about);
     tcase_add_test(c, other_programs_read_a_profile_by_its_functions);
     tcase_add_test(c, what_is_rendered_parses_to_the_same);
     tcase_add_test(c, nodes_are_the_sums_of_their_shares);

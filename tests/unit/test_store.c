@@ -92,15 +92,29 @@ START_TEST(store_keeps_the_first_doc_that_is_given)
 }
 END_TEST
 
-START_TEST(store_refuses_a_second_type_and_still_gives_the_metric)
+START_TEST(store_has_a_metric_for_each_type_of_a_name)
 {
     mproxy_store *store = open_store();
     const mproxy_metric *a = intern(store, "a", MPROXY_COUNTER, NULL), *b = NULL;
 
     mproxy_status status = mproxy_store_metric(store, "a", MPROXY_GAUGE, "", &b, NULL);
 
-    ck_assert_int_eq(status, MPROXY_E_TYPE);
-    ck_assert_ptr_eq(a, b);
+    ck_assert_int_eq(status, MPROXY_OK);
+    ck_assert_ptr_ne(a, b);
+    ck_assert_ptr_eq(intern(store, "a", MPROXY_COUNTER, NULL), a);
+    ck_assert_ptr_eq(intern(store, "a", MPROXY_GAUGE, NULL), b);
+    const mproxy_metric *const *order = mproxy_store_metric_order(store);
+    ck_assert_ptr_eq(order[0], a);
+    ck_assert_ptr_eq(order[1], b);
+
+    // Each is given back alone.
+    (void)mproxy_metric_ref(b);
+    mproxy_store_sweep(store);
+    ck_assert_uint_eq(mproxy_store_metric_count(store), 1);
+    ck_assert_ptr_eq(intern(store, "a", MPROXY_GAUGE, NULL), b);
+    ck_assert_int_eq(mproxy_metric_type(intern(store, "a", MPROXY_COUNTER, NULL)),
+                     MPROXY_COUNTER);
+    ck_assert_uint_eq(mproxy_store_metric_count(store), 2);
     mproxy_store_close(store);
 }
 END_TEST
@@ -510,7 +524,7 @@ int main(void)
     tcase_add_test(c, store_interns_one_object_per_name);
     tcase_add_test(c, store_takes_labels_in_any_order_for_one_metric);
     tcase_add_test(c, store_keeps_the_first_doc_that_is_given);
-    tcase_add_test(c, store_refuses_a_second_type_and_still_gives_the_metric);
+    tcase_add_test(c, store_has_a_metric_for_each_type_of_a_name);
     tcase_add_test(c, store_reports_limit_past_max_metrics);
     tcase_add_test(c, store_refuses_a_bad_name);
     tcase_add_test(c, order_is_by_base_then_whole_name_after_every_growth);
