@@ -3,12 +3,17 @@
  * A small HTTP server: routes, their handlers, and bounds on what one client may cost the
  * others. It knows nothing of what it serves.
  *
- * A handler reads its request and calls exactly one mproxy_reply_*(). HEAD is answered
- * wherever GET is; replies are compressed for clients that accept gzip; an unknown path gets
- * 404, a method that a path does not take 405, both with the JSON of mproxy_reply_refuse().
+ * A handler reads its request and calls exactly one mproxy_reply_*(). One that cannot answer
+ * at once calls mproxy_request_defer() instead and returns: whoever has the answer, on any
+ * thread, calls one mproxy_reply_*() and then mproxy_request_resume().
+ *
+ * HEAD is answered wherever GET is; replies are compressed for clients that accept gzip; an
+ * unknown path gets 404, a method that a path does not take 405, both with the JSON of
+ * mproxy_reply_refuse().
  *
  * Threads: open and close by one thread. Handlers run on threads of the server's, several at
- *          a time; a request is used by its handler only.
+ *          a time; a request is used by one thread at a time, its handler's or, once it is
+ *          deferred, the one that answers.
  */
 #ifndef MPROXY_HTTP_H
 #define MPROXY_HTTP_H
@@ -20,7 +25,9 @@ extern "C" {
 #endif
 
 typedef struct mproxy_http mproxy_http;
-typedef struct mpx_request mproxy_request; /**< opaque; valid until its handler returns */
+/** Opaque; valid until its handler returns or, once deferred, until it is resumed. */
+typedef struct mpx_request mproxy_request;
+typedef struct mpx_events_hub mproxy_events; /**< opaque; see mproxy_events_open() */
 
 /** Methods of requests; or-ed in a route. */
 typedef enum mproxy_http_method {
@@ -51,6 +58,7 @@ typedef struct mproxy_http_options {
     unsigned threads;         /**< 0: 2 */
     unsigned max_connections; /**< 0: 1024, or half of the descriptors allowed */
     size_t max_body;          /**< bytes of a request's body; 0: 1 MiB */
+    mproxy_events *events;    /**< for mproxy_reply_events(); must outlive the server */
 } mproxy_http_options;
 
 /**
@@ -64,7 +72,10 @@ MPROXY_API mproxy_status mproxy_http_open(const mproxy_http_options *options,
                                           mproxy_http **out, mproxy_error *err);
 /** The port that it listens at. */
 MPROXY_API int mproxy_http_port(const mproxy_http *http);
-/** Ends when the last handler has returned; streams are cut off. Accepts NULL. */
+/**
+ * Ends when the last handler has returned; streams and events are cut off. Every deferred
+ * request must have been resumed. Accepts NULL.
+ */
 MPROXY_API void mproxy_http_close(mproxy_http *http);
 
 /** The path asked for, decoded. */
@@ -77,6 +88,15 @@ MPROXY_API const char *mproxy_request_header(const mproxy_request *request,
                                              const char *name);
 /** The body; NULL and a length of 0 when there is none. */
 MPROXY_API const char *mproxy_request_body(const mproxy_request *request, size_t *length);
+
+/**
+ * Answer later. The request and what it told stay until it is resumed.
+ *
+ * @return nonzero; 0 when the server is about to stop: answer at once then
+ */
+MPROXY_API int mproxy_request_defer(mproxy_request *request);
+/** Send the reply that was made. The request must not be touched any more. Any thread. */
+MPROXY_API void mproxy_request_resume(mproxy_request *request);
 
 /** Answer with these bytes, which are copied. @param type  Content-Type; must stay */
 MPROXY_API void mproxy_reply_bytes(mproxy_request *request, int code, const char *type,
@@ -97,6 +117,39 @@ MPROXY_API void mproxy_reply_stream(mproxy_request *request, const char *type,
                                                              mproxy_write_fn write,
                                                              void *write_arg),
                                     void (*release)(void *arg), void *arg);
+/** Add a header to the reply that was made before, instead of the server's of that name. */
+MPROXY_API void mproxy_reply_header(mproxy_request *request, const char *name,
+                                    const char *value);
+
+/* Server-sent events: what is published is sent to all who listen. */
+
+/**
+ * A set of topics. Each keeps its newest events, so that a listener whose connection broke goes
+ * on where it was (Last-Event-ID). One that has missed events is told so by an event `gap`;
+ * one that reads too slowly is told and let go. A listener costs its connection, no thread.
+ *
+ * @param topics   names, `count` of them, at most 32; copied
+ * @param backlog  events that each topic keeps; 0: 128
+ * @param out      set on success; release with mproxy_events_close()
+ * @return MPROXY_OK, MPROXY_E_INVALID (count) or MPROXY_E_NOMEM
+ */
+MPROXY_API mproxy_status mproxy_events_open(const char *const *topics, unsigned count,
+                                            unsigned backlog, mproxy_events **out,
+                                            mproxy_error *err);
+/** After mproxy_http_close(). Accepts NULL. */
+MPROXY_API void mproxy_events_close(mproxy_events *events);
+/**
+ * Tell all who listen. Never waits for a listener. Any thread.
+ *
+ * @param topic  place of its name, from 0
+ * @param data   the event's text; lines end in "\n"
+ * @return MPROXY_OK; MPROXY_E_NOMEM: nobody has heard it, and all will be told of a gap;
+ *         MPROXY_E_INVALID (topic)
+ */
+MPROXY_API mproxy_status mproxy_events_publish(mproxy_events *events, unsigned topic,
+                                               const char *data);
+/** Answer with the events of these topics (1 << place, or-ed) of the server's, as they come. */
+MPROXY_API void mproxy_reply_events(mproxy_request *request, unsigned topics);
 
 #ifdef __cplusplus
 }

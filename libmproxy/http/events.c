@@ -30,7 +30,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { TOPICS_MAX = 32, BEAT_S = 15, STACK = 64 * 1024 };
+enum { BEAT_S = 15, STACK = 64 * 1024 };
 
 struct event {
     atomic_uint references;
@@ -40,7 +40,7 @@ struct event {
 };
 
 struct topic {
-    const char *name;
+    char *name;
     struct event **ring;
     unsigned room, start, used;
     uint64_t lost; // number of the newest event that is not in the ring any more
@@ -71,7 +71,7 @@ struct mpx_events_hub {
     uint64_t origin;      // fixed
     unsigned beat_s;      // fixed
     unsigned topic_count; // fixed
-    struct topic topics[TOPICS_MAX];
+    struct topic topics[MPX_EVENTS_TOPICS_MAX];
 };
 
 // Events.
@@ -108,19 +108,28 @@ static void add_data(struct mpx_buf *text, const char *data)
     mpx_buf_add_text(text, "\n");
 }
 
+static void add_id(struct mpx_buf *text, const struct mpx_events_hub *e, uint64_t number)
+{
+    mpx_buf_addf(text, "id: %" PRIx64 "-%" PRIu64 "\n", e->origin, number);
+}
+
 static struct event *make_named(struct mpx_events_hub *e, uint64_t number,
                                 const char *name, const char *data)
 {
     struct mpx_buf text = MPX_BUF_INIT;
-    mpx_buf_addf(&text, "id: %" PRIx64 "-%" PRIu64 "\nevent: %s\n", e->origin, number,
-                 name);
+    add_id(&text, e, number);
+    mpx_buf_addf(&text, "event: %s\n", name);
     add_data(&text, data);
     return make_event(number, &text);
 }
 
-static struct event *make_gap(uint64_t number)
+// With an id it is told once: a client that has heard it goes on behind it.
+static struct event *make_gap(const struct mpx_events_hub *e, uint64_t number,
+                              bool has_id)
 {
     struct mpx_buf text = MPX_BUF_INIT;
+    if (has_id)
+        add_id(&text, e, number);
     mpx_buf_add_text(&text, "event: gap\n");
     add_data(&text, "{\"operation\":\"events were missed: read anew what they are "
                     "about\",\"success\":false}");
@@ -128,12 +137,15 @@ static struct event *make_gap(uint64_t number)
 }
 
 // An id without data is no event, but where a client goes on that breaks before the first.
-static struct event *make_greeting(struct mpx_events_hub *e, uint64_t number)
+// One that has still to be told of a gap gets none: it would come back as if it knew.
+static struct event *make_greeting(const struct listener *l)
 {
     struct mpx_buf text = MPX_BUF_INIT;
-    mpx_buf_addf(&text, "retry: 1000\nid: %" PRIx64 "-%" PRIu64 "\n\n", e->origin,
-                 number);
-    return make_event(number, &text);
+    mpx_buf_add_text(&text, "retry: 1000\n");
+    if (!l->missed)
+        add_id(&text, l->events, l->taken);
+    mpx_buf_add_text(&text, "\n");
+    return make_event(l->taken, &text);
 }
 
 static struct event *make_beat(uint64_t number)
@@ -206,12 +218,13 @@ static uint64_t newest_lost_locked(const struct listener *l)
 
 static long missed_locked(struct listener *l)
 {
-    l->now = make_gap(l->taken);
     l->missed = false;
     if (l->resumes) {
         // Its state is to be read anew in any case: it goes on behind what was lost.
         l->taken = newest_lost_locked(l);
+        l->now = make_gap(l->events, l->taken, true);
     } else {
+        l->now = make_gap(l->events, l->taken, false);
         l->ending = true;
         l->events->stats.let_go++;
     }
@@ -226,7 +239,7 @@ static long choose_locked(struct listener *l)
         return MPX_PIECE_END;
     if (!l->begun) {
         l->begun = true;
-        l->now = make_greeting(e, l->taken);
+        l->now = make_greeting(l);
         return l->now ? 1 : MPX_PIECE_BROKEN;
     }
     if (has_missed_locked(l))
@@ -365,10 +378,10 @@ mproxy_status mpx_events_open(const struct mpx_events_options *options,
     bool all = true;
     for (unsigned i = 0; i < e->topic_count; i++) {
         struct topic *topic = &e->topics[i];
-        topic->name = options->topics[i].name;
+        topic->name = strdup(options->topics[i].name);
         topic->room = options->topics[i].backlog;
         topic->ring = calloc(topic->room, sizeof *topic->ring);
-        all = all && topic->ring;
+        all = all && topic->ring && topic->name;
     }
     if (all) {
         *out = e;
@@ -399,6 +412,7 @@ void mpx_events_close(struct mpx_events_hub *events)
         for (unsigned k = 0; k < topic->used; k++)
             unref_event(topic->ring[(topic->start + k) % topic->room]);
         free(topic->ring);
+        free(topic->name);
     }
     pthread_cond_destroy(&e->news);
     pthread_mutex_destroy(&e->lock);
@@ -420,6 +434,11 @@ mproxy_status mpx_events_publish(struct mpx_events_hub *events, unsigned topic,
     pthread_cond_signal(&e->news);
     pthread_mutex_unlock(&e->lock);
     return event ? MPROXY_OK : MPROXY_E_NOMEM;
+}
+
+bool mpx_events_has(const struct mpx_events_hub *events, unsigned topic)
+{
+    return topic < events->topic_count;
 }
 
 void mpx_events_get_stats(struct mpx_events_hub *events, struct mpx_events_stats *out)

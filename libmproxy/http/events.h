@@ -18,8 +18,10 @@
 
 struct mpx_events_hub;
 
+enum { MPX_EVENTS_TOPICS_MAX = 32 };
+
 struct mpx_events_topic {
-    const char *name; // of its events; must stay
+    const char *name; // of its events; copied
     unsigned backlog; // how many are kept
 };
 
@@ -48,6 +50,7 @@ void mpx_events_close(struct mpx_events_hub *events);
 // @return MPROXY_OK, MPROXY_E_NOMEM: nobody has heard it, and all are told of a gap
 mproxy_status mpx_events_publish(struct mpx_events_hub *events, unsigned topic,
                                  const char *data);
+bool mpx_events_has(const struct mpx_events_hub *events, unsigned topic);
 void mpx_events_get_stats(struct mpx_events_hub *events, struct mpx_events_stats *out);
 
 // Listen to topics (bits). `last_id` is what the listener has heard last; NULL: it begins.

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/options.h"
 #include "http/listen.h"
@@ -17,6 +18,8 @@ _Static_assert((int)MPROXY_HTTP_GET == MPX_GET && (int)MPROXY_HTTP_POST == MPX_P
                    (int)MPROXY_HTTP_PUT == MPX_PUT &&
                    (int)MPROXY_HTTP_DELETE == MPX_DELETE,
                "methods are passed on as they are");
+
+enum { BACKLOG = 128 };
 
 struct mproxy_http {
     struct mpx_server *server;
@@ -73,6 +76,7 @@ static mproxy_status serve(struct mproxy_http *h, const mproxy_http_options *o,
     struct mpx_server_options options = {.routes = h->routes,
                                          .route_count = h->route_count,
                                          .context = o->context,
+                                         .events = o->events,
                                          .listen_fd = h->listen_fd,
                                          .threads = o->threads,
                                          .max_connections = o->max_connections,
@@ -89,7 +93,7 @@ mproxy_status mproxy_http_open(const mproxy_http_options *options, mproxy_http *
     MPX_REQUIRE(options && out, err);
     mproxy_http_options o;
     mproxy_status status =
-        MPX_OPTIONS_TAKE(mproxy_http_options, max_body, &o, options, err);
+        MPX_OPTIONS_TAKE(mproxy_http_options, events, &o, options, err);
     if (status != MPROXY_OK)
         return status;
     struct mproxy_http *h = calloc(1, sizeof *h);
@@ -176,4 +180,53 @@ void mproxy_reply_stream(mproxy_request *request, const char *type,
                          void (*release)(void *arg), void *arg)
 {
     mpx_reply_stream(request, type, produce, release, arg);
+}
+
+int mproxy_request_defer(mproxy_request *request)
+{
+    return mpx_request_defer(request);
+}
+
+void mproxy_request_resume(mproxy_request *request)
+{
+    mpx_request_resume(request);
+}
+
+void mproxy_reply_header(mproxy_request *request, const char *name, const char *value)
+{
+    mpx_reply_header(request, name, value);
+}
+
+// ---- events
+
+mproxy_status mproxy_events_open(const char *const *topics, unsigned count,
+                                 unsigned backlog, mproxy_events **out, mproxy_error *err)
+{
+    MPX_REQUIRE(topics && count > 0 && count <= MPX_EVENTS_TOPICS_MAX && out, err);
+    struct mpx_events_topic list[MPX_EVENTS_TOPICS_MAX];
+    for (unsigned i = 0; i < count; i++)
+        list[i] = (struct mpx_events_topic){.name = topics[i],
+                                            .backlog = backlog ? backlog : BACKLOG};
+    // No two starts of programs that a client may take for one fall into one microsecond.
+    const struct mpx_events_options options = {
+        .topics = list, .topic_count = count, .origin = mpx_wall_us()};
+    return mpx_events_open(&options, out, err);
+}
+
+void mproxy_events_close(mproxy_events *events)
+{
+    mpx_events_close(events);
+}
+
+mproxy_status mproxy_events_publish(mproxy_events *events, unsigned topic,
+                                    const char *data)
+{
+    MPX_REQUIRE(events && data, NULL);
+    MPX_REQUIRE(mpx_events_has(events, topic), NULL);
+    return mpx_events_publish(events, topic, data);
+}
+
+void mproxy_reply_events(mproxy_request *request, unsigned topics)
+{
+    mpx_reply_events(request, topics);
 }

@@ -172,6 +172,8 @@ static void check_room(struct mpx_request *rq)
     if (rq->reply.produce && !rq->is_head && !mpx_larges_have_room(&server->larges))
         mpx_reply_refuse(rq, 503, "%u large replies are on their way already",
                          server->options.max_streams);
+    if (rq->reply.topics && !server->options.events)
+        mpx_reply_refuse(rq, 500, "this server has no events");
     if (rq->reply.topics && !rq->is_head && !mpx_transport_let_listen(rq))
         mpx_reply_refuse(rq, 503, "%u listen to events already, most of them from there",
                          server->options.max_listeners);

@@ -64,6 +64,8 @@ static mproxy_status hear(void *arg, const mproxy_change *change)
     X(mproxy_remote_url(NULL, 1337, "/", url, err), 1)                                   \
     X(mproxy_system_open(NULL, NULL, err), 1)                                            \
     X(mproxy_system_sample(NULL, 1, 1), 0)                                               \
+    X(mproxy_events_open(NULL, 1, 0, NULL, err), 1)                                      \
+    X(mproxy_events_publish(NULL, 0, NULL), 0)                                           \
     X(mproxy_http_open(NULL, NULL, err), 1)                                              \
     X(mproxy_processes_open(NULL, NULL, err), 1)                                         \
     X(mproxy_gateway_open(NULL, NULL, err), 1)                                           \

@@ -123,7 +123,7 @@ START_TEST(a_client_that_missed_more_than_is_kept_is_told_and_goes_on)
     publish(0, "new");
     ck_assert(hear(fd, "new"));
     ck_assert_ptr_nonnull(strstr(reply, "id: abc-7\n"));
-    ck_assert_ptr_null(strstr(reply, "id: abc-6\n"));
+    ck_assert_ptr_null(strstr(reply, "id: abc-6\nevent: one"));
     close(fd);
 }
 END_TEST
@@ -141,6 +141,8 @@ START_TEST(an_id_that_is_none_of_ours_is_a_gap)
 
         ck_assert(hear(fd, "event: gap\n"));
         ck_assert_ptr_null(strstr(reply, "old"));
+        // Whoever is cut off before the gap comes back with the id it came with.
+        ck_assert_ptr_nonnull(strstr(reply, "\r\n\r\nretry: 1000\n\nid: abc-"));
         close(fd);
         struct mpx_events_stats stats = {.listeners = 1};
         for (int k = 0; k < 2000 && stats.listeners > 0; k++) {

@@ -1,5 +1,11 @@
 // The public face of the HTTP server; what the server does is in test_http.c.
+#include <arpa/inet.h>
 #include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <mproxy/http.h>
 
@@ -75,6 +81,124 @@ START_TEST(routes_that_are_none_are_refused)
 }
 END_TEST
 
+// ---- a client
+
+static char got[4096];
+
+static int say(int port, const char *request)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    ck_assert_int_eq(send(fd, request, strlen(request), MSG_NOSIGNAL),
+                     (ssize_t)strlen(request));
+    got[0] = '\0';
+    return fd;
+}
+
+static void hear(int fd, const char *text)
+{
+    size_t size = strlen(got);
+    while (!strstr(got, text)) {
+        ssize_t more = recv(fd, got + size, sizeof got - 1 - size, 0);
+        ck_assert_msg(more > 0, "'%s' did not come: %s", text, got);
+        size += (size_t)more;
+        got[size] = '\0';
+    }
+}
+
+// ---- replies that come later
+
+static pthread_t answering;
+
+static void *answer_later(void *request)
+{
+    mproxy_reply_bytes(request, 200, "text/plain", "later\n", 6);
+    mproxy_reply_header(request, "X-Own", "1");
+    mproxy_request_resume(request);
+    return NULL;
+}
+
+static void defer(mproxy_request *request, void *context)
+{
+    ck_assert_ptr_eq(context, got); // the route's own
+    ck_assert(mproxy_request_defer(request));
+    pthread_create(&answering, NULL, answer_later, request);
+}
+
+static void listen_to(mproxy_request *request, void *context)
+{
+    (void)context;
+    mproxy_reply_events(request, 1u << 1);
+}
+
+static mproxy_http *serve(mproxy_events *events)
+{
+    const mproxy_http_route routes[] = {{.struct_size = sizeof *routes,
+                                         .methods = MPROXY_HTTP_GET,
+                                         .path = "/later",
+                                         .handle = defer,
+                                         .context = got},
+                                        {.struct_size = sizeof *routes,
+                                         .methods = MPROXY_HTTP_GET,
+                                         .path = "/events",
+                                         .handle = listen_to}};
+    const mproxy_http_options options = {.struct_size = sizeof options,
+                                         .address = "127.0.0.1",
+                                         .routes = routes,
+                                         .route_count = 2,
+                                         .events = events};
+    mproxy_http *http;
+    ck_assert_int_eq(mproxy_http_open(&options, &http, &err), MPROXY_OK);
+    return http;
+}
+
+START_TEST(a_deferred_request_is_answered_by_another_thread)
+{
+    mproxy_http *http = serve(NULL);
+
+    int fd = say(mproxy_http_port(http), "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, "later\n");
+
+    ck_assert_ptr_nonnull(strstr(got, "X-Own: 1\r\n"));
+    pthread_join(answering, NULL);
+    close(fd);
+    mproxy_http_close(http);
+}
+END_TEST
+
+START_TEST(events_of_a_topic_come_to_those_that_listen)
+{
+    static const char *const topics[] = {"one", "two"};
+    mproxy_events *events;
+    ck_assert_int_eq(mproxy_events_open(topics, 2, 0, &events, &err), MPROXY_OK);
+    mproxy_http *http = serve(events);
+    int fd = say(mproxy_http_port(http), "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, "\nid: ");
+
+    ck_assert_int_eq(mproxy_events_publish(events, 0, "other"), MPROXY_OK);
+    ck_assert_int_eq(mproxy_events_publish(events, 1, "mine"), MPROXY_OK);
+    hear(fd, "event: two\ndata: mine\n\n");
+
+    ck_assert_ptr_null(strstr(got, "other"));
+    close(fd);
+    mproxy_http_close(http);
+    mproxy_events_close(events);
+}
+END_TEST
+
+START_TEST(a_server_without_events_has_none_to_tell)
+{
+    mproxy_http *http = serve(NULL);
+    int fd = say(mproxy_http_port(http), "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, "HTTP/1.1 50");
+    close(fd);
+    mproxy_http_close(http);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("http_public");
@@ -82,6 +206,9 @@ int main(void)
     tcase_add_test(c, a_free_port_is_told);
     tcase_add_test(c, options_without_a_size_open_no_port);
     tcase_add_test(c, routes_that_are_none_are_refused);
+    tcase_add_test(c, a_deferred_request_is_answered_by_another_thread);
+    tcase_add_test(c, events_of_a_topic_come_to_those_that_listen);
+    tcase_add_test(c, a_server_without_events_has_none_to_tell);
     suite_add_tcase(suite, c);
     return run_suite(suite);
 }
