@@ -9,7 +9,7 @@
 #include "common/loader.h"
 
 struct posix_counters posix_fns[FN_COUNT];
-uintptr_t posix_own_begin[2], posix_own_end[2];
+uintptr_t posix_own_begin, posix_own_size;
 
 static const struct {
     const char *symbol, *as;
@@ -23,38 +23,61 @@ static const struct {
 #undef POSIX_FN
 };
 
-// The extent of the object that holds an address.
-struct extent {
-    uintptr_t inside, begin, end;
-};
+// Where the libraries of ours lie that are loaded when the first call comes. The back-end of
+// the MPI exporter comes later, and makes no call that is counted here.
+static struct extent {
+    uintptr_t begin, end;
+} ours[8];
+static size_t our_count;
 
-static int find_extent(struct dl_phdr_info *info, size_t size, void *arg)
+static struct extent extent_of(const struct dl_phdr_info *info)
 {
-    (void)size;
-    struct extent *e = arg;
-    uintptr_t begin = UINTPTR_MAX, end = 0;
+    struct extent e = {.begin = UINTPTR_MAX};
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
         if (ph->p_type != PT_LOAD)
             continue;
         uintptr_t from = info->dlpi_addr + ph->p_vaddr;
-        begin = from < begin ? from : begin;
-        end = from + ph->p_memsz > end ? from + ph->p_memsz : end;
+        e.begin = from < e.begin ? from : e.begin;
+        e.end = from + ph->p_memsz > e.end ? from + ph->p_memsz : e.end;
     }
-    if (e->inside < begin || e->inside >= end)
-        return 0;
-    e->begin = begin;
-    e->end = end;
-    return 1;
+    return e;
 }
 
-static void note_extent(int i, const void *inside)
+static int is_named_as_ours(const char *path)
 {
-    struct extent e = {.inside = (uintptr_t)inside};
-    if (dl_iterate_phdr(find_extent, &e)) {
-        posix_own_begin[i] = e.begin;
-        posix_own_end[i] = e.end;
-    }
+    static const char *const beginnings[] = {"libmetricproxy-exporter-",
+                                             "libmproxy_client.so", "libproxyclient.so"};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+            return 1;
+    return 0;
+}
+
+static int note_own(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size;
+    (void)arg;
+    if (!info->dlpi_name || !is_named_as_ours(info->dlpi_name) ||
+        our_count == sizeof ours / sizeof *ours)
+        return 0;
+    struct extent e = extent_of(info);
+    uintptr_t end = posix_own_begin + posix_own_size;
+    end = e.end > end ? e.end : end;
+    if (!our_count || e.begin < posix_own_begin)
+        posix_own_begin = e.begin;
+    posix_own_size = end - posix_own_begin;
+    ours[our_count++] = e;
+    return 0;
+}
+
+int posix_is_in_own(uintptr_t at)
+{
+    for (size_t i = 0; i < our_count; i++)
+        if (at - ours[i].begin < ours[i].end - ours[i].begin)
+            return 1;
+    return 0;
 }
 
 // Any wrapper may be the first thing of ours that runs: another library's constructor can
@@ -65,8 +88,7 @@ __attribute__((constructor)) static void prepare(void)
     if (done)
         return;
     done = 1;
-    note_extent(0, (const void *)&mproxy_counter_add);
-    note_extent(1, (const void *)&posix_fns);
+    dl_iterate_phdr(note_own, NULL);
     static const enum posix_fn in_handlers[] = {FN_open,  FN_close, FN_read,   FN_write,
                                                 FN_lseek, FN_fsync, FN_unlink, FN_stat};
     for (size_t i = 0; i < sizeof in_handlers / sizeof in_handlers[0]; i++)

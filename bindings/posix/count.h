@@ -1,8 +1,9 @@
 // Around each wrapped libc function: the real one, the time, the counters.
 //
 // No thread-local storage, no lock and no allocation: wrappers run before main, in signal
-// handlers, and between vfork and exec, and in children of clone() without thread-local storage. Calls of our own libraries (the client makes its
-// segment with open and mmap) are told by their return address and passed on uncounted.
+// handlers, and between vfork and exec, and in children of clone() without thread-local storage.
+// Calls of our own libraries (the client makes its segment with open and mmap, finstrument
+// reads symbol tables) are told by their return address and passed on uncounted.
 #ifndef MPX_BINDINGS_POSIX_COUNT_H
 #define MPX_BINDINGS_POSIX_COUNT_H
 
@@ -33,13 +34,18 @@ struct posix_counters {
     struct posix_handles handles;
 };
 extern struct posix_counters posix_fns[FN_COUNT] __attribute__((visibility("hidden")));
-extern uintptr_t posix_own_begin[2] __attribute__((visibility("hidden")));
-extern uintptr_t posix_own_end[2] __attribute__((visibility("hidden")));
+
+// One range about all libraries of ours, which the loader puts side by side: others rarely
+// lie in it.
+extern uintptr_t posix_own_begin __attribute__((visibility("hidden")));
+extern uintptr_t posix_own_size __attribute__((visibility("hidden")));
 
 // Cold: look the real function up.
 void *posix_resolve(enum posix_fn fn) __attribute__((cold, visibility("hidden")));
 void posix_count(enum posix_fn fn, uint64_t begin, uint64_t bytes)
     __attribute__((visibility("hidden")));
+// Cold: whether an address in that range is in one of the libraries.
+int posix_is_in_own(uintptr_t at) __attribute__((cold, visibility("hidden")));
 
 static inline void *posix_real(enum posix_fn fn)
 {
@@ -47,12 +53,11 @@ static inline void *posix_real(enum posix_fn fn)
     return __builtin_expect(real != NULL, 1) ? real : posix_resolve(fn);
 }
 
-// The address ranges are those of libmproxy_client and of this library.
 static inline int posix_is_own(const void *caller)
 {
     uintptr_t at = (uintptr_t)caller;
-    return at - posix_own_begin[0] < posix_own_end[0] - posix_own_begin[0] ||
-           at - posix_own_begin[1] < posix_own_end[1] - posix_own_begin[1];
+    return __builtin_expect(at - posix_own_begin < posix_own_size, 0) &&
+           posix_is_in_own(at);
 }
 
 #define POSIX_EXPORT __attribute__((visibility("default")))
