@@ -49,10 +49,11 @@ metric_proxy_counter_new(struct MetricProxyClient *client, const char *name,
 
 MPROXY_API int metric_proxy_counter_inc(struct MetricProxyValue *counter, double value)
 {
-    if (!counter || is_gauge(counter) || !(value >= 0) || isinf(value))
+    if (!counter || is_gauge(counter))
         return 1;
-    mproxy_fcounter_add((mproxy_fcounter *)counter, value);
-    return 0;
+    mproxy_fcounter_add((mproxy_fcounter *)counter,
+                        value); // one that it refuses is marked
+    return !(value >= 0) || isinf(value);
 }
 
 MPROXY_API struct MetricProxyValue *
@@ -68,8 +69,8 @@ metric_proxy_gauge_new(struct MetricProxyClient *client, const char *name,
 
 MPROXY_API int metric_proxy_gauge_set(struct MetricProxyValue *gauge, double value)
 {
-    if (!gauge || !is_gauge(gauge) || !isfinite(value))
+    if (!gauge || !is_gauge(gauge))
         return 1;
     mproxy_gauge_set((mproxy_gauge *)((uintptr_t)gauge & ~(uintptr_t)GAUGE_BIT), value);
-    return 0;
+    return !isfinite(value);
 }

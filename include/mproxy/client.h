@@ -63,21 +63,26 @@ MPROXY_API mproxy_counter *mproxy_counter_get(const char *name, const char *doc,
 MPROXY_API mproxy_counter *mproxy_counter_get_scaled(const char *name, const char *doc,
                                                      double scale, mproxy_error *err);
 
-/** Raise a counter. One addition to memory of the calling thread. */
+/**
+ * Raise a counter. One addition to memory of the calling thread.
+ *
+ * Here and below, a value that is refused (of 2^63 or more, which a negative number is; below
+ * zero; not finite) changes nothing and marks the job as `partial`.
+ */
 MPROXY_API void mproxy_counter_add(mproxy_counter *counter, uint64_t value);
 
 /** As mproxy_counter_get(), for a counter raised by doubles. */
 MPROXY_API mproxy_fcounter *mproxy_fcounter_get(const char *name, const char *doc,
                                                 mproxy_error *err);
 
-/** Raise a counter by a double. A value that is negative or not finite is dropped. */
+/** Raise a counter by a double. One that is negative or not finite is refused. */
 MPROXY_API void mproxy_fcounter_add(mproxy_fcounter *counter, double value);
 
 /** As mproxy_counter_get(), for a gauge. A gauge that was never set is not shown. */
 MPROXY_API mproxy_gauge *mproxy_gauge_get(const char *name, const char *doc,
                                           mproxy_error *err);
 
-/** Set the process's value of a gauge. A value that is not finite is dropped. */
+/** Set the process's value of a gauge. One that is not finite is refused. */
 MPROXY_API void mproxy_gauge_set(mproxy_gauge *gauge, double value);
 
 /**
@@ -92,7 +97,7 @@ MPROXY_API mproxy_histogram *mproxy_histogram_get(const char *name, const char *
                                                   const double *bounds, size_t count,
                                                   mproxy_error *err);
 
-/** Put one observation into its bucket. A value that is not finite is dropped. */
+/** Put one observation into its bucket. One that is not finite is refused. */
 MPROXY_API void mproxy_histogram_observe(mproxy_histogram *histogram, double value);
 
 /**

@@ -122,8 +122,9 @@ static COLD void count_double_slowly(uint32_t slot, double value)
         raise_shared_double(slot, value);
 }
 
-// -60 as a uint64_t would let the counter step back. The segment says that it was refused.
-static COLD void refuse_negative(uint32_t slot)
+// A value that a metric can't take: not finite, or below zero for a counter (-60 as a uint64_t
+// would let it step back). The segment says that it was refused.
+static COLD void refuse_value(uint32_t slot)
 {
     if (find_place(slot, 0) != NOWHERE)
         __atomic_fetch_or(&mpx_writer_header(mpx_client.writer)->flags, MPX_OFF_VALUE,
@@ -135,7 +136,7 @@ void mproxy_counter_add(mproxy_counter *counter, uint64_t value)
     struct mproxy_lane *lane = &mproxy_lane;
     uint32_t slot = counter->handle.slot;
     if (!likely(value <= INT64_MAX)) {
-        refuse_negative(slot);
+        refuse_value(slot);
         return;
     }
     if (likely(enter(lane))) {
@@ -153,8 +154,10 @@ void mproxy_fcounter_add(mproxy_fcounter *counter, double value)
 {
     struct mproxy_lane *lane = &mproxy_lane;
     uint32_t slot = counter->handle.slot;
-    if (!likely(value >= 0 && value <= __DBL_MAX__))
+    if (!likely(value >= 0 && value <= __DBL_MAX__)) {
+        refuse_value(slot);
         return;
+    }
     if (likely(enter(lane))) {
         if (likely(slot < lane->extent)) {
             raise_own_double(&lane->slots[slot], value);
@@ -171,7 +174,9 @@ static size_t raise_covered(struct mproxy_lane *lane, mproxy_counter *const *cou
                             const uint64_t *values, size_t count)
 {
     size_t i = 0;
-    for (; i < count && likely(counters[i]->handle.slot < lane->extent); i++)
+    for (; i < count && likely(counters[i]->handle.slot < lane->extent) &&
+           likely(values[i] <= INT64_MAX);
+         i++)
         raise_own(&lane->slots[counters[i]->handle.slot], values[i]);
     return i;
 }
@@ -187,7 +192,7 @@ void mproxy_counter_add_many(mproxy_counter *const *counters, const uint64_t *va
         }
         if (!likely(done < count))
             return;
-        count_slowly(counters[done]->handle.slot, values[done]);
+        mproxy_counter_add(counters[done], values[done]);
     }
 }
 
@@ -195,8 +200,12 @@ void mproxy_counter_add_many(mproxy_counter *const *counters, const uint64_t *va
 void mproxy_gauge_set(mproxy_gauge *gauge, double value)
 {
     uint32_t slot = gauge->handle.slot;
-    if (slot == MPX_NO_SLOT || !isfinite(value))
+    if (slot == MPX_NO_SLOT)
         return;
+    if (!likely(isfinite(value))) {
+        refuse_value(slot);
+        return;
+    }
     if (!likely(atomic_load_explicit(&mpx_guard.intact, memory_order_relaxed)) &&
         !mpx_client_recover())
         return;
@@ -243,8 +252,10 @@ void mproxy_histogram_observe(mproxy_histogram *histogram, double value)
 {
     struct mproxy_lane *lane = &mproxy_lane;
     const struct mpx_handle *h = &histogram->handle;
-    if (!isfinite(value))
+    if (!likely(isfinite(value))) {
+        refuse_value(h->slot);
         return;
+    }
     uint32_t bucket = h->powers ? find_power(h, value) : find_bucket(h, value);
     uint32_t last = h->slot == MPX_NO_SLOT ? MPX_NO_SLOT : h->slot + h->bound_count + 1;
     if (likely(enter(lane))) {

@@ -112,6 +112,7 @@ static bool refuse(struct mproxy_gateway *gw, struct client *c,
                    enum mpx_gateway_refusal reason, const char *what)
 {
     gw->refused[reason]++;
+    mpx_scribe_refuse(c->scribe, MPX_OFF_REFUSED);
     complain(gw, c, what, "the connection is closed");
     return false;
 }
@@ -120,6 +121,8 @@ static bool pass_over(struct mproxy_gateway *gw, struct client *c,
                       enum mpx_gateway_refusal reason, const char *what)
 {
     gw->refused[reason]++;
+    mpx_scribe_refuse(c->scribe,
+                      reason == MPX_GATEWAY_VALUE ? MPX_OFF_VALUE : MPX_OFF_REFUSED);
     complain(gw, c, what, "what it says is not counted");
     return true;
 }

@@ -228,6 +228,13 @@ static mproxy_status define(struct mpx_scribe *s, struct item *item, mproxy_erro
     return define_once(s, item, err);
 }
 
+void mpx_scribe_refuse(struct mpx_scribe *s, uint32_t reasons)
+{
+    if (s->writer)
+        __atomic_fetch_or(&mpx_writer_header(s->writer)->flags, reasons,
+                          __ATOMIC_RELAXED);
+}
+
 mproxy_status mpx_scribe_new(const char *dir_path, enum mpx_seg_kind kind,
                              struct mpx_scribe **out, mproxy_error *err)
 {

@@ -53,6 +53,8 @@ mproxy_status mpx_scribe_raise(struct mpx_scribe *s, const char *name, const cha
 // becomes `value`.
 mproxy_status mpx_scribe_adjust(struct mpx_scribe *s, const char *name, const char *doc,
                                 double value, double shown, mproxy_error *err);
+// What was to be counted for this job was refused, for these reasons (MPX_OFF_*).
+void mpx_scribe_refuse(struct mpx_scribe *s, uint32_t reasons);
 // Once a round: where the file was removed, the values go on in a new one, which a proxy
 // after this one will find.
 void mpx_scribe_keep(struct mpx_scribe *s);

@@ -48,6 +48,7 @@ struct mpx_segment {
     const mproxy_layout *layout; // of values; NULL: none
     double *values;
     bool stale;         // values are to be computed again
+    bool refused_value; // one of them was refused, now or before
     uint32_t uncounted; // why definitions were refused
 };
 

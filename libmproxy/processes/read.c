@@ -81,7 +81,8 @@ static bool compute(struct mpx_segments *s, struct mpx_segment *seg)
     if (layout != seg->layout && !follow_layout(seg, layout))
         return false;
     mpx_vectors_allow_negative(s->vectors, is_our_own(seg));
-    mpx_vectors_compute(s->vectors, table, mpx_reader_columns(seg->reader), seg->values);
+    seg->refused_value |= !mpx_vectors_compute(
+        s->vectors, table, mpx_reader_columns(seg->reader), seg->values);
     return true;
 }
 

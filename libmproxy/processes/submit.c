@@ -50,6 +50,8 @@ static void tell_parts(const struct mpx_segments *s, struct mpx_unit *u)
         p->uncounted |= mpx_reader_state(seg->reader)->flags;
         if (seg->damaged)
             p->uncounted |= MPX_OFF_DAMAGED;
+        if (seg->refused_value)
+            p->uncounted |= MPX_OFF_VALUE;
         p->uncounted |= seg->uncounted;
         if (seg->layout)
             u->parts[p->part_count++] = (mproxy_part){seg->layout, seg->values};

@@ -418,50 +418,57 @@ static void compute_counters(const struct op *op, const double *columns, double 
         out[i] = in[i] * op->scales[i];
 }
 
-static void compute_histogram(struct mpx_vectors *vs, const struct op *op,
+static bool compute_histogram(struct mpx_vectors *vs, const struct op *op,
                               const double *columns, double *values)
 {
     const double *in = columns + op->slot;
     double *out = values + op->out, so_far = 0;
     for (uint32_t i = 0; i < op->count; i++)
         out[i] = so_far += in[i];
-    if (isfinite(in[op->count]))
+    bool ok = isfinite(in[op->count]);
+    if (ok)
         out[op->count] = in[op->count];
     else
         vs->stats.refused_values++;
     out[op->count + 1] = so_far;
+    return ok;
 }
 
-static void compute_real(struct mpx_vectors *vs, const struct op *op,
+static bool compute_real(struct mpx_vectors *vs, const struct op *op,
                          const double *columns, double *values)
 {
     double value = columns[op->slot] * op->scale;
     bool is_gauge = op->kind == MPX_DEF_GAUGE;
     if (is_gauge && columns[op->slot + 1] == 0) {
         values[op->out] = NAN;
-    } else if (isfinite(value) && (is_gauge || value >= 0 || vs->allow_negative)) {
-        values[op->out] = value;
-    } else {
-        vs->stats.refused_values++;
-        if (is_gauge)
-            values[op->out] = NAN;
+        return true;
     }
+    if (isfinite(value) && (is_gauge || value >= 0 || vs->allow_negative)) {
+        values[op->out] = value;
+        return true;
+    }
+    vs->stats.refused_values++;
+    if (is_gauge)
+        values[op->out] = NAN;
+    return false;
 }
 
-void mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *table,
+bool mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *table,
                          const double *columns, double *values)
 {
     const struct mpx_vector_map *map = table->user;
+    bool ok = true;
     for (uint32_t i = 0; i < map->op_count; i++) {
         const struct op *op = &map->ops[i];
         if (op->kind == MPX_DEF_COUNTER)
             compute_counters(op, columns, values);
         else if (op->kind == MPX_DEF_HISTOGRAM)
-            compute_histogram(vs, op, columns, values);
+            ok &= compute_histogram(vs, op, columns, values);
         else
-            compute_real(vs, op, columns, values);
+            ok &= compute_real(vs, op, columns, values);
     }
     mpx_derived_compute(&map->derived, values);
+    return ok;
 }
 
 void mpx_vectors_allow_negative(struct mpx_vectors *vs, bool allow)

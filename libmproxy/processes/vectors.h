@@ -60,8 +60,8 @@ mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_user *user,
 uint32_t mpx_vectors_uncounted(const struct mpx_def_table *table);
 
 // Values from columns. One that is not finite, or a counter below zero, is refused: a counter
-// keeps the value it has in `values`, a gauge counts as never set.
-void mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *table,
+// keeps the value it has in `values`, a gauge counts as never set. False: some were refused.
+bool mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *table,
                          const double *columns, double *values);
 // Whether the next computations may leave counters below zero: the proxy's own segments
 // hold differences, where somebody set a counter to less than what others count.

@@ -131,6 +131,44 @@ START_TEST(wrong_names_and_types_count_nothing)
 }
 END_TEST
 
+// Of each run one thing is done, in a process of its own. The first ones are no fault.
+static const struct {
+    int kind;
+    double value;
+} values_told[] = {{'g', -1},        {'h', -1},  {'d', 0},        {'m', 1},
+                   {'d', -1},        {'d', NAN}, {'d', INFINITY}, {'g', NAN},
+                   {'g', -INFINITY}, {'h', NAN}, {'h', INFINITY}, {'m', -3}};
+enum { RIGHT = 4, VALUES_TOLD = sizeof values_told / sizeof *values_told };
+
+START_TEST(each_kind_of_value_that_is_refused_is_said)
+{
+    double value = values_told[_i].value;
+    mproxy_counter *c = mproxy_counter_get("items_total", NULL, NULL);
+    switch (values_told[_i].kind) {
+    case 'g':
+        mproxy_gauge_set(mproxy_gauge_get("level", NULL, NULL), value);
+        break;
+    case 'h':
+        mproxy_histogram_observe(mproxy_histogram_get("size", NULL, NULL, 0, NULL),
+                                 value);
+        break;
+    case 'd':
+        mproxy_fcounter_add(mproxy_fcounter_get("seconds_total", NULL, NULL), value);
+        break;
+    default:
+        mproxy_counter_add_many((mproxy_counter *[]){c, c, c},
+                                (uint64_t[]){1, (uint64_t)(int64_t)value, 1}, 3);
+    }
+    mproxy_counter_add(c, 1);
+
+    struct probe p = own_segment();
+    ck_assert_uint_eq(probe_header(&p)->flags, _i < RIGHT ? 0 : MPX_OFF_VALUE);
+    ck_assert_int_ge(probe_counter(&p, "items_total"), 1);
+    ck_assert_int_le(probe_counter(&p, "items_total"), 4);
+    probe_close(&p);
+}
+END_TEST
+
 START_TEST(refusals_are_said_and_lower_no_counter)
 {
     mproxy_counter *c = mproxy_counter_get("items_total", NULL, NULL);
@@ -529,6 +567,7 @@ int main(void)
     tcase_add_test(t, a_name_has_one_handle_in_all_threads);
     tcase_add_test(t, labels_in_any_order_have_one_handle);
     tcase_add_test(t, wrong_names_and_types_count_nothing);
+    tcase_add_loop_test(t, each_kind_of_value_that_is_refused_is_said, 0, VALUES_TOLD);
     tcase_add_test(t, refusals_are_said_and_lower_no_counter);
     tcase_add_test(t, a_longest_name_and_doc_are_kept);
     tcase_add_test(t, doubles_scales_and_gauges_are_kept);

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Values that the client library or the proxy refuses mark the job, with the reason.
+. "$(dirname "$0")/../support/lib.sh"
+need curl compiler
+compile "$TMP/refused" "$SUPPORT/refused.c"
+start_proxy --linger 0
+wait_for "the first round" get /-/ready
+
+# partial_of JOB: the nodes that its profile names, none for `[]`.
+partial_of() {
+    sed -n 's/.*"partial":\[\([^]]*\)\].*/\1/p' "$TMP/stored"
+}
+
+REASON='mproxy_processes_uncounted_total{reason=\"refused value\"}'
+for kind in nothing below-zero not-finite overflow gauge histogram; do
+    "$BIN/proxy_run" -u "$SOCKET" -j "$kind" -- "$TMP/refused" "$kind"
+    wait_for "the profile of $kind" stored "$kind"
+    grep -q '"name":"good_total"' "$TMP/stored" || fail "$kind: what is good is not there"
+    if [ "$kind" = nothing ]; then
+        want "partial of a job without fault" "$(partial_of)" ""
+    else
+        [ -n "$(partial_of)" ] || fail "$kind: refused, and its job is not marked"
+        grep -qF "$REASON" "$TMP/stored" || fail "$kind: no reason in the profile"
+    fi
+done
