@@ -1,3 +1,19 @@
+// What a tick is worth: the processor's stamps compared with the kernel's raw clock.
+//
+// No interface tells the frequency (CPUID does not in most virtual machines, the kernel's own
+// figure is in its log), so two readings of both clocks a millisecond apart do: good to 1 in
+// 10,000, and rounded to 0.1 MHz, so that all processes of a node tell the same scale.
+//
+// The millisecond is rarely waited for. proxy_run reads both clocks when it starts and hands
+// its reading on in MPROXY_CLOCK; a process compares with that. It is believed only on the
+// same host and where a short look of our own (20 us) agrees within 10 %: a variable may come
+// from before a suspend, from another boot, or from somebody else.
+//
+// Invariants:
+// * A clock of the program's libraries is never asked where the kernel's own can be had: they
+//   may be replaced (libfaketime), stand still, or be forbidden by a filter.
+// * Each loop has an end that does not depend on a clock that may stand still.
+// * What was found is kept: all metrics of a process have one scale.
 #include "common/ticks.h"
 
 #include <elf.h>

@@ -1,3 +1,23 @@
+// Names of functions, looked up once for each function that is called.
+//
+// dladdr() knows exported symbols only, and programs export few: so the file that an address
+// was loaded from is mapped, its .symtab (else its .dynsym) copied into an array sorted by
+// address, and searched by halves. A file is indexed at the first look-up in it, and its
+// mapping and array stay, for names point into them: at most 64 objects, in memory that is
+// never freed because an instrumented function may look at any time.
+//
+// Invariants:
+// * Code that is looked up may be anything: malloc, a signal handler, the functions that the
+//   loader calls. So no malloc, no qsort (it may allocate), no stdio on files, no lock that
+//   waits. `indexing` is only tried: who finds it taken makes do with what dladdr() says, so
+//   a name may then be an address where a static function's was to be had. That happens once
+//   per function at worst, for its counter has its name by then.
+// * An object is published by `object_count`, after it is complete; readers take no lock.
+// * The file may have been replaced or cut since it was loaded, or be hostile: each offset of
+//   it is compared with its size before use, and a string must end inside of its table. (A
+//   file that is cut while it is mapped is not guarded against.)
+// * The base of an object is what dl_iterate_phdr() says, not dladdr()'s, which for programs
+//   at fixed addresses is where the file begins, while their symbols hold whole addresses.
 #include "finstrument/symbols.h"
 
 #include <elf.h>

@@ -1,7 +1,23 @@
 // A back-end: the wrappers for one MPI library, generated from its mpi.h.
 //
 // It links no MPI either: what it calls it gets from the front-end, so that it always talks
-// to the library of the program.
+// to the library of the program. This file is all that is compiled for a make of MPI: the
+// generated wrappers, completion.h and volume.h are parts of it, for each wrapper is to be
+// one function without calls but to the library, and handles are of another type in each make.
+//
+// Invariants:
+// * A function's metrics are declared at its first call, hits and time first, bytes when the
+//   first byte moves: a segment holds what a program uses, not what mpi.h has. The front-end's
+//   slot makes a wrapper known; `state` in mpx_fn makes its handles known to other threads
+//   (common/handles.h). Nobody waits: a thread that comes meanwhile declares for itself, and
+//   gets the same handles by their names.
+// * `call_slots` and `move_slots` are set after the handles, with release: whoever reads a
+//   number there may use the handles, and adds without asking the client (count_quickly()).
+// * Nothing here is relocated when it is loaded. Names are one text, wrappers are distances
+//   from the table: a table of pointers took 4,400 relocations, a third of the first MPI call.
+//   That is why the table is written in assembler: C has no constant distance of two functions.
+// * What the exporter asks MPI itself (sizes of types and communicators) goes by PMPI pointers
+//   of the program's library, past our own entries, and only inside a counted call.
 #include "backend.h"
 
 #include <ctype.h>

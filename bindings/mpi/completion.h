@@ -1,6 +1,22 @@
 // Following requests: waits and tests credit the receive that they complete, starts the
 // persistent operation that they start. Included by backend.c only, after the enum of
 // functions. The bytes go to the function that named the buffer.
+//
+// How a wait goes: the entries of its requests are taken out of the table (requests.h) before
+// the call, for the library may give a completed request's handle to another thread at once;
+// after the call each is credited if its request is done, and given back if it is not.
+//
+// Invariants:
+// * The program's arguments go through as they are. Only where it ignores the status, and one
+//   of the requests is followed, we hand in statuses of our own, since only they tell what
+//   came. With nothing followed, MPI_STATUSES_IGNORE stays what it is.
+// * A request is gone when its handle has changed; one that is still the same goes on, be it
+//   active or persistent. So nothing depends on what a test's flag says of an error.
+// * Errors of single requests: each that succeeded counts (is_done()), as MPI says that their
+//   statuses are valid then.
+// * Persistent requests stay until MPI_Request_free, and `active` keeps a second wait on an
+//   inactive one from counting.
+// * Nested calls, which an MPI library makes to itself, pass through before anything is taken.
 #ifndef MPX_BINDINGS_MPI_COMPLETION_H
 #define MPX_BINDINGS_MPI_COMPLETION_H
 

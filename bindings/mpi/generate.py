@@ -4,6 +4,20 @@
     generate.py backend mpi.i wrappers.inc     one wrapper per function of this mpi.h
     generate.py frontend NAMES... stubs.S      one entry per name of any back-end
     generate.py names mpi.i names.txt          the names that a back-end wraps
+
+A wrapper is written for each prototype that is found, in MPI_ and in PMPI_ form: what a
+function moves is looked up in semantics.py, and one that is not there counts hits and time.
+So a newer mpi.h needs no change here; a prototype that the pattern misses is not wrapped,
+and the front-end passes it through. Fewer than 300 found means that the pattern is wrong.
+
+Each wrapper passes a nested call on at once, takes the time as semantics.timing() says, calls
+the next function of its name by a pointer that the front-end has set, and after success
+evaluates the expressions of semantics.py over its own parameters. Those that complete or
+start requests are one line, for completion.h has them written by hand. The order of the
+functions is that of their names' bytes: backend.c searches them by halves.
+
+Names and wrappers are told as text, starts and distances, not as tables of pointers: nothing
+is to be relocated when a back-end is loaded (see backend.c).
 """
 import re
 import sys

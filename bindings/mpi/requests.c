@@ -1,3 +1,5 @@
+// Not base/index: that belongs to one thread and grows by malloc(), while here any thread adds
+// and takes inside of its MPI call, without a lock or an allocation, in a fixed table.
 #include "requests.h"
 
 #include <stdatomic.h>

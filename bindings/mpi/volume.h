@@ -3,6 +3,11 @@
 // "Out" is what this rank hands to a call, "in" what it gets from it, in bytes of data (the
 // size of a datatype, not its extent). A collective in place moves the same bytes as its
 // form with two buffers. On an intercommunicator the peers are the remote group.
+//
+// All is asked after the call, when it succeeded: wrong arguments are the library's to find,
+// and a handle that it refused is never looked at here. What is asked is local (no message is
+// sent, no other rank waits). A type's size is asked of the library each time but for those
+// that are always there, since programs free types and get the same handle for another one.
 #ifndef MPX_BINDINGS_MPI_VOLUME_H
 #define MPX_BINDINGS_MPI_VOLUME_H
 

@@ -1,5 +1,20 @@
 // proxy_exporter_strace: puts a tracer beside itself and becomes the command; or is the
 // tracer of processes that run already.
+//
+// Two tools in one, which share the options, the choice of calls and the loop of trace.c:
+//
+// * With a command, started by proxy_run (-e strace) or by itself. It exec()s the command in
+//   any case: a tracer that can't be had is a line on stderr and never a reason not to run,
+//   and the exit status is the command's. proxy_run hands what is to be preloaded over in
+//   MPROXY_PRELOAD, so that this tool itself runs without it.
+// * With -p, attached to processes until they end or a signal comes. It counts into the job
+//   that the first of them belongs to, by its environment, unless -j or -u say otherwise, and
+//   lets all of them go unharmed: signals only set `stop`, and are repeated by a timer, for
+//   one may come just before the tracer waits.
+//
+// Where things are: start.c (the tracer comes to be), attach.c (-p), trace.c (the loop over
+// stops), follow.c (new children), tracees.c (who is traced), filter.c (what the kernel stops
+// at), own.c (calls of ours that are left out), count.c and sample.c (metrics).
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

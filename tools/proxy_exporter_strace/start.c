@@ -1,6 +1,24 @@
 // The tracer is a grandchild, so that the command finds no child that it did not make and
 // no parent but its own; in a session of its own, so that no terminal's signal reaches it;
 // and holds no descriptor, so that nobody who reads the command's output waits for it.
+//
+// The obvious way round, a tracer that forks the command, would change what the command is:
+// its parent, its process group, who gets its exit status, who is killed with whom. Here the
+// process that was started becomes the command, and what traces it came out of it.
+//
+//     command: fork_tracer() ---- meet() ------------------------ filter_install(), exec
+//       between: tries a filter, leaves its tracer to init, ends
+//         tracer: be_unnoticed, opens the client - news - leave - PTRACE_SEIZE - news - trace
+//
+// Invariants:
+// * Until the tracer has said that it is attached, nothing of the command has changed that it
+//   could notice: signal mask, handlers, pending signals, the subreaper's flag are put back.
+// * No zombie and no SIGCHLD is left: the process between is waited for with SIGCHLD blocked,
+//   and its signal taken, unless one was pending before.
+// * The filter is tried in the process between, which ends with what the kernel accepted as
+//   its status, for a filter that was put in can't be taken out again. The command puts in
+//   the same one only once the tracer is there: without a tracer its calls would fail.
+// * Whatever fails before is told by the tracer in words, and the command runs untraced.
 #include "start.h"
 
 #include <errno.h>
