@@ -2,12 +2,12 @@
  * @file mproxy/exposition.h
  * Metrics as text: Prometheus text format 0.0.4, OpenMetrics 1.0, and the JSON of the HTTP
  * API, at most 64 KiB a call of the mproxy_write_fn. Numbers are written in the shortest
- * form that reads back to the same double.
+ * form that reads back to the same double. Both texts are also read, strictly.
  *
  * Source of the formats: prometheus.io/docs/instrumenting/exposition_formats,
  * OpenMetrics 1.0.0 (IETF draft), docs/http-api.md.
  *
- * Threads: any thread, on a snapshot or view that the caller holds.
+ * Threads: any thread, on a snapshot or view that the caller holds; a parser, by one at a time.
  */
 #ifndef MPROXY_EXPOSITION_H
 #define MPROXY_EXPOSITION_H
@@ -77,6 +77,116 @@ MPROXY_API mproxy_status mproxy_render_nodes(const mproxy_view *view,
  * only, a larger one, which may be rounded, with an exponent; NUL-terminated. @return its length without the NUL
  */
 MPROXY_API size_t mproxy_format_number(double value, char out[MPROXY_NUMBER_MAX]);
+
+/** What a page says that a family is; the words are those of the formats. */
+typedef enum mproxy_family_kind {
+    MPROXY_FAMILY_UNKNOWN = 1, /**< `unknown`, `untyped`, or no TYPE */
+    MPROXY_FAMILY_COUNTER = 2,
+    MPROXY_FAMILY_GAUGE = 3,
+    MPROXY_FAMILY_HISTOGRAM = 4,
+    MPROXY_FAMILY_GAUGE_HISTOGRAM = 5,
+    MPROXY_FAMILY_SUMMARY = 6,
+    MPROXY_FAMILY_INFO = 7,
+    MPROXY_FAMILY_STATE_SET = 8
+} mproxy_family_kind;
+
+/** Bounds of what is read. All fields may be zero. */
+typedef struct mproxy_parser_options {
+    size_t struct_size;    /**< sizeof(mproxy_parser_options) */
+    size_t max_line_bytes; /**< of one line (default 1 MiB, at most 16 MiB) */
+    size_t max_labels;     /**< of one series (default 64, at most 4,096) */
+    size_t max_series;     /**< that are remembered (default 1,000,000) */
+} mproxy_parser_options;
+
+/**
+ * Reads pages of one exporter, and remembers their series, so that the next page costs
+ * little more than its numbers. A series keeps its index until it is forgotten; the indices
+ * are small, and used again.
+ *
+ * Threads: one at a time.
+ */
+typedef struct mproxy_parser mproxy_parser;
+
+/** A page that was read. Its arrays are the parser's, until the next call that takes it. */
+typedef struct mproxy_page {
+    size_t struct_size;     /**< sizeof(mproxy_page) */
+    size_t count;           /**< samples, in the order of the page */
+    const uint32_t *series; /**< index of each sample's series */
+    const double *values;   /**< NaN and infinities among them */
+    const int64_t
+        *times_us;         /**< microseconds of UNIX time, INT64_MIN: the sample has none;
+                                  NULL: no sample has one */
+    const uint32_t *fresh; /**< series that were not known before */
+    size_t fresh_count;
+    const uint32_t *gone; /**< series of the page before that are not on this one */
+    size_t gone_count;
+    size_t families;  /**< with samples or without */
+    size_t exemplars; /**< read, checked, and dropped */
+    int same_order;   /**< `series` is as on the page before */
+} mproxy_page;
+
+/** A series. Its texts are the parser's, until the next call that takes it. */
+typedef struct mproxy_series {
+    size_t struct_size; /**< sizeof(mproxy_series) */
+    const char *name;   /**< `base{label="value",...}`: labels in our order, those without
+                                  a value left out; with NULs in it where the page has some */
+    size_t name_length; /**< bytes */
+    int fits;           /**< mproxy_metric_check_name() takes it */
+    mproxy_type type;   /**< of this series: a histogram's are counters */
+    mproxy_family_kind kind; /**< of its family */
+    const char
+        *family;      /**< name of the family; of OpenMetrics' counters without _total */
+    const char *help; /**< unescaped; "": none */
+    int has_help;     /**< there is a HELP line, empty or not */
+    const char *unit; /**< "": none */
+} mproxy_series;
+
+/**
+ * The format that a Content-Type header announces. Without one (NULL or empty), and with a
+ * type of something else, it is the text format 0.0.4, as with Prometheus 2 and the
+ * Pushgateway.
+ *
+ * @return MPROXY_OK or MPROXY_E_UNSUPPORTED (protobuf; a version or charset that is not read)
+ */
+MPROXY_API mproxy_status mproxy_format_of_content_type(const char *content_type,
+                                                       mproxy_format *out,
+                                                       mproxy_error *err);
+
+/** @param options may be NULL  @param out release with mproxy_parser_free() */
+MPROXY_API mproxy_status mproxy_parser_new(const mproxy_parser_options *options,
+                                           mproxy_parser **out, mproxy_error *err);
+/** Accepts NULL. */
+MPROXY_API void mproxy_parser_free(mproxy_parser *parser);
+
+/**
+ * Read a page, all of it: what breaks a rule of its format is refused whole, and then the
+ * parser knows what it knew before.
+ *
+ * @param format  MPROXY_FORMAT_PROMETHEUS or MPROXY_FORMAT_OPENMETRICS
+ * @param page    struct_size set; else untouched on failure
+ * @return MPROXY_OK, MPROXY_E_INVALID with err->line and err->column (in bytes) at the fault,
+ *         MPROXY_E_LIMIT (with line and column too) or MPROXY_E_NOMEM
+ */
+MPROXY_API mproxy_status mproxy_parser_read(mproxy_parser *parser, const char *text,
+                                            size_t length, mproxy_format format,
+                                            mproxy_page *page, mproxy_error *err);
+
+/**
+ * Describe a series that is remembered.
+ *
+ * @param out  struct_size set
+ * @return MPROXY_OK, MPROXY_E_NOTFOUND or MPROXY_E_NOMEM
+ */
+MPROXY_API mproxy_status mproxy_parser_series(mproxy_parser *parser, uint32_t series,
+                                              mproxy_series *out, mproxy_error *err);
+
+/**
+ * Forget a series, whose index may then become another's.
+ *
+ * @return MPROXY_OK, MPROXY_E_NOTFOUND or MPROXY_E_BUSY (it is on the last page)
+ */
+MPROXY_API mproxy_status mproxy_parser_forget(mproxy_parser *parser, uint32_t series,
+                                              mproxy_error *err);
 
 #ifdef __cplusplus
 }
