@@ -7,6 +7,15 @@
 #include "exposition/select.h"
 #include "store/names.h"
 
+// How many entries ahead memory is asked for: the metric, then its text.
+#define AHEAD 8
+
+static void ask_for(const mproxy_view *view, size_t index)
+{
+    mpx_metric_prefetch(mpx_view_metric(view, index + 2 * AHEAD));
+    __builtin_prefetch(mpx_metric_of(mpx_view_metric(view, index + AHEAD))->json);
+}
+
 static void put_counters(struct mpx_sink *s, struct mpx_range range,
                          const mproxy_render_options *o)
 {
@@ -14,11 +23,11 @@ static void put_counters(struct mpx_sink *s, struct mpx_range range,
     mpx_sink_add(s, "[", 1);
     for (size_t i = range.at; i < range.end && !s->status; i++) {
         mproxy_entry entry = mpx_view_entry(range.view, i);
-        if (range.end - i > 8)
-            __builtin_prefetch(mpx_view_metric(range.view, i + 8));
+        if (range.end - i > 2 * AHEAD)
+            ask_for(range.view, i);
         if (o->received_only && !mpx_is_received(&entry))
             continue;
-        if (mpx_is_of_profiles(entry.metric->name) ||
+        if (entry.metric->is_of_profiles ||
             !mpx_json_is_shown(entry.metric->type, &entry.value))
             continue;
         if (!first)

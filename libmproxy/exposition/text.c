@@ -25,7 +25,9 @@
 #include "exposition/text_private.h"
 #include "metric/escape.h"
 
-// How many entries ahead memory is asked for.
+// How many entries ahead memory is asked for: of metrics, which are walked fast to find the
+// end of a family, and of their texts.
+#define FAR_AHEAD 24
 #define AHEAD 8
 
 static void put_sample(struct mpx_text *t, const struct mpx_text_cursor *c,
@@ -43,7 +45,7 @@ static void put_sample(struct mpx_text *t, const struct mpx_text_cursor *c,
     }
     size_t base_length = m->family->text->length;
     bool has_labels = m->text_length > base_length;
-    if (m->has_job_id) {
+    if (m->public.has_job_id) {
         mpx_sink_add(s, m->text, base_length);
         mpx_text_labels(t, c, m->text + base_length, NULL);
     } else {
@@ -55,13 +57,19 @@ static void put_sample(struct mpx_text *t, const struct mpx_text_cursor *c,
     mpx_text_value(t, value);
 }
 
-// What a sample shows; not finite: nothing.
-static double sample_value(const mproxy_entry *entry)
+// What a sample shows; not finite: nothing. Of a counter no more than its total is read.
+static double sample_value(const mproxy_view *view, size_t index)
 {
-    const mproxy_value *value = &entry->value;
-    if (entry->metric->type != MPROXY_GAUGE)
-        return value->total;
-    return value->hits > 0 ? value->total / value->hits : (double)NAN;
+    if (mpx_view_metric(view, index)->type != MPROXY_GAUGE)
+        return mpx_view_total(view, index);
+    mproxy_value value = mpx_view_value(view, index);
+    return value.hits > 0 ? value.total / value.hits : (double)NAN;
+}
+
+static bool is_received(const mproxy_view *view, size_t index)
+{
+    mproxy_entry entry = mpx_view_entry(view, index);
+    return mpx_is_received(&entry);
 }
 
 // The name and type of a family: of one that some jobs count and others set as a gauge none
@@ -97,16 +105,19 @@ struct heading {
 static void put_entries(struct mpx_text *t, const struct mpx_text_cursor *c,
                         struct heading *h)
 {
-    for (size_t i = c->family.at; i < c->family.end; i++) {
-        mproxy_entry entry = {mpx_view_metric(c->view, i), mpx_view_value(c->view, i),
-                              NULL};
-        const struct mpx_metric *m = mpx_metric_of(entry.metric);
-        double value = sample_value(&entry);
-        if (c->family.end - i > AHEAD)
-            __builtin_prefetch(mpx_metric_of(mpx_view_metric(c->view, i + AHEAD))->text);
+    // Fixed here, or every byte that is written would make them be read anew.
+    const mproxy_view *view = c->view;
+    const mproxy_metric *const *metrics = view->display->metrics;
+    const size_t end = c->family.end;
+    const bool received_only = t->o.received_only;
+    for (size_t i = c->family.at; i < end; i++) {
+        const struct mpx_metric *m = mpx_metric_of(metrics[i]);
+        double value = sample_value(view, i);
+        if (end - i > AHEAD)
+            __builtin_prefetch(mpx_metric_of(metrics[i + AHEAD])->text);
         if (!m->text || !isfinite(value))
             continue;
-        if (t->o.received_only && !mpx_is_received(&entry))
+        if (received_only && !is_received(view, i))
             continue;
         if (!h->is_written)
             mpx_text_header(t, h->name, h->word);
@@ -161,9 +172,8 @@ static const struct mpx_family *next_family(struct mpx_text *t)
         c->family = (struct mpx_range){c->view, c->rest.at, c->rest.at};
         while (c->rest.at < c->rest.end &&
                mpx_metric_of(first_of(&c->rest))->family == next) {
-            // Metrics lie in memory in the order in which they were first seen.
-            if (c->rest.end - c->rest.at > AHEAD)
-                __builtin_prefetch(mpx_view_metric(c->view, c->rest.at + AHEAD));
+            if (c->rest.end - c->rest.at > FAR_AHEAD)
+                mpx_metric_prefetch(mpx_view_metric(c->view, c->rest.at + FAR_AHEAD));
             t->types |= first_of(&c->rest)->type;
             c->rest.at++;
         }

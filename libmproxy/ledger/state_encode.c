@@ -51,7 +51,7 @@ static void list_metrics(struct mproxy_ledger *l, const struct mpx_slots *v)
         size_t before = l->table.size;
         mpx_put_u64(&l->table, (uint64_t)m->type);
         mpx_put_string(&l->table, m->name);
-        mpx_put_string(&l->table, m->doc);
+        mpx_put_string(&l->table, mproxy_metric_doc(m));
         if (l->table.failed) {
             l->table.size = before;
             return;

@@ -62,7 +62,7 @@ static bool copy_metric(const mproxy_metric *metric, const mproxy_value *value,
 {
     struct mpx_profile_entry e = {
         .name = (char *)metric->name,
-        .doc = (char *)metric->doc,
+        .doc = (char *)mproxy_metric_doc(metric),
         .type = metric->type,
         .value = *value,
     };

@@ -3,15 +3,17 @@
 #ifndef MPX_STORE_METRIC_H
 #define MPX_STORE_METRIC_H
 
+#include <stdbool.h>
+
 #include <mproxy/store.h>
 
 struct mproxy_metric {
-    const char *name; // labels included
-    const char
-        *doc; // never NULL; atomic, for others than the writer: mproxy_metric_doc()
-    size_t base_length; // of the part of `name` before its labels
-    mproxy_type type;   // with the name its identity
-    uint32_t id;        // small, from 0; that of a name given back is given again
+    const char *name;     // labels included
+    uint32_t base_length; // of the part of `name` before its labels
+    mproxy_type type;
+    uint32_t id;
+    bool has_job_id;     // has a label of the name that rendering may add
+    bool is_of_profiles; // stands in profiles only
 };
 
 #endif

@@ -160,7 +160,7 @@ static bool set_text(struct mpx_names *n, struct mpx_metric *m)
         if (mpx_label_is(&label, "__name__"))
             return true;
         if (mpx_label_is(&label, "job_id"))
-            m->has_job_id = true;
+            m->public.has_job_id = true;
     }
     const struct mpx_family *text = m->family->text;
     mpx_buf_clear(&n->scratch);
@@ -192,13 +192,12 @@ static struct mpx_metric *metric_new(struct mpx_names *n, const char *name, size
     m->name_length = (uint32_t)length;
     m->public.name = copy;
     m->public.type = type;
-    m->public.base_length = mproxy_metric_base_length(copy);
+    m->public.base_length = (uint32_t)mproxy_metric_base_length(copy);
     m->doc = mpx_doc_take(&n->families, doc);
     m->family = mpx_family_take(&n->families, copy, m->public.base_length);
-    if (m->doc && m->family && set_text(n, m) && set_json(n, m)) {
-        m->public.doc = m->doc->text;
+    m->public.is_of_profiles = strcmp(copy, "walltime") == 0;
+    if (m->doc && m->family && set_text(n, m) && set_json(n, m))
         return m;
-    }
     mpx_doc_leave(&n->families, m->doc);
     mpx_family_leave(&n->families, m->family);
     free_metric(m);
@@ -240,7 +239,6 @@ static mproxy_status metric_set_doc(struct mpx_names *n, struct mpx_metric *m,
     if (!doc)
         return mpx_fail(err, MPROXY_E_NOMEM, "metric '%.100s': no memory",
                         m->public.name);
-    __atomic_store_n(&m->public.doc, doc->text, __ATOMIC_RELEASE);
     __atomic_store_n(&m->doc, doc, __ATOMIC_RELEASE);
     return MPROXY_OK;
 }

@@ -13,28 +13,35 @@
 
 struct mpx_names;
 
-// What every mproxy_metric of a store really is.
+// What every mproxy_metric of a store really is. What rendering reads of each comes first: 64
+// bytes, because metrics lie in memory as they came, and each line of it is waited for.
 struct mpx_metric {
-    mproxy_metric public; // `doc` is read and written with atomics, see mproxy_metric_doc()
+    mproxy_metric public;
     const struct mpx_family *family;
-    const struct mpx_doc *doc; // atomic, as public.doc
+    const struct mpx_doc *doc; // atomic
     const char *text;          // for text formats, labels included; NULL: can't be shown
     const char *json;          // escaped name, without quotes
+    uint32_t text_length;
+    uint32_t json_length;
+    uint32_t name_length;
+    unsigned references; // atomic; raised by the writer only
     struct mpx_names *names;
     struct mpx_metric *twin; // the metric of this name and the other type; NULL: none
     size_t *account;         // that is one higher while the name is known; NULL: none
     struct mpx_metric *next; // of those that are given back
-    unsigned references;     // atomic; raised by the writer only
-    uint32_t name_length;
-    uint32_t text_length;
-    uint32_t json_length;
-    bool has_job_id; // has a label of the name that rendering may add
-    bool is_dead;    // to be freed by the sweep that is at work
+    bool is_dead;            // to be freed by the sweep that is at work
 };
 
 static inline const struct mpx_metric *mpx_metric_of(const mproxy_metric *metric)
 {
     return (const struct mpx_metric *)metric;
+}
+
+// Ask for what rendering reads of a metric, which may lie over two lines of the cache.
+static inline void mpx_metric_prefetch(const mproxy_metric *metric)
+{
+    __builtin_prefetch(metric);
+    __builtin_prefetch((const char *)metric + offsetof(struct mpx_metric, name_length));
 }
 
 static inline const struct mpx_doc *mpx_metric_doc_of(const struct mpx_metric *metric)

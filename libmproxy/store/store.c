@@ -211,7 +211,7 @@ uint32_t mproxy_metric_id(const mproxy_metric *metric)
 
 const char *mproxy_metric_doc(const mproxy_metric *metric)
 {
-    return __atomic_load_n(&metric->doc, __ATOMIC_ACQUIRE);
+    return mpx_metric_doc_of(mpx_metric_of(metric))->text;
 }
 
 size_t mproxy_store_metric_count(const mproxy_store *store)

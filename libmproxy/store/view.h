@@ -42,6 +42,13 @@ static inline mproxy_value mpx_view_value(const mproxy_view *view, size_t index)
     return mpx_numbers_at(view->parts[place >> MPX_SLOT_BITS], place & MPX_SLOT_MASK);
 }
 
+// Of a counter.
+static inline double mpx_view_total(const mproxy_view *view, size_t index)
+{
+    uint32_t place = view->display->places[index];
+    return view->parts[place >> MPX_SLOT_BITS]->totals[place & MPX_SLOT_MASK];
+}
+
 // NULL: not known.
 static inline const mproxy_ranks *mpx_view_ranks(const mproxy_view *view, size_t index)
 {

@@ -126,7 +126,7 @@ static void json_reference(const mproxy_view *view)
         const mproxy_entry *entry = &at;
         json_t *object = json_object();
         json_object_set_new(object, "name", json_string(entry->metric->name));
-        json_object_set_new(object, "doc", json_string(entry->metric->doc));
+        json_object_set_new(object, "doc", json_string(mproxy_metric_doc(entry->metric)));
         json_object_set_new(object, "ctype", jansson_value(entry));
         json_array_append_new(counters, object);
     }

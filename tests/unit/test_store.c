@@ -52,8 +52,8 @@ START_TEST(store_interns_one_object_per_name)
 
     ck_assert_ptr_eq(intern(store, "a{x=\"1\"}", MPROXY_COUNTER, "Other"), a);
     ck_assert_ptr_ne(a, b);
-    ck_assert_str_eq(a->doc, "Doc");
-    ck_assert_str_eq(b->doc, "");
+    ck_assert_str_eq(mproxy_metric_doc(a), "Doc");
+    ck_assert_str_eq(mproxy_metric_doc(b), "");
     ck_assert_int_eq(a->base_length, 1);
     ck_assert_int_eq(a->id, 0);
     ck_assert_int_eq(b->id, 1);
@@ -316,7 +316,7 @@ START_TEST(snapshot_outlives_later_publications_and_the_store)
     mproxy_store_close(store);
 
     const mproxy_view *main_view = mproxy_snapshot_find(held, "main");
-    ck_assert_str_eq(mproxy_view_at(main_view, 0).metric->doc, "Doc");
+    ck_assert_str_eq(mproxy_metric_doc(mproxy_view_at(main_view, 0).metric), "Doc");
     ck_assert_double_eq(mproxy_view_at(main_view, 0).value.total, 3);
     mproxy_snapshot_unref(held);
 }
