@@ -56,6 +56,13 @@ if command -v musl-gcc >/dev/null; then
     run_as_is musl "$TMP/musl"
     want "a musl program's exit status" $counted 3
     told musl has_started=2 has_finished=2 posix___hits___write=3 posix___size___write=12 partial=no
+    # Started by its name, the loader is what the kernel takes for the program.
+    for loader in /lib/ld-musl-*.so.1; do
+        run_as_is musl-loader "$loader" "$TMP/musl"
+        want "the same by its loader" $counted 3
+        told musl-loader has_started=2 has_finished=2 posix___hits___write=3 \
+            posix___size___write=12 partial=no
+    done
 else
     skip musl-gcc "no program of that name"
 fi
