@@ -1,6 +1,7 @@
 // Sees a program make a process that shares its memory and runs beside it, on the same thread-local
 // storage: from then on both count as one thread by atomic additions. Seen are the C library's
-// clone() and syscall(SYS_clone); what is made by instructions of the program's own is not.
+// clone() and syscall() of clone and clone3; what is made by instructions of the program's own is
+// not.
 #include <mproxy/client.h>
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 
@@ -48,10 +50,17 @@ MPROXY_API int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
 
 #if defined(__x86_64__) || defined(__aarch64__)
 
-mpx_syscall *mpx_before_syscall(long number, unsigned long flags)
+// The first words of what clone3 is given.
+struct clone3_arguments {
+    uint64_t flags;
+};
+
+mpx_syscall *mpx_before_syscall(long number, unsigned long first, unsigned long second)
 {
     if (number == SYS_clone)
-        look_at(flags);
+        look_at(first);
+    if (number == SYS_clone3 && first && second >= sizeof(struct clone3_arguments))
+        look_at(((const struct clone3_arguments *)first)->flags);
     return mpx_next_syscall ? mpx_next_syscall : mpx_find_syscall();
 }
 

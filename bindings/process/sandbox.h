@@ -9,8 +9,9 @@ typedef long mpx_syscall(long number, ...);
 // The C library's syscall(); NULL until it is asked for.
 extern MPX_HIDDEN mpx_syscall *mpx_next_syscall;
 MPX_HIDDEN mpx_syscall *mpx_find_syscall(void);
-// The same, before syscall(SYS_clone, flags, ...) too.
-MPX_HIDDEN mpx_syscall *mpx_before_syscall(long number, unsigned long flags);
+// The same, before syscall() of clone and clone3 too, with their first two arguments.
+MPX_HIDDEN mpx_syscall *mpx_before_syscall(long number, unsigned long first,
+                                           unsigned long second);
 
 // syscall(SYS_seccomp, ...).
 MPX_HIDDEN long mpx_seen_seccomp(long number, unsigned long operation,

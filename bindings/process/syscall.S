@@ -21,6 +21,8 @@ syscall:
     je mpx_seen_exec
     cmpq $56, %rdi // SYS_clone: looked at first
     je 1f
+    cmpq $435, %rdi // SYS_clone3
+    je 1f
     movq mpx_next_syscall(%rip), %r11
     testq %r11, %r11
     je 1f
@@ -67,6 +69,8 @@ syscall:
     cmp x0, #281 // SYS_execveat
     b.eq mpx_seen_exec
     cmp x0, #220 // SYS_clone: looked at first
+    b.eq 1f
+    cmp x0, #435 // SYS_clone3
     b.eq 1f
     adrp x16, mpx_next_syscall
     ldr x16, [x16, :lo12:mpx_next_syscall]

@@ -13,7 +13,7 @@ for exporters in process process,posix,finstrument; do
     told "zeroed-$exporters" has_started=1 has_finished=1 partial=no
 done
 grep -q '^status 2a00$' "$TMP/job.out" || fail "child: $(cat "$TMP/job.out")"
-for way in beside beside-syscall; do
+for way in beside beside-syscall beside-clone3; do
     run_both "$way" : "$TMP/clone" "$way"
     told "$way" "$(tr ' ' = <"$TMP/job.out")" partial=no
 done

@@ -2,7 +2,8 @@
 //
 // zeroed     clone() with CLONE_VM, CLONE_VFORK and CLONE_SETTLS, the thread area being zero, as
 //            browsers' sandboxes do; the child writes, closes, unlinks, enters a sandbox, ends
-// beside     clone() with CLONE_VM alone, and the same by syscall(): parent and child count at once
+// beside     clone() with CLONE_VM alone, and the same by syscall() of clone and of clone3: parent
+//            and child count at once
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -69,6 +70,11 @@ static int count_and_end(void *unused)
     return 0;
 }
 
+static int clone_by_library(void)
+{
+    return clone(count_and_end, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL);
+}
+
 // The child begins where its stack says, which the system call leaves to us.
 static int clone_by_syscall(void)
 {
@@ -85,17 +91,39 @@ static int clone_by_syscall(void)
                      : "r8", "r9", "r10", "r11", "memory", "cc");
     return (int)pid;
 #else
-    return clone(count_and_end, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL);
+    return clone_by_library();
 #endif
 }
 
-static void beside(int by_syscall)
+// The same with clone3, which is told of the whole stack.
+static int clone3_by_syscall(void)
+{
+#ifdef __x86_64__
+    static unsigned long long arguments[8]; // flags first; signal, stack, size are 4 to 6
+    long (*const call)(long, ...) = syscall;
+    void **top = (void **)(void *)(stack + sizeof stack) - 2;
+    top[0] = (void *)(void (*)(void))count_and_end;
+    arguments[0] = CLONE_VM;
+    arguments[4] = SIGCHLD;
+    arguments[5] = (unsigned long)stack;
+    arguments[6] = (unsigned long)((char *)top - stack);
+    long pid = 0;
+    __asm__ volatile("call *%[call]"
+                     : "+a"(pid)
+                     : [call] "b"(call), "D"((long)SYS_clone3), "S"((long)arguments),
+                       "d"((long)sizeof arguments)
+                     : "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
+    return (int)pid;
+#else
+    return clone_by_library();
+#endif
+}
+
+static void beside(int (*make)(void))
 {
     count(NULL); // it has a row of its own by now
     for (int i = 0; i < 3; i++) {
-        int pid = by_syscall ? clone_by_syscall()
-                             : clone(count_and_end, stack + sizeof stack,
-                                     CLONE_VM | SIGCHLD, NULL);
+        int pid = make();
         check(pid > 0, "clone");
         count(NULL);
         check(waitpid(pid, NULL, 0) == pid, "waitpid");
@@ -110,9 +138,11 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "zeroed") == 0)
         zeroed();
     else if (strcmp(argv[1], "beside") == 0)
-        beside(0);
+        beside(clone_by_library);
     else if (strcmp(argv[1], "beside-syscall") == 0)
-        beside(1);
+        beside(clone_by_syscall);
+    else if (strcmp(argv[1], "beside-clone3") == 0)
+        beside(clone3_by_syscall);
     else
         check(0, argv[1]);
     return 5;
