@@ -1,5 +1,18 @@
-// Declaring metrics: one handle per name, whoever asks. A handle that could not be had is
-// the one below, which every call takes and which counts nothing.
+// Declaring metrics: one handle per name, whoever asks.
+//
+// A name is looked up without the lock first (names.c); a new one is checked, put into the
+// segment's log by the writer, and published among the names last: a handle that is found has
+// its slot in the file. A name whose labels come in another order is the same metric, which is
+// known only after it was not found as it stands.
+//
+// A handle that could not be had is one of those below, which every call takes and which counts
+// nothing, so that programs need not test. Whatever was refused for good marks the segment, and
+// so the job, as counted in part: the program may never look at the error.
+//
+// A declaration may come from inside malloc(), from a signal handler, or on a stack of 16 KiB. So
+// nothing here allocates or prints; long buffers live in functions that are not inlined, whose
+// stack is given back; and what is said of a failure is put together on our stack and copied
+// once the lock is released, for the caller's error may lie in memory that faults.
 
 #include <mproxy/client.h>
 

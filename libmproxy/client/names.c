@@ -1,3 +1,6 @@
+// Not base/index: that one grows by realloc(), which a declaration from inside malloc() or from
+// a signal handler must not call, and frees its old cells, which others read here without a
+// lock.
 #include "client/names.h"
 
 #include <stdatomic.h>

@@ -10,6 +10,11 @@
 // A child that is out of reach of the directory (another user, another root, a private mount)
 // counts for nobody, and says so in its parent's header before it lets go of it.
 //
+// A client is UNOPENED until the first call that needs a segment, then OPEN, or OFF for good; the
+// state only goes forward, and a forked child inherits it. `dead` is a child that could not be
+// told from its parent: it may never write. `confined` comes and goes with the program's
+// sandboxes: while it is set no system call is made, whatever the state.
+//
 // Opening asks malloc() for memory, so the job's description is made without the lock; what
 // is done with it makes system calls of our own only.
 

@@ -1,5 +1,19 @@
 // The exporters beside an executable. What tells one is its file name alone: nothing is
-// opened, so a list costs one reading of a directory.
+// opened, so a list costs one reading of a directory, and adding an exporter is adding a file.
+//
+// proxy_run does this at each start, before it knows whether the list is wanted: what takes
+// time here is taken from every command. A file NAME.opt-in beside an exporter keeps it out of
+// the default choice; it may be read before the exporter it speaks of, so such names are kept
+// until the folder is read. Two folders are looked into, lib and lib64; a name that is in both is
+// the first one's, and an opt-in mark counts for its own folder only.
+//
+// The list owns its names and paths; the items move while it grows, so nobody holds one before
+// the list is handed over. It is sorted then, because LD_PRELOAD follows its order and is
+// compared between runs.
+//
+// The choice: the first call of mproxy_exporters_choose() throws the default away but for
+// `process`, without which nothing tells that a program started; later ones add. All names of a
+// call are looked up before one is taken, so that a wrong one changes nothing.
 #include <mproxy/launch.h>
 
 #include <dirent.h>

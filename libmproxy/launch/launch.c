@@ -1,4 +1,25 @@
 // Preparing the environment of a program, and becoming it.
+//
+// Everything that a program below us must know travels in its environment, since it may be any
+// number of scripts and launchers away: where the proxy is, which job it belongs to, what is to
+// be preloaded, and what it could not find out itself (a reading of the clocks long enough ago,
+// the filters of system calls that were there before). What an outer proxy_run has said stands
+// where it knows better: the job's command, the older clock. LD_PRELOAD keeps what it held, ours
+// come behind.
+//
+// The command runs, whatever fails: no rendezvous, no room for a segment, an environment that
+// has become too large for the kernel. Only a wrong option or a lack of memory is an error. Why
+// something is not counted is said to `say` (-v), never printed.
+//
+// Before it becomes the command, this process leaves a segment of its own with the job's
+// description (MPX_SEG_LAUNCH). It is how the proxy knows of programs that can't be preloaded, and
+// it makes the rendezvous for a proxy that starts later. It is never closed: its lock goes with
+// the exec.
+//
+// A tool is an exporter that watches from outside (strace). It is started instead of the command,
+// with what is to be preloaded put aside, so that the tool itself is not counted.
+//
+// State is static, as the environment is: one preparation at a time.
 #include <mproxy/launch.h>
 
 #include <errno.h>

@@ -6,6 +6,10 @@
 // indented by four blanks is shown as it is; `TERM :: text` is an entry of a list, whose
 // text goes on until an empty line. The sections NAME, SYNOPSIS and OPTIONS are made
 // here, OPTIONS behind the first section of the file.
+//
+// The table is the only place where an option is written down: --help (options.c), the man page
+// and the completion follow from it, and meta.options compares what they show. So this program
+// is linked with each tool's table and runs while the tool is built; nothing of it is installed.
 #include "common/define_tool.h"
 
 #include <ctype.h>

@@ -1,5 +1,18 @@
 // The table of a tool as argp wants it. argp splits and explains the command line; words,
 // errors and exits are ours, so that all tools agree on them.
+//
+// Keys: an option with a letter has it for its key, others KEY_BASE and their place in the table;
+// argp's own keys lie above both. Help and version are added here, for argp's own would exit.
+//
+// argp goes on after some errors, as getopt does behind a letter that it does not know. So the
+// first thing that ends the command line, an error or --help, is noted in `stop`, and what comes
+// after is not looked at.
+//
+// Words of the command line: a tool takes none, or the first one begins a command, and nothing
+// behind it is ours, be it spelled like an option.
+//
+// Numbers: no strtod(), and strtoull() only behind a digit. Both take signs, blanks and, in other
+// languages, other points; "-1" must not become 18446744073709551615.
 #include "common/options.h"
 
 #include <argp.h>
