@@ -106,6 +106,11 @@ static inline ssize_t mpx_write(int fd, const void *from, size_t size)
     return mpx_sys(SYS_write, fd, (long)from, (long)size, 0, 0, 0);
 }
 
+static inline long mpx_getdents(int dir_fd, void *to, size_t size)
+{
+    return mpx_sys(SYS_getdents64, dir_fd, (long)to, (long)size, 0, 0, 0);
+}
+
 static inline ssize_t mpx_pread(int fd, void *to, size_t size, off_t at)
 {
     return mpx_sys(SYS_pread64, fd, (long)to, (long)size, at, 0, 0);

@@ -100,8 +100,7 @@ static void read_directory(const char *dir_path,
     bool more = fd >= 0;
     while (more) {
         // readdir() would allocate, and we may be inside the program's malloc.
-        long got =
-            mpx_sys(SYS_getdents64, fd, (long)s->entries, sizeof s->entries, 0, 0, 0);
+        long got = mpx_getdents(fd, s->entries, sizeof s->entries);
         more = got > 0;
         for (long at = 0; more && at < got;) {
             const struct dirent64 *entry = (const void *)(s->entries + at);

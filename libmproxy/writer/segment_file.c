@@ -23,6 +23,7 @@
 
 #include "writer/segment_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -136,18 +137,36 @@ static bool is_file(const struct mpx_segment_file *f, int fd)
            st.st_ino == f->inode;
 }
 
-// Close what lies in our directory: nobody else in this process opens anything there.
+static void close_if_in_directory(struct mpx_segment_file *f, int fd)
+{
+    char link[32];
+    mpx_format(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = mpx_readlink(link, f->other, sizeof f->other - 1);
+    if (length > (ssize_t)f->dir_length && f->other[f->dir_length] == '/' &&
+        memcmp(f->other, f->path, f->dir_length) == 0)
+        mpx_close(fd);
+}
+
+// Close what lies in our directory: nobody else in this process opens anything there. Where
+// no descriptor is left to list them by, the lower ones are looked at.
 static void close_in_directory(struct mpx_segment_file *f)
 {
     enum { LOOKED_AT = 1024 };
-    for (int fd = 0; fd < LOOKED_AT; fd++) {
-        char link[32];
-        mpx_format(link, sizeof link, "/proc/self/fd/%d", fd);
-        ssize_t length = mpx_readlink(link, f->other, sizeof f->other - 1);
-        if (length > (ssize_t)f->dir_length && f->other[f->dir_length] == '/' &&
-            memcmp(f->other, f->path, f->dir_length) == 0)
-            mpx_close(fd);
-    }
+    _Alignas(struct dirent64) char entries[512];
+    int dir = mpx_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    long got;
+    for (int fd = 0; dir < 0 && fd < LOOKED_AT; fd++)
+        close_if_in_directory(f, fd);
+    while (dir >= 0 && (got = mpx_getdents(dir, entries, sizeof entries)) > 0)
+        for (long at = 0; at < got;) {
+            const struct dirent64 *entry = (const void *)(entries + at);
+            int fd = (int)strtol(entry->d_name, NULL, 10);
+            if (fd != dir && entry->d_name[0] != '.')
+                close_if_in_directory(f, fd);
+            at += entry->d_reclen;
+        }
+    if (dir >= 0)
+        mpx_close(dir);
 }
 
 void mpx_segment_file_forget(struct mpx_segment_file *f)

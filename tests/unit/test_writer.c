@@ -472,6 +472,30 @@ START_TEST(a_change_that_was_stopped_leaves_no_mapping_behind)
 }
 END_TEST
 
+// As in a child that was forked while another thread opened the file.
+START_TEST(a_descriptor_that_is_being_opened_is_closed_whatever_its_number)
+{
+    struct rlimit r;
+    struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
+    getrlimit(RLIMIT_NOFILE, &r);
+    r.rlim_cur = r.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &r), 0);
+    int low = open(mpx_writer_path(w), O_RDWR), other = open("/dev/null", O_RDWR);
+    int high = fcntl(low, F_DUPFD, 1500);
+    ck_assert(low >= 0 && other >= 0 && high >= 1500);
+
+    w->file.fd = -1;
+    w->file.opening = true;
+    mpx_writer_resume(w);
+
+    ck_assert_int_eq(fcntl(low, F_GETFD), -1);
+    ck_assert_int_eq(fcntl(high, F_GETFD), -1);
+    ck_assert_int_ge(fcntl(other, F_GETFD), 0);
+    close(other);
+    mpx_writer_close(w);
+}
+END_TEST
+
 // A handle's slot stays its own where its definition could not be taken over.
 START_TEST(a_child_short_of_room_gives_no_slot_twice)
 {
@@ -573,6 +597,7 @@ int main(void)
     tcase_add_loop_test(t, a_child_writes_to_memory_and_then_to_a_file_of_its_own, 0,
                         PAGE_SIZES);
     tcase_add_test(t, a_change_that_was_stopped_leaves_no_mapping_behind);
+    tcase_add_test(t, a_descriptor_that_is_being_opened_is_closed_whatever_its_number);
     tcase_add_test(t, a_child_short_of_room_gives_no_slot_twice);
     tcase_add_test(t, file_size_limit_is_never_passed);
     suite_add_tcase(suite, t);
