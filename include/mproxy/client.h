@@ -15,6 +15,8 @@
  *          the child of a raw clone system call, from its first call on. A child of vfork
  *          counts for its parent. Only a raw clone made in a signal handler that interrupts an update may
  *          repeat that one update in the parent's segment.
+ * Errors:  only the functions that declare a metric report any. Updates can't fail; a value
+ *          that is dropped marks the job's profile as partial.
  */
 #ifndef MPROXY_CLIENT_H
 #define MPROXY_CLIENT_H

@@ -1,5 +1,22 @@
 // The hot path: a few instructions on memory of the calling thread, and everything that is
 // not plain in a cold function beside it.
+//
+// An update is a load, an addition and a store in the thread's own row. Nobody else writes there,
+// so no atomic addition is needed; the proxy reads the same words and sees the old value or
+// the new one. Three things could still write in between, and each has its guard:
+// - A signal handler of the same thread. `busy` is set around the update; a handler that finds it
+//   set adds atomically to row 0, which all threads share.
+// - A child of fork or of a raw clone, for which the row is its parent's. The kernel wipes
+//   `mpx_guard.intact` there, which is tested inside `busy`: a handler that forks between the
+//   two is why the order matters.
+// - A slot that the row does not cover, because it was declared after the row was made, or because
+//   there is no row yet: `extent` is the one comparison that covers all of that, and a handle
+//   that could not be had (MPX_NO_SLOT), too.
+// The slow path tries again until one of the three places is certain, and takes row 0 for want
+// of a better one: what is counted is never dropped but where nothing can count.
+//
+// The obvious other way, a lock or an atomic addition for each update, costs 4 to 20 ns where
+// two threads meet, and a signal handler could not take the lock.
 
 #include <mproxy/client.h>
 
