@@ -49,7 +49,8 @@ MPROXY_API mproxy_status mproxy_reduction_put(mproxy_reduction *reduction,
                                               const mproxy_source *source,
                                               mproxy_error *err);
 /**
- * Take a change. One that leads to no later state than the one held has no effect.
+ * Take a change. One that leads to no later state than the one held has no effect, and one that
+ * says that a source is gone has none on a later state of it than was gone.
  *
  * @return as mproxy_reduction_put(); MPROXY_E_GAP also when it stands on a state that is not
  *         held: ask for the source whole; MPROXY_E_INVALID also for a slot past the last
@@ -63,7 +64,11 @@ MPROXY_API mproxy_status mproxy_reduction_apply(mproxy_reduction *reduction,
  */
 MPROXY_API void mproxy_reduction_heard(mproxy_reduction *reduction,
                                        const uint8_t directory[16], int64_t age_ms);
-/** Forget all sources of one kind of a directory but those with these numbers. */
+/**
+ * Forget all sources of one kind of a directory but those with these numbers. What was held is
+ * freed, with its directory and host when nothing else is held of them, once sums without it
+ * are published.
+ */
 MPROXY_API void mproxy_reduction_retain(mproxy_reduction *reduction,
                                         const uint8_t directory[16],
                                         mproxy_source_kind kind, const uint64_t *numbers,
@@ -116,12 +121,17 @@ MPROXY_API size_t mproxy_reduction_sources(mproxy_reduction *reduction,
 MPROXY_API uint64_t mproxy_reduction_sequence(const mproxy_reduction *reduction);
 /**
  * Tell what has changed in the sources held since mproxy_reduction_sequence() was `since`,
- * a source at a time, by directory. 0: all, whole. A change is whole for a source that is
- * new since then, whose metrics or ranks are others, or that has changed too often.
+ * a source at a time: first those that are gone since then, then the others by directory. 0:
+ * all that is held, whole. A change is whole for a source that is new since then, whose metrics
+ * or ranks are others, or that has changed too often. A share that the base of its directory
+ * has absorbed is not told as gone: the base says so. The changes of one call belong
+ * together, between two of them sums may step back.
  *
  * @param tell  gets changes that are borrowed for the call; must not change the reduction;
  *              not MPROXY_OK ends the calls and is returned
- * @return MPROXY_OK, what `tell` returned, or MPROXY_E_NOMEM
+ * @return MPROXY_OK, what `tell` returned, MPROXY_E_NOMEM, or MPROXY_E_GAP: some 4,096 sources
+ *         are gone since, and not all of them are remembered; whoever asks forgets what it
+ *         holds and begins with 0
  */
 MPROXY_API mproxy_status mproxy_reduction_changes(
     mproxy_reduction *reduction, uint64_t since,

@@ -90,7 +90,7 @@ typedef struct mproxy_source {
 MPROXY_API mproxy_value mproxy_source_value(const mproxy_source *source, size_t slot);
 
 /**
- * A source's state as what differs from an earlier state of it.
+ * A source's state as what differs from an earlier state of it; or that the source is gone.
  *
  * It stands on what a receiver holds of the same epoch at `from` or later. Metrics, ranks
  * and, unless it is `described`, host, job, user and absorbed numbers are those held.
@@ -100,8 +100,13 @@ typedef struct mproxy_change {
     const mproxy_source *source; /**< without values, unless the change is whole */
     int whole;                   /**< not a change: all of `source` counts */
     int described; /**< host, job, uid and absorbed of `source` are told, and count */
-    uint64_t from; /**< the sequence that must be held at least */
-    size_t count;  /**< of slots */
+    /**
+     * Forgotten by the one who tells: of `source` only the identity counts, and the order of
+     * the state that was held last, so that a receiver keeps a later one.
+     */
+    int gone;
+    uint64_t from;         /**< the sequence that must be held at least */
+    size_t count;          /**< of slots */
     const uint32_t *slots; /**< rising */
     const mproxy_value *values;
 } mproxy_change;

@@ -101,7 +101,7 @@ mproxy_status mproxy_reduction_changes(mproxy_reduction *r, uint64_t since,
                                        void *arg)
 {
     MPX_REQUIRE(r && fn, NULL);
-    mproxy_status status = MPROXY_OK;
+    mproxy_status status = mpx_gone_tell(r, since, fn, arg);
     mpx_directories_sort(r);
     for (size_t i = 0; i < r->directory_count && status == MPROXY_OK; i++) {
         const struct mpx_directory *d = r->directories[i];

@@ -5,7 +5,7 @@
 // they are added up; shares come in rising order, so a new one goes to the end. A source
 // that is forgotten stays in the array, marked, until the sums that point to it have been
 // made anew: sums are the reduction's slow side and run once a publication, sources come and
-// go all the time.
+// go all the time. With it go its directory and its host when they hold nothing else.
 //
 // Each source knows its directory and each share its job, so that a change of one marks the
 // sums it counts in (main, its host's, its job's) without looking for them.
@@ -235,6 +235,12 @@ void mpx_directory_drop(struct mproxy_reduction *r, struct mpx_held *h)
     r->source_count--;
 }
 
+void mpx_directory_forget(struct mproxy_reduction *r, struct mpx_held *h)
+{
+    mpx_gone_note(r, h);
+    mpx_directory_drop(r, h);
+}
+
 bool mpx_directory_has_absorbed(const struct mpx_directory *d, uint64_t number)
 {
     const struct mpx_held *base = mpx_directory_source(d, MPROXY_SOURCE_BASE, 0);
@@ -274,6 +280,14 @@ void mpx_directory_touch(struct mproxy_reduction *r, struct mpx_held *h,
         h->of->regroup = r->regroup = true;
 }
 
+static void index_directories(struct mproxy_reduction *r)
+{
+    mpx_index_clear(&r->directory_index);
+    for (size_t i = 0; i < r->directory_count; i++)
+        mpx_index_put(&r->directory_index, mpx_hash_bytes(r->directories[i]->id, 16),
+                      (uint32_t)i);
+}
+
 static int compare_directories(const void *a, const void *b)
 {
     const struct mpx_directory *x = *(struct mpx_directory *const *)a;
@@ -287,10 +301,7 @@ void mpx_directories_sort(struct mproxy_reduction *r)
         return;
     qsort(r->directories, r->directory_count, sizeof *r->directories,
           compare_directories);
-    mpx_index_clear(&r->directory_index);
-    for (size_t i = 0; i < r->directory_count; i++)
-        mpx_index_put(&r->directory_index, mpx_hash_bytes(r->directories[i]->id, 16),
-                      (uint32_t)i);
+    index_directories(r);
     r->unsorted = false;
 }
 
@@ -325,11 +336,65 @@ static void free_job(struct mproxy_reduction *r, size_t place)
     free(job);
 }
 
+static void free_host(struct mproxy_reduction *r, struct mpx_host *host)
+{
+    mpx_sum_fini(&host->sum, &r->bench);
+    free(host->directories);
+    free(host->name);
+    free(host);
+}
+
+static void free_directory(struct mpx_directory *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        mpx_held_free(d->items[i]);
+    free(d->items);
+    free(d);
+}
+
+static void sweep_empty_directories(struct mproxy_reduction *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->directory_count; i++) {
+        struct mpx_directory *d = r->directories[i];
+        if (d->count > 0) {
+            r->directories[kept++] = d;
+            continue;
+        }
+        leave_host(d);
+        free_directory(d);
+    }
+    if (kept == r->directory_count)
+        return;
+    r->directory_count = kept;
+    index_directories(r);
+}
+
+// Their sums have no terms any more and are not shown.
+static void sweep_empty_hosts(struct mproxy_reduction *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->host_count; i++) {
+        if (r->hosts[i]->count > 0)
+            r->hosts[kept++] = r->hosts[i];
+        else
+            free_host(r, r->hosts[i]);
+    }
+    if (kept == r->host_count)
+        return;
+    r->host_count = kept;
+    mpx_index_clear(&r->host_index);
+    for (size_t i = 0; i < kept; i++)
+        mpx_index_put(&r->host_index, mpx_hash_text(r->hosts[i]->name), (uint32_t)i);
+}
+
 void mpx_directories_sweep(struct mproxy_reduction *r)
 {
     for (size_t i = 0; i < r->directory_count; i++)
         if (r->directories[i]->has_dropped)
             sweep_directory(r->directories[i]);
+    sweep_empty_directories(r);
+    sweep_empty_hosts(r);
     for (size_t i = r->job_count; i-- > 0;)
         if (r->jobs[i]->count == 0 && !r->jobs[i]->key)
             free_job(r, i);
@@ -338,23 +403,15 @@ void mpx_directories_sweep(struct mproxy_reduction *r)
 
 void mpx_directories_fini(struct mproxy_reduction *r)
 {
-    for (size_t i = 0; i < r->host_count; i++) {
-        mpx_sum_fini(&r->hosts[i]->sum, &r->bench);
-        free(r->hosts[i]->directories);
-        free(r->hosts[i]->name);
-        free(r->hosts[i]);
-    }
+    for (size_t i = 0; i < r->host_count; i++)
+        free_host(r, r->hosts[i]);
     while (r->job_count > 0) {
         free(r->jobs[r->job_count - 1]->key);
         r->jobs[r->job_count - 1]->key = NULL;
         free_job(r, r->job_count - 1);
     }
-    for (size_t i = 0; i < r->directory_count; i++) {
-        for (size_t k = 0; k < r->directories[i]->count; k++)
-            mpx_held_free(r->directories[i]->items[k]);
-        free(r->directories[i]->items);
-        free(r->directories[i]);
-    }
+    for (size_t i = 0; i < r->directory_count; i++)
+        free_directory(r->directories[i]);
     free(r->directories);
     free(r->hosts);
     free(r->jobs);

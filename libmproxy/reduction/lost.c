@@ -294,7 +294,7 @@ static void commit_all(struct mproxy_reduction *r, struct mpx_directory *d,
     for (size_t i = 0; i < d->count; i++) {
         struct mpx_held *h = d->items[i];
         if (!h->dropped && h->stamp != stamp && !is_younger(h, coming, count, base))
-            mpx_directory_drop(r, h);
+            mpx_directory_forget(r, h);
     }
 }
 

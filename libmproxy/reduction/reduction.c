@@ -50,6 +50,7 @@ void mproxy_reduction_free(mproxy_reduction *r)
     free(r->list);
     free(r->values);
     free(r->slots);
+    free(r->gone);
     free(r);
 }
 
@@ -252,6 +253,20 @@ static mproxy_source fill(const mproxy_change *change, const struct mpx_held *h)
     return s;
 }
 
+// A state that is later than what was forgotten stays.
+static mproxy_status forget(struct mproxy_reduction *r, const mproxy_source *s,
+                            mproxy_error *err)
+{
+    struct mpx_directory *d = mpx_directory_find(r, s->directory);
+    struct mpx_held *h = d ? mpx_directory_source(d, s->kind, s->number) : NULL;
+    if (!h || mpx_compare_order(s, h) < 0)
+        return MPROXY_OK;
+    if (d->absorbed_here && is_part_of_node(s))
+        return refuse_lost(err);
+    mpx_directory_forget(r, h);
+    return MPROXY_OK;
+}
+
 mproxy_status mproxy_reduction_apply(mproxy_reduction *r, const mproxy_change *change,
                                      mproxy_error *err)
 {
@@ -266,6 +281,8 @@ mproxy_status mproxy_reduction_apply(mproxy_reduction *r, const mproxy_change *c
     status = MPX_STRUCT_CHECK(mproxy_source, node_numbers, s, err);
     if (status != MPROXY_OK)
         return status;
+    if (change->gone)
+        return forget(r, s, err);
     struct mpx_directory *d = mpx_directory_find(r, s->directory);
     struct mpx_held *h = d ? mpx_directory_source(d, s->kind, s->number) : NULL;
     if (d && s->kind == MPROXY_SOURCE_SHARE && mpx_directory_has_absorbed(d, s->number) &&
@@ -350,7 +367,7 @@ void mproxy_reduction_retain(mproxy_reduction *r, const uint8_t directory[16],
         // Slow, but needs no memory.
         if (!(sorted ? mpx_numbers_have(sorted, count, h->source.number)
                      : is_in(numbers, count, h->source.number)))
-            mpx_directory_drop(r, h);
+            mpx_directory_forget(r, h);
     }
     free(sorted);
 }

@@ -47,6 +47,13 @@ struct mpx_job {
     bool regroup;
 };
 
+// A source that was forgotten when the reduction's sequence came to `at`.
+struct mpx_gone {
+    uint8_t directory[16];
+    mproxy_source_kind kind;
+    uint64_t number, epoch, sequence, at;
+};
+
 struct mproxy_reduction {
     struct mpx_bench bench;
     int64_t continue_ms, now_ms;
@@ -74,6 +81,9 @@ struct mproxy_reduction {
     uint64_t round;    // publications
     uint64_t sequence; // changes of what is held
     uint64_t stamp;
+    struct mpx_gone *gone; // rising by `at`
+    size_t gone_count, gone_room;
+    uint64_t gone_before; // what went up to here is remembered no more
     size_t source_count;
     const mproxy_source **list;
     size_t list_room;
@@ -95,8 +105,10 @@ struct mpx_held *mpx_directory_source(const struct mpx_directory *d,
 // *is_new: nothing has been taken yet. NULL: no memory.
 struct mpx_held *mpx_directory_join(struct mproxy_reduction *r,
                                     const mproxy_source *source, bool *is_new);
-// Forget it; it is freed by mpx_directory_sweep() once no sum has it.
+// Hold it no more; it is freed by mpx_directories_sweep() once no sum has it.
 void mpx_directory_drop(struct mproxy_reduction *r, struct mpx_held *h);
+// The same, and it is told as gone.
+void mpx_directory_forget(struct mproxy_reduction *r, struct mpx_held *h);
 // Whether a share is among those that the base of its directory holds.
 bool mpx_directory_has_absorbed(const struct mpx_directory *d, uint64_t number);
 void mpx_directory_drop_absorbed(struct mproxy_reduction *r, struct mpx_directory *d);
@@ -130,6 +142,12 @@ void mpx_reduction_commit(struct mproxy_reduction *r, const mproxy_source *s,
 bool mpx_regroup(struct mproxy_reduction *r);
 // The job whose view has this key; NULL: none.
 const struct mpx_job *mpx_job_of_key(const struct mproxy_reduction *r, const char *key);
+
+// gone.c
+void mpx_gone_note(struct mproxy_reduction *r, const struct mpx_held *h);
+mproxy_status mpx_gone_tell(const struct mproxy_reduction *r, uint64_t since,
+                            mproxy_status (*fn)(void *arg, const mproxy_change *change),
+                            void *arg);
 
 // change.c
 // The source with `values` whatever form it is held in. False: no memory.
