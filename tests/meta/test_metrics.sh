@@ -28,6 +28,9 @@ if [ "$build_dir" = write ]; then
 fi
 diff "$document" "$scratch/anew" | complain_lines \
     "docs/metrics.md is not what the tables say; run: sh tests/meta/test_metrics.sh . write"
+for id in $(sed -nE 's/^MPX_SELF\(([A-Z_0-9]+),.*/\1/p' libmproxy/tables/self.def); do
+    grep -qE "tell\(self, $id," libmproxy/self/self.c || echo "$id"
+done | complain_lines "lines of tables/self.def that self/self.c never tells"
 # What the proxy tells of itself stands in the tables only.
 grep -nE '"mproxy_[a-z_]+' libmproxy/self/self.c |
     complain_lines "metrics of the proxy itself beside tables/self.def"
