@@ -137,7 +137,6 @@ typedef struct mproxy_series {
     const char
         *family;      /**< name of the family; of OpenMetrics' counters without _total */
     const char *help; /**< unescaped; "": none */
-    int has_help;     /**< there is a HELP line, empty or not */
     const char *unit; /**< "": none */
 } mproxy_series;
 

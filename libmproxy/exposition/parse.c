@@ -578,7 +578,6 @@ mproxy_status mproxy_parser_series(mproxy_parser *parser, uint32_t series,
                           .kind = (mproxy_family_kind)x->kind,
                           .family = texts + family,
                           .help = texts + help,
-                          .has_help = f->meta.has_help,
                           .unit = texts + unit};
     return MPX_STRUCT_GIVE(mproxy_series, unit, out, &told, err);
 }

@@ -8,7 +8,7 @@ options_in() {
         sed 's/^[^-]//' | sort -u
 }
 
-for tool in proxy-v2 proxy_run proxy_exporter_strace; do
+for tool in proxy-v2 proxy_run proxyctl proxy_exporter_strace; do
     [ -x "$build_dir/bin/$tool" ] || continue # left out
     page=$build_dir/share/man/man1/$tool.1
     completion=$build_dir/share/bash-completion/completions/$tool

@@ -5,6 +5,7 @@
 #define TOOL_ABOUT(...)
 #define TOOL_ALIAS(...)
 #define TOOL_COMPLETE(...)
+#define TOOL_VERB(...)
 #define TOOL_OPTION(id, ...) OPT_##id,
 enum tool_option_id {
 #include TOOL_TABLE
@@ -36,11 +37,24 @@ static const struct tool_option tool_options[] = {
 
 #define TOOL_OPTION(...)
 #define TOOL_ALIAS(...)
+#define TOOL_ABOUT(...)
+#undef TOOL_VERB
+#define TOOL_VERB(name, usage, doc) {name, usage, doc},
+static const struct tool_verb tool_verbs[] = {
+#include TOOL_TABLE
+    {NULL, NULL, NULL},
+};
+#undef TOOL_VERB
+#undef TOOL_ABOUT
+
+#define TOOL_VERB(...)
 #define TOOL_ABOUT(name, words, usage, summary) name, words, usage, summary,
 static const struct tool this_tool = {
 #include TOOL_TABLE
-    tool_options, sizeof tool_options / sizeof *tool_options, tool_completions};
+    tool_options, sizeof tool_options / sizeof *tool_options, tool_completions,
+    tool_verbs};
 #undef TOOL_OPTION
 #undef TOOL_ALIAS
 #undef TOOL_ABOUT
 #undef TOOL_COMPLETE
+#undef TOOL_VERB

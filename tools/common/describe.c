@@ -209,6 +209,8 @@ static void put_all_names(void)
         printf("--%s ", this_tool.options[i].name);
     }
     fputs("-h --help -V --version", stdout);
+    for (const struct tool_verb *verb = this_tool.verbs; verb->name; verb++)
+        printf(" %s", verb->name);
 }
 
 // bash-completion's own helper for wrappers completes the command behind the options.
@@ -243,6 +245,20 @@ static void put_command_part(void)
          "    fi");
 }
 
+// Commands of the tool's own, and files behind them.
+static void put_verbs(void)
+{
+    puts("    local i\n"
+         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+         "        case \"${COMP_WORDS[i]}\" in");
+    for (const struct tool_verb *verb = this_tool.verbs; verb->name; verb++)
+        printf("        %s)\n            COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+               "            return 0\n            ;;\n",
+               verb->name);
+    puts("        esac\n"
+         "    done");
+}
+
 static int put_completion(char *const other_names[])
 {
     char function[64];
@@ -255,6 +271,8 @@ static int put_completion(char *const other_names[])
     puts("    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}");
     if (this_tool.words == TOOL_COMMAND)
         put_command_part();
+    if (this_tool.words == TOOL_VERBS)
+        put_verbs();
     puts("    case \"$prev\" in");
     for (size_t i = 0; i < this_tool.option_count; i++)
         if (this_tool.options[i].argument)

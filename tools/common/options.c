@@ -232,13 +232,32 @@ static void free_rows(struct argp_option *rows)
     free(rows);
 }
 
+// What stands above and below the options.
+static char *make_doc(const struct tool *tool)
+{
+    char *doc = NULL;
+    if (asprintf(&doc, "%s - %s", tool->name, tool->summary) < 0)
+        return NULL;
+    for (const struct tool_verb *verb = tool->verbs; verb->name && doc; verb++) {
+        char *longer = NULL;
+        if (asprintf(&longer, "%s%s  %s %s\n      %s", doc,
+                     verb == tool->verbs ? "\vCommands:\n" : "\n", verb->name,
+                     verb->usage, verb->doc) < 0)
+            longer = NULL;
+        free(doc);
+        doc = longer;
+    }
+    return doc;
+}
+
 int tool_parse(const struct tool *tool, int argc, char **argv, tool_take *take,
                void *user, int *status)
 {
     struct parse p = {.tool = tool, .take = take, .user = user, .first = argc};
     struct argp_option *rows = make_rows(tool);
-    char *doc = NULL;
-    if (!rows || asprintf(&doc, "%s - %s", tool->name, tool->summary) < 0) {
+    char *doc = make_doc(tool);
+    if (!rows || !doc) {
+        free(doc);
         free_rows(rows);
         tool_complain(tool, NULL, "no memory");
         *status = TOOL_FAILED;

@@ -14,6 +14,7 @@
 //   TOOL_OPTION(AUTO_ROOT, "auto-root", 0, NULL, "Tree", NULL, "find the root by a file")
 //   TOOL_ALIAS(AUTO_ROOT, "automatic-root")         another name of an option
 //   TOOL_COMPLETE(TARGET, "proxyctl jobs --names")  a command that prints arguments
+//   TOOL_VERB("check", "[FILE]", "judge a page")    a command of a tool with TOOL_VERBS
 // that is: identifier, long name, letter or 0, name of its argument or NULL, heading
 // under which it is shown, default in words or NULL, what it does (lower case, no
 // period). An argument called DIR or PATH is completed as one. -h, --help, -V and
@@ -62,6 +63,7 @@ enum tool_exit {
 enum tool_words {
     TOOL_NO_WORDS = 0, // nothing; a word is an error of usage
     TOOL_COMMAND = 1,  // options end at the first word; what follows is not looked at
+    TOOL_VERBS = 2,    // the same, and the first word is a command of the tool's own
 };
 
 struct tool_option {
@@ -75,6 +77,13 @@ struct tool_option {
     bool is_alias;
 };
 
+// A command of a tool with several.
+struct tool_verb {
+    const char *name; // NULL: the end
+    const char *usage;
+    const char *doc;
+};
+
 struct tool {
     const char *name;
     enum tool_words words;
@@ -84,6 +93,7 @@ struct tool {
     size_t option_count;
     const char *const
         *completions; // by OPT_...: a command that prints arguments, or NULL
+    const struct tool_verb *verbs;
 };
 
 enum { TOOL_WHY = 200 }; // room for a reason
