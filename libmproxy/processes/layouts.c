@@ -1,3 +1,17 @@
+// Layouts by content: the list of metrics that the values of processes follow.
+//
+// Programs of one kind define the same metrics in the same order and share a layout, so what
+// the ledger works out for one (which slot of a share each column is) is worked out once.
+// Two lists that are equal are one layout, found by a hash of the metrics' ids.
+//
+// Lifetime: tables and arrays of values count as users of the layout that they follow. One
+// without users stays until the next round begins and the ledger has been told to forget it,
+// since it may come into use again in the same round. A layout refers to its metrics, so no
+// name is given back under it.
+//
+// The entries of all layouts together are bounded, and those of each user but the proxy's own,
+// whose account gets them back when the layout goes.
+
 #include "processes/layouts.h"
 
 #include <stdlib.h>

@@ -1,6 +1,24 @@
-// Directories that are lost: their stored shares go into the base that is held for them, and
-// when one is heard of again its whole state comes in place of that, at once or not at all.
-// Whole states come late and twice, like others: none takes the place of a younger one.
+// Directories that are lost, and directories that come whole.
+//
+// A node that does not come back leaves its sources behind. The shares of it that a profile
+// holds go into the base that is held for it, as the node itself would have done: counters
+// are added, gauges leave, the numbers go among those that the base has absorbed. From then on
+// the base held is more than the node's own base, which knows nothing of it. If the node comes
+// back after all, a later state of its base alone would step everybody back until its shares
+// had come again; so such a directory is taken whole and at once, or refused.
+//
+// A whole state is all sources of a directory as of one report. It is prepared source by
+// source (all memory, and whether each may be taken), then committed, which can't fail. What
+// it does not mention is forgotten, unless it is younger than the report: a share that began
+// while the report was on its way. A proxy numbers the states of its base, shares and node in
+// one row, so a share whose sequence is above all that were told is younger.
+//
+// Whole states come late and twice, like others: none takes the place of a younger one, source
+// by source. The base of an absorbed directory is the exception: it was made here and has to
+// go.
+//
+// Instead of this the lost shares could be kept for ever, each under its identity. That costs
+// a root the memory of every job that ever ran on a node which is gone.
 
 #include "reduction/reduction.h"
 

@@ -1,3 +1,21 @@
+// The order of display of all metrics, marks on it, and maps from one shape into another.
+//
+// A sum of many sources has the union of their metrics, in order of display. To find it each
+// metric's place in the order of all that are known is looked up by id, and a bit is set
+// there: a pass over the bits gives the union in order, without a sort, however many sources
+// there are. A counter and a gauge of one name (twins) are neighbours in that order, so the
+// same pass sees that both are marked: such a name is left out of the sum, and listed.
+//
+// A map says for each slot of a source's shape which slot of the sum's shape it is added to:
+// counters first, then gauges, so that adding up is two loops without a branch on the type.
+// What the sum leaves out is not in the map. All sources of one shape in one sum share their
+// map, and so do all sums of one shape; it is counted by its users and freed with the last.
+//
+// The arrays by place and by id are scratch, large enough for all names, and follow the
+// store's version of them: an id may stand for another metric once a name was given back.
+// `slots` is never cleared. An entry of it counts only if the shape that it is asked for has
+// that very metric there.
+
 #include "reduction/map.h"
 
 #include <stdlib.h>

@@ -1,9 +1,26 @@
 // The reduction's front: what is told of sources, and the publication of their sums.
 //
+// It owns all that is held: directories with their sources (directory.c, held.c), hosts and
+// jobs with their sums (group.c, sum.c), and what is remembered of sources that are gone
+// (gone.c). Whatever a source is and wherever it comes from, it comes in here.
+//
 // Telling marks what it touches and adds nothing up; a publication groups what must be
-// grouped anew (group.c), builds the views of the sums that are dirty (sum.c), hands all
-// views to the store and only then takes note that they are shown. So one that fails leaves
-// all marks, and the next one makes up for it.
+// grouped anew, builds the views of the sums that are dirty, hands all views to the store and
+// only then takes note that they are shown. So one that fails leaves all marks, and the next
+// one makes up for it.
+//
+// Invariants:
+// * Of two states of one source the later stays, by (epoch, sequence), whatever order they
+//   come in and however often. Being told the same again only makes ages younger.
+// * A share that the base of its directory has absorbed is not held, whichever of the two
+//   comes first.
+// * A directory that was absorbed here, as lost, takes its base and shares whole or not at all
+//   (lost.c): a base of its own lacks what was added here.
+// * A call that fails has changed nothing, but for telling several sources one by one.
+// * Each change of what is held raises `sequence`, the cursor of those who ask for changes.
+//
+// Files call downwards only: lost.c -> reduction.c -> change.c and group.c -> directory.c ->
+// gone.c, held.c, sum.c -> map.c.
 
 #include "reduction/reduction.h"
 

@@ -1,8 +1,17 @@
 // Families and docs, each once, however many metrics use them.
 //
+// Text formats write metrics of one base name together, under one HELP and one TYPE, and have
+// to know whether two base names are one once they are sanitised, and whether `x_sum` belongs
+// to a histogram `x`. All of that is a matter of the base name, so it is worked out once, when
+// the first metric comes into a family. Docs are long and mostly equal for all metrics of a
+// family; each text is kept once, with its escaped forms where they differ.
+//
 // A family is used by the metrics in it, by the families that text formats show under its
-// name, and by those whose name it is without their suffix. It gets what the latter need,
-// `text` and `stem`, when the first metric comes into it.
+// name (`text`), and by those whose name it is without their suffix (`stem`). The last user
+// that leaves frees it, and it leaves those that it uses. All of that is the writer's: a
+// reader comes by a family or a doc through a metric that something it holds refers to.
+//
+// An intern that runs out of memory leaves nothing behind.
 
 #include "store/families.h"
 

@@ -1,12 +1,28 @@
-// Shapes and displays.
+// Shapes and displays: what the slots of an array of values are, and in which order views show
+// them.
 //
-// A shape stands in one block of memory, its arrays behind it. The set holds a reference to
-// each of its members, so the last reference of a reader never reaches into the set; members
-// that only the set holds are swept out when the writer groups sources anew, and when many
-// have come since.
+// Values stand in bare arrays, without names, since ten thousand nodes have the same metrics;
+// a shape says once for all of them which metric each slot is of, which slots are gauges, and
+// what their order of display is. A display is the same for a view of one to four arrays:
+// their slots merged into one order. A view of one array that is in order borrows the shape's.
 //
-// A shape keeps the metrics that it names from being given back: whoever gives names back
-// needs to look at the shapes and displays only, not at the arrays of values.
+// Invariants:
+// * A shape and a display never change once anybody but their maker has seen them. The one
+//   exception is a shape that a view made by hand grows (mpx_shape_append()), before that.
+// * Of shapes that are interned there is one for each list of metrics, so sums compare shapes,
+//   and cache maps between them, by address.
+// * A shape refers to its metrics, and so to the pool that they are from: a name is given back
+//   only when no shape has it. Whoever gives names back needs to look at no array of values.
+// * A shape that names a metric twice, or both types of one name (twins), says so; the first is
+//   refused by those who take sources, the second is never shown as it is.
+//
+// Lifetime: the set of interned ones is the writer's and holds a reference to each member, so
+// a reader's last reference never reaches into the set. Members that only the set holds are
+// swept out by the writer: when sources were grouped anew, when a source has changed its
+// shape, now and then in any case (a reader may have been the last), and when many have come
+// since. Sweeping looks at every member, which are few: a node has some ten.
+//
+// A shape stands in one block of memory, its arrays behind it.
 
 #include "store/shape.h"
 

@@ -1,8 +1,27 @@
-// The newest snapshot, and those that readers still hold.
+// The store's front: names to the writer, snapshots to everybody.
 //
-// The writer builds a snapshot aside. The one lock covers the pointer to the newest one and
-// the taking of a reference to it, so that it can't go between the two: a few instructions,
-// and nothing is called with it held.
+// It owns the pool of metrics (names.c) and the newest snapshot. A snapshot is a list of
+// views, in the order in which they are shown and once more by key; the views themselves are
+// the writer's work (view.c, reduction/sum.c). One that did not change between two
+// publications is in both snapshots, and so is the order by key if no view came or went.
+//
+// Invariants:
+// * What is published never changes. The writer builds a snapshot aside and exchanges one
+//   pointer.
+// * There is always a newest snapshot, so that a reader need not ask for the case without.
+// * A failure, for want of memory or of two views with one key, leaves the newest one as it
+//   was.
+// * A reader's snapshot holds all that it shows, down to the names: views refer to shapes and
+//   these to metrics. Nothing of it refers to the store, which may be closed before.
+//
+// The one lock covers the pointer to the newest snapshot and the taking of a reference to it,
+// so that it can't go between the two: a few instructions, and nothing is called with it
+// held. A scheme without any lock (hazard pointers, epochs) would save those few
+// instructions for each request and cost the writer a wait for readers, or a list of what it
+// may not free yet.
+//
+// Old snapshots are freed by whoever lets go of them last, mostly the writer at the next
+// publication, sometimes a thread of the HTTP server at the end of a long reply.
 
 #include <mproxy/store.h>
 
