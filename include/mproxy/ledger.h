@@ -3,11 +3,18 @@
  * The ledger of one node: it keeps the shares and the base of one rendezvous directory in
  * its state file, and says which segments may be unlinked.
  *
+ * A *share* is one job on this node, the *base* the rest of the node that belongs to no job.
+ * Whoever reads processes tells of each in every round: while it lives, and once when it is
+ * final. Then its values are *folded* into its share, and the segments that they were read from
+ * may be unlinked. A share that has had no process for the linger is *sealed*: no later
+ * state of it comes. One that is *released*, since a profile holds it, is absorbed by the base.
  * See docs/architecture.md, "Shares, base and jobs", for the rules and the reason of each.
  *
- * Threads: one thread at a time.
- * Times:   `boot_ms` is CLOCK_BOOTTIME in milliseconds, `wall_us` CLOCK_REALTIME in
- *          microseconds.
+ * Threads: one thread at a time, the writer of the store.
+ * Memory:  what a round is told of is borrowed until the round's end, layouts for longer. What
+ *          the ledger shows it owns. Metrics that it counts stay known.
+ * Times:   `boot_ms` is CLOCK_BOOTTIME in milliseconds, `wall_ms` and `wall_us` UNIX time in
+ *          milli- and microseconds.
  */
 #ifndef MPROXY_LEDGER_H
 #define MPROXY_LEDGER_H
@@ -30,17 +37,17 @@ typedef struct mproxy_part {
 typedef struct mproxy_process {
     size_t struct_size;    /**< sizeof(mproxy_process) */
     const mproxy_job *job; /**< jobid "" or one that may not name a job: the base */
-    uint32_t uid;
-    uint32_t rank;
+    uint32_t uid;          /**< of its user: jobs of one id and two users are two */
+    uint32_t rank;         /**< in its job; 0 where there are none */
     uint64_t size; /**< ranks of its job, as the image says that knows most; 0: as job */
     uint64_t key;  /**< tells this process from others of the directory */
     uint64_t version; /**< changes whenever a value has changed */
     int64_t start_boot_ms;
-    int64_t start_wall_ms;
-    int64_t end_wall_ms; /**< 0 while it lives, or not known */
-    int final;           /**< all its segments are final and it is gone */
-    int passive;         /**< does not keep its share alive (the proxy's own) */
-    uint32_t uncounted;  /**< reasons for which part of it was not counted; 0: none */
+    int64_t start_wall_ms; /**< the same; 0: not known */
+    int64_t end_wall_ms;   /**< 0 while it lives, or not known */
+    int final;             /**< all its segments are final and it is gone */
+    int passive;           /**< does not keep its share alive (the proxy's own) */
+    uint32_t uncounted;    /**< reasons for which part of it was not counted; 0: none */
     size_t part_count;
     const mproxy_part
         *parts; /**< none may count the metric `walltime`: it is the share's */
@@ -50,7 +57,7 @@ typedef struct mproxy_process {
 
 typedef struct mproxy_ledger_options {
     size_t struct_size;  /**< sizeof(mproxy_ledger_options) */
-    const char *host;    /**< host name of the node */
+    const char *host;    /**< host name of the node; copied. NULL: "" */
     int64_t linger_ms;   /**< a share without processes is sealed after it */
     int64_t continue_ms; /**< gap after which a job id is a new run */
     /**
@@ -68,6 +75,7 @@ typedef struct mproxy_ledger_options {
  *
  * @param state_fd  directory; duplicated
  * @param store     metrics are interned here; must outlive the ledger
+ * @param out       set on success; release with mproxy_ledger_close()
  * @return MPROXY_OK, MPROXY_E_CORRUPT, MPROXY_E_VERSION, MPROXY_E_SYSTEM, MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_ledger_open(int state_fd, mproxy_store *store,
@@ -75,11 +83,15 @@ MPROXY_API mproxy_status mproxy_ledger_open(int state_fd, mproxy_store *store,
                                             mproxy_ledger **out, mproxy_error *err);
 MPROXY_API void mproxy_ledger_close(mproxy_ledger *ledger); /**< accepts NULL */
 
-/** The rendezvous was removed and made anew: write the same state there from now on. */
+/**
+ * The rendezvous was removed and made anew: write the same state there from now on.
+ *
+ * @return MPROXY_OK, MPROXY_E_SYSTEM or MPROXY_E_NOMEM: it stays where it was
+ */
 MPROXY_API mproxy_status mproxy_ledger_move(mproxy_ledger *ledger, int state_fd,
                                             mproxy_error *err);
 
-/** The directory's id, 16 bytes, borrowed. */
+/** The directory's id: 16 random bytes, made with the first state file. Borrowed. */
 MPROXY_API const uint8_t *mproxy_ledger_directory(const mproxy_ledger *ledger);
 MPROXY_API uint64_t mproxy_ledger_epoch(const mproxy_ledger *ledger);
 
@@ -89,7 +101,12 @@ MPROXY_API uint64_t mproxy_ledger_epoch(const mproxy_ledger *ledger);
  */
 MPROXY_API void mproxy_ledger_round_begin(mproxy_ledger *ledger, int64_t boot_ms,
                                           uint64_t wall_us);
-/** `process` and what it points to must stay until round_end. */
+/**
+ * `process` and what it points to must stay until round_end. In a share the first type of a
+ * name wins: a process that has the other is refused that metric, and marks the share.
+ *
+ * @return MPROXY_OK, MPROXY_E_INVALID (struct_size) or MPROXY_E_NOMEM: it is not in this round
+ */
 MPROXY_API mproxy_status mproxy_ledger_process(mproxy_ledger *ledger,
                                                const mproxy_process *process,
                                                mproxy_error *err);
@@ -104,12 +121,23 @@ MPROXY_API void mproxy_ledger_whole(mproxy_ledger *ledger);
  * Does nothing when it is not known.
  */
 MPROXY_API void mproxy_ledger_forget(mproxy_ledger *ledger, const mproxy_layout *layout);
-/** The node's own metrics of this round; unsealed shares count them from a baseline. */
+/**
+ * The node's own metrics of this round; unsealed shares count them from a baseline.
+ *
+ * @param layout  must stay until the ledger is closed
+ * @param values  layout->count of them; borrowed until round_end
+ * @return MPROXY_OK
+ */
 MPROXY_API mproxy_status mproxy_ledger_node(mproxy_ledger *ledger,
                                             const mproxy_layout *layout,
                                             const mproxy_value *values,
                                             mproxy_error *err);
-/** Release a share, since a profile holds it: absorbed if sealed; else no effect. */
+/**
+ * In a round: release a share, since a profile holds it. It is absorbed at the round's end if it
+ * is sealed, else this has no effect; it is asked for again if that can't be written.
+ *
+ * @return MPROXY_OK or MPROXY_E_NOTFOUND
+ */
 MPROXY_API mproxy_status mproxy_ledger_release(mproxy_ledger *ledger, uint64_t share);
 /**
  * Take the number of processes that could not count and said no more than that. `count` is the

@@ -23,7 +23,11 @@ extern "C" {
 
 typedef struct mproxy_reduction mproxy_reduction;
 
-/** @param store  where the sums are published; must outlive the reduction */
+/**
+ * @param store  where the sums are published; must outlive the reduction
+ * @param out    set on success; release with mproxy_reduction_free()
+ * @return MPROXY_OK or MPROXY_E_NOMEM
+ */
 MPROXY_API mproxy_status mproxy_reduction_new(mproxy_store *store, mproxy_reduction **out,
                                               mproxy_error *err);
 MPROXY_API void mproxy_reduction_free(mproxy_reduction *reduction); /**< accepts NULL */
@@ -40,8 +44,8 @@ MPROXY_API void mproxy_reduction_set_time(mproxy_reduction *reduction, int64_t n
  * Hold a source's whole state in place of the one held for its identity, unless that is
  * later. A share that the base of its directory has absorbed is dropped.
  *
- * @return MPROXY_OK; MPROXY_E_INVALID: not a source (struct_size, kind), of a job id that may not name a job, or
- *         with a metric twice;
+ * @return MPROXY_OK; MPROXY_E_INVALID: not a source (struct_size, kind), of a job id that may
+ *         not name a job, or with a metric twice;
  *         MPROXY_E_GAP: the directory was absorbed as lost, see mproxy_reduction_absorb();
  *         MPROXY_E_NOMEM
  */
@@ -105,8 +109,12 @@ MPROXY_API mproxy_status mproxy_reduction_replace(mproxy_reduction *reduction,
                                                   const mproxy_source *const *sources,
                                                   size_t count, mproxy_error *err);
 /**
- * Add up what changed and publish main, each `Node: HOST`, then the running jobs. On
- * failure what is shown stays as it was, and the next call makes up for it.
+ * Add up what changed and publish main, each `Node: HOST`, then the running jobs. A name that
+ * the terms of a sum have as a counter and as a gauge is left out of it
+ * (mproxy_view_left_out()). On failure what is shown stays as it was, and the next call makes
+ * up for it.
+ *
+ * @return MPROXY_OK or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_reduction_publish(mproxy_reduction *reduction,
                                                   mproxy_error *err);

@@ -32,7 +32,10 @@ typedef enum mproxy_source_kind {
     MPROXY_SOURCE_TARGET = 4 /**< a Prometheus target that this directory's proxy reads */
 } mproxy_source_kind;
 
-/** A vector of metrics that many value arrays follow; compared by address. */
+/**
+ * A list of metrics that many arrays of values follow; compared by address. Its owner keeps it,
+ * and refers to its metrics (mproxy_metric_ref()), for as long as anything follows it.
+ */
 typedef struct mproxy_layout {
     size_t count;
     const mproxy_metric *const *metrics; /**< `count` of them, none twice */

@@ -6,9 +6,9 @@
  * snapshot, which never changes under them. A view that did not change between two
  * publications is shared by both snapshots.
  *
- * Threads: mproxy_store_metric(), mproxy_view_*() and mproxy_store_publish() by one thread at
- *          a time (the writer); mproxy_store_snapshot(), reading a snapshot and
- *          mproxy_snapshot_unref() by any thread.
+ * Threads: one thread at a time, the writer, makes metrics and views, publishes and sweeps. Any
+ *          thread takes snapshots (mproxy_store_snapshot()), reads them, their views and
+ *          metrics, and lets go of them.
  * Memory:  all that a snapshot points to lives until its last unref. A metric (its name and
  *          docs) lives as long as a view shows it or somebody refers to it; without either it
  *          is given back by mproxy_store_sweep(), and not before.
@@ -51,10 +51,14 @@ typedef struct mproxy_store_options {
  *
  * @param options  may be NULL
  * @param out      set on success; release with mproxy_store_close()
+ * @return MPROXY_OK, MPROXY_E_INVALID (options) or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_store_open(const mproxy_store_options *options,
                                            mproxy_store **out, mproxy_error *err);
-/** Close a store; snapshots still held stay readable until their unref. Accepts NULL. */
+/**
+ * Close a store; snapshots and views still held stay readable until their unref. References to
+ * metrics (mproxy_metric_ref()) must be gone. Accepts NULL.
+ */
 MPROXY_API void mproxy_store_close(mproxy_store *store);
 
 /**
@@ -111,8 +115,11 @@ MPROXY_API const mproxy_metric *const *mproxy_store_metric_order(mproxy_store *s
  * Begin a view made by hand. Entries must be added in the order of
  * mproxy_store_metric_order(), before anybody else sees the view.
  *
- * @param key   names the view in snapshots: a job id, "main", "Node: HOST"; copied
- * @param desc  copied
+ * @param key       names the view in snapshots: a job id, "main", "Node: HOST"; copied
+ * @param desc      copied
+ * @param capacity  entries for which room is made at once; more may be added
+ * @param out       set on success; release with mproxy_view_unref()
+ * @return MPROXY_OK or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_view_new(const char *key, const mproxy_job *desc,
                                          size_t capacity, mproxy_view **out,
