@@ -42,7 +42,7 @@ __attribute__((constructor)) static void find_next(void)
 
 void mpx_leave_begin(void)
 {
-    if (!mproxy_thread_has_storage())
+    if (!mproxy_thread_has_storage() || mpx_in_vfork)
         return;
     int saved = errno;
     mproxy_process_leaves(1);
@@ -52,7 +52,7 @@ void mpx_leave_begin(void)
 // A program whose end is unseen anyhow goes on saying so.
 void mpx_leave_end(void)
 {
-    if (!mproxy_thread_has_storage())
+    if (!mproxy_thread_has_storage() || mpx_in_vfork)
         return;
     int saved = errno;
     mproxy_process_leaves(mpx_end_is_unseen);

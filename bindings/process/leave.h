@@ -4,6 +4,10 @@
 
 #include "common/loader.h"
 
+// Nonzero in a child of vfork that was made in a sandbox, where its pid can't be asked for: the
+// thread's storage is its parent's, whose end and exec are not meant. Set by vfork.S.
+extern MPX_HIDDEN __thread int mpx_in_vfork __attribute__((tls_model("initial-exec")));
+
 // Around what may turn this process into another program; end where it did not. In a child
 // without thread-local storage of its own they do nothing.
 MPX_HIDDEN void mpx_leave_begin(void);

@@ -4,6 +4,7 @@
 // forked children of Python end so) is seen by standing in for these functions, and of
 // syscall(). Signals are no ends, and nothing is counted for them; of exec see exec.c.
 #include <mproxy/client.h>
+#include <mproxy/inline.h>
 
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -33,10 +34,19 @@ __attribute__((destructor)) static void end(void)
     mproxy_process_finished();
 }
 
+__thread int mpx_in_vfork __attribute__((tls_model("initial-exec")));
+
+// The end of a child of vfork is not its parent's, whose storage it has.
+static void finish(void)
+{
+    if (!mproxy_thread_has_storage() || !mpx_in_vfork)
+        mproxy_process_finished();
+}
+
 // `next` is NULL in a process that ends before our constructor ran.
 __attribute__((noreturn)) static void end_by(exit_function *next, int status)
 {
-    mproxy_process_finished();
+    finish();
     if (next)
         next(status);
     for (;;)
@@ -62,7 +72,7 @@ MPROXY_API __attribute__((noreturn)) void quick_exit(int status)
 
 void mpx_seen_exit(long number, long status)
 {
-    mproxy_process_finished();
+    finish();
     mpx_syscall *next = mpx_next_syscall ? mpx_next_syscall : mpx_find_syscall();
     for (;;)
         next(number, status);

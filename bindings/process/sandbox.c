@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -16,8 +15,8 @@
 #include "common/loader.h"
 #include "process/sandbox.h"
 
-static atomic_bool
-    is_inside; // a filter was taken: later ones that are refused lift nothing
+// A filter was taken: later ones that are refused lift nothing, and vfork() is ours.
+int mpx_is_inside;
 
 // Told before the call, or it would be too late; taken back when there is no sandbox.
 static long enter(long (*call)(const unsigned long *arguments),
@@ -28,8 +27,8 @@ static long enter(long (*call)(const unsigned long *arguments),
     mproxy_process_confined(1);
     long result = call(arguments);
     if (result >= 0) {
-        atomic_store(&is_inside, true);
-    } else if (!atomic_load(&is_inside)) {
+        __atomic_store_n(&mpx_is_inside, 1, __ATOMIC_RELEASE);
+    } else if (!__atomic_load_n(&mpx_is_inside, __ATOMIC_ACQUIRE)) {
         int saved = errno;
         mproxy_process_confined(0);
         errno = saved;
@@ -46,6 +45,7 @@ __attribute__((constructor)) static void find_next(void)
     next_prctl = (int (*)(int, ...))mpx_dlsym(RTLD_NEXT, "prctl");
 #if defined(__x86_64__) || defined(__aarch64__)
     mpx_find_syscall();
+    mpx_next_vfork = mpx_dlsym(RTLD_NEXT, "vfork");
 #endif
 }
 
@@ -77,6 +77,7 @@ MPROXY_API int prctl(int option, ...)
 #if defined(__x86_64__) || defined(__aarch64__)
 
 mpx_syscall *mpx_next_syscall;
+void *mpx_next_vfork;
 
 mpx_syscall *mpx_find_syscall(void)
 {

@@ -13,6 +13,10 @@ MPX_HIDDEN mpx_syscall *mpx_find_syscall(void);
 MPX_HIDDEN mpx_syscall *mpx_before_syscall(long number, unsigned long first,
                                            unsigned long second);
 
+// vfork() inside a sandbox. Outside it is the C library's.
+extern MPX_HIDDEN int mpx_is_inside;
+extern MPX_HIDDEN void *mpx_next_vfork;
+
 // syscall(SYS_seccomp, ...).
 MPX_HIDDEN long mpx_seen_seccomp(long number, unsigned long operation,
                                  unsigned long flags, unsigned long filter);

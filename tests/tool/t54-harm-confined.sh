@@ -18,6 +18,43 @@ for way in prctl syscall; do
         count late_total 1 count c_total 1 say inside _exit 4
     told "sandbox-grow-$way" c_total=2 has_finished=1 'uncounted.sandbox=1' partial=yes
 done
+# A child of vfork has its parent's memory; its end and its exec are not the parent's.
+cat >"$TMP/vforks.c" <<'TXT'
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+    struct sock_filter pass = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog program = {1, &pass};
+    int status = -1;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &program))
+        return 1;
+    pid_t pid = vfork();
+    if (pid == 0) {
+        if (strcmp(argv[1], "exec") == 0)
+            execl("/bin/true", "true", (char *)0);
+        _exit(0);
+    }
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        return 2;
+    if (argc > 2)
+        kill(getpid(), SIGKILL);
+    return 3;
+}
+TXT
+"${CC:-cc}" -O2 -D_GNU_SOURCE -o "$TMP/vforks" "$TMP/vforks.c"
+for what in _exit exec; do
+    run_both "vfork-$what" : "$TMP/vforks" $what
+    told "vfork-$what" has_started=1 has_finished=1
+    run_both "vfork-$what-killed" : "$TMP/vforks" $what killed
+    told "vfork-$what-killed" has_started=1 has_finished=0 has_left=0
+done
 if command -v file >/dev/null; then
     run_both sandbox-file : file -b "$HARM" /bin/sh /etc/passwd
     told sandbox-file has_started=1 has_finished=1
