@@ -1,11 +1,22 @@
+// Commands wait in one queue, in the order in which they came.
+//
+// A turn of the loop does some of them and no more: a thousand requests that came together
+// must not keep the round, or older clients, from their turn. What is left rings the bell
+// again, so that all other guests are called in between.
+
 #include "daemon/commands.h"
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "daemon/daemon_private.h"
 
-enum { QUEUE_MAX = 1024 };
+enum {
+    QUEUE_MAX = 1024,
+    TURN_MAX = 32,         // commands of one turn of the loop
+    TURN_NS = 5 * 1000000, // after which none is begun in it
+};
 
 struct mpx_command {
     struct mpx_command *next;
@@ -27,14 +38,29 @@ static bool put(struct mpx_commands *c, struct mpx_command *command)
     return taken;
 }
 
-static struct mpx_command *take_all(struct mpx_commands *c, bool close_it)
+static struct mpx_command *close_queue(struct mpx_commands *c)
 {
     pthread_mutex_lock(&c->lock);
     struct mpx_command *first = c->first;
     c->first = NULL;
     c->last = &c->first;
     c->count = 0;
-    c->closed |= close_it;
+    c->closed = true;
+    pthread_mutex_unlock(&c->lock);
+    return first;
+}
+
+// *more: others wait behind it.
+static struct mpx_command *take_one(struct mpx_commands *c, bool *more)
+{
+    pthread_mutex_lock(&c->lock);
+    struct mpx_command *first = c->first;
+    if (first) {
+        c->first = first->next;
+        c->last = c->first ? c->last : &c->first;
+        c->count--;
+    }
+    *more = c->first != NULL;
     pthread_mutex_unlock(&c->lock);
     return first;
 }
@@ -67,17 +93,23 @@ void mpx_command_send(struct mproxy_daemon *d, struct mpx_request *rq, mpx_comma
     finish(command, false);
 }
 
-// Do all commands there are.
-static void run_all(void *arg)
+static void run_some(void *arg)
 {
     struct mproxy_daemon *d = arg;
-    struct mpx_command *next;
-    for (struct mpx_command *at = take_all(&d->commands, false); at; at = next) {
-        next = at->next;
-        d->commands.kept = false;
-        at->run(d, at->rq, at->arg);
-        finish(at, d->commands.kept);
+    struct mpx_commands *c = &d->commands;
+    int64_t until_ns = mpx_clock_ns(CLOCK_MONOTONIC) + TURN_NS;
+    bool more = true;
+    for (int i = 0; more && i < TURN_MAX && mpx_clock_ns(CLOCK_MONOTONIC) < until_ns;
+         i++) {
+        struct mpx_command *command = take_one(c, &more);
+        if (!command)
+            return;
+        c->kept = false;
+        command->run(d, command->rq, command->arg);
+        finish(command, c->kept);
     }
+    if (more)
+        mproxy_bell_ring(c->bell);
 }
 
 void mpx_command_keep(struct mproxy_daemon *d)
@@ -90,7 +122,7 @@ mproxy_status mpx_commands_open(struct mpx_commands *c, struct mproxy_daemon *d,
 {
     *c = (struct mpx_commands){.last = &c->first};
     pthread_mutex_init(&c->lock, NULL);
-    return mproxy_bell_open(loop, run_all, d, &c->bell, err);
+    return mproxy_bell_open(loop, run_some, d, &c->bell, err);
 }
 
 void mpx_commands_fini(struct mpx_commands *c)
@@ -105,7 +137,7 @@ void mpx_commands_fini(struct mpx_commands *c)
 void mpx_commands_close(struct mproxy_daemon *d)
 {
     struct mpx_command *next;
-    for (struct mpx_command *at = take_all(&d->commands, true); at; at = next) {
+    for (struct mpx_command *at = close_queue(&d->commands); at; at = next) {
         next = at->next;
         mpx_reply_refuse(at->rq, 503, "the proxy is about to stop");
         finish(at, false);

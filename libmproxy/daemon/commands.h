@@ -23,7 +23,7 @@ struct mpx_commands {
     mproxy_bell *bell; // rung for each command
 };
 
-// A guest of the loop from here on, which does the commands that come.
+// A guest of the loop from here on, which does the commands that come, some in each turn.
 mproxy_status mpx_commands_open(struct mpx_commands *c, struct mproxy_daemon *d,
                                 mproxy_loop *loop, mproxy_error *err);
 void mpx_commands_fini(struct mpx_commands *c); // none may be left; accepts a zeroed one

@@ -49,7 +49,7 @@ struct mproxy_daemon {
     struct mpx_syscalls *syscalls; // NULL: not asked for, or not possible
     struct mpx_keeper *keeper;     // NULL: no profiles; its archive by any thread
     mproxy_watch *keeper_watch;
-    struct mpx_readings *readings; // NULL only when it could not be opened
+    struct mpx_readings *readings, *lists; // NULL only when they could not be opened
     struct mpx_server *server;
     mproxy_self *self;
 

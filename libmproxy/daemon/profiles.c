@@ -47,7 +47,9 @@ mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *er
                                         .log = d->options.log,
                                         .log_arg = d->options.log_arg,
                                         .dir = d->profiles_path};
-    mproxy_status status = mpx_readings_open(d, &d->readings, err);
+    mproxy_status status = mpx_readings_open(d, "read", &d->readings, err);
+    if (status == MPROXY_OK)
+        status = mpx_readings_open(d, "lists", &d->lists, err);
     if (status != MPROXY_OK || d->options.no_profiles)
         return status;
     status = mpx_keeper_open(NULL, &keeper, &d->keeper, err);
@@ -60,6 +62,7 @@ mproxy_status mpx_daemon_open_profiles(struct mproxy_daemon *d, mproxy_error *er
 void mpx_daemon_close_profiles(struct mproxy_daemon *d)
 {
     bool is_read = mpx_readings_close(d->readings);
+    is_read &= mpx_readings_close(d->lists);
     mproxy_watch_remove(d->keeper_watch);
     // What hangs goes on using the archive, which is the keeper's then.
     if (!mpx_keeper_close(d->keeper, CLOSE_MS, !is_read))
@@ -67,7 +70,7 @@ void mpx_daemon_close_profiles(struct mproxy_daemon *d)
                 "%s: the file system does not answer: left behind", d->profiles_path);
     d->keeper_watch = NULL;
     d->keeper = NULL;
-    d->readings = NULL;
+    d->readings = d->lists = NULL;
 }
 
 // ---- rounds

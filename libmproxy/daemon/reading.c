@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "daemon/daemon_private.h"
+#include "daemon/listing.h"
 
 enum {
     WAITING_MAX = 256, // readings at a time
@@ -36,12 +37,18 @@ struct mpx_readings {
     bool is_stopped;
 };
 
+static void free_read(struct mpx_read *read)
+{
+    mproxy_profile_free(read->profile);
+    mpx_plan_free(read->plan);
+    mpx_listing_free(read->list);
+    mpx_buf_free(&read->text);
+    free(read->jobid);
+}
+
 static void free_reading(struct reading *reading)
 {
-    mproxy_profile_free(reading->read.profile);
-    mpx_plan_free(reading->read.plan);
-    mpx_buf_free(&reading->read.text);
-    free(reading->read.jobid);
+    free_read(&reading->read);
     free(reading);
 }
 
@@ -106,8 +113,8 @@ static void end_reading(void *arg, int has_run)
     free_reading(reading);
 }
 
-mproxy_status mpx_readings_open(struct mproxy_daemon *d, struct mpx_readings **out,
-                                mproxy_error *err)
+mproxy_status mpx_readings_open(struct mproxy_daemon *d, const char *name,
+                                struct mpx_readings **out, mproxy_error *err)
 {
     struct mpx_readings *r = calloc(1, sizeof *r);
     if (!r)
@@ -116,7 +123,7 @@ mproxy_status mpx_readings_open(struct mproxy_daemon *d, struct mpx_readings **o
     r->last = &r->first;
     *out = r;
     mproxy_status status =
-        mproxy_helper_open(d->loop, "read", WAITING_MAX, &r->helper, err);
+        mproxy_helper_open(d->loop, name, WAITING_MAX, &r->helper, err);
     if (status == MPROXY_OK)
         status = mproxy_timer_new(d->loop, on_late, r, &r->timer, err);
     return status;
@@ -145,14 +152,13 @@ bool mpx_readings_close(struct mpx_readings *r)
     return is_over;
 }
 
-void mpx_reading_start(struct mproxy_daemon *d, struct mpx_request *rq, mpx_read_fn run,
-                       mpx_answer_fn answer, char *jobid, struct mpx_plan *plan)
+void mpx_reading_start(struct mpx_readings *r, struct mpx_request *rq, mpx_read_fn run,
+                       mpx_answer_fn answer, const struct mpx_read *what)
 {
-    struct mpx_readings *r = d->readings;
     struct reading *reading = calloc(1, sizeof *reading);
     if (!reading) {
-        free(jobid);
-        mpx_plan_free(plan);
+        struct mpx_read unread = *what;
+        free_read(&unread);
         mpx_reply_refuse(rq, 503, "no memory to answer");
         return;
     }
@@ -161,7 +167,7 @@ void mpx_reading_start(struct mproxy_daemon *d, struct mpx_request *rq, mpx_read
                                 .late_ms = mpx_boot_ms() + LATE_MS,
                                 .run = run,
                                 .answer = answer,
-                                .read = {.jobid = jobid, .plan = plan}};
+                                .read = *what};
     bool is_late = mproxy_helper_busy_ms(r->helper) > LATE_MS;
     if (r->is_stopped || is_late ||
         mproxy_helper_put(r->helper, run_reading, end_reading, reading) != MPROXY_OK) {
@@ -172,7 +178,7 @@ void mpx_reading_start(struct mproxy_daemon *d, struct mpx_request *rq, mpx_read
         free_reading(reading);
         return;
     }
-    mpx_command_keep(d);
+    mpx_command_keep(r->daemon);
     *r->last = reading;
     r->last = &reading->next;
     if (!mproxy_timer_is_set(r->timer))

@@ -6,27 +6,23 @@
 // (reading.h), because a request thread must not wait for a file server.
 //
 // Lists come from the archive's index in memory, and from the keeper's list of
-// provisional runs. A description is rendered under the key by which the profile can be
-// asked for, right while the archive lends the item. What fails for want of memory
-// refuses the list as a whole: a list that lacks some profiles would look like a
-// complete one.
+// provisional runs, which the loop copies: they are rendered by a helper thread of their own
+// (listing.h), because a hundred thousand of them take longer than a turn of the loop may.
 //
 // One profile is a provisional run, summed up from the sources on the thread that writes
 // the reply, or a file, or both, when a part of the run is stored already. ID@START_TIME
 // may name a run that is still stored as ID, until the newer run of that id is stored,
 // too.
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "daemon/daemon_private.h"
+#include "daemon/listing.h"
 #include "daemon/reading.h"
 #include "daemon/routes.h"
-#include "exposition/json.h"
 #include "exposition/sink.h"
 
 enum { ROUNDS_SHARE = 4 }; // rounds for requests take at most a quarter of the time
@@ -51,108 +47,6 @@ static size_t list_provisional(const struct mproxy_daemon *d,
 
 // ---- lists
 
-struct list {
-    struct mpx_buf *body;
-    const struct mpx_provisional *provisional;
-    size_t provisional_count, count;
-    bool by_command;
-    char *command; // of the last row; by_command only
-    bool failed;
-};
-
-static void put_desc(struct list *list, const mproxy_job *job, const char *key,
-                     bool is_provisional)
-{
-    struct mpx_sink s;
-    union {
-        const char *from;
-        char *to;
-    } jobid = {.from = key};
-    mproxy_job desc = *job;
-    desc.jobid = jobid.to; // under which it can be asked for
-    if (mpx_sink_init(&s, mpx_write_to_buf, list->body) != MPROXY_OK) {
-        list->failed = true;
-        return;
-    }
-    mpx_json_desc(&s, &desc);
-    list->failed |= mpx_sink_fini(&s) != MPROXY_OK;
-    if (is_provisional && list->body->size > 0) {
-        list->body->size--; // the brace
-        mpx_buf_add_text(list->body, ",\"provisional\":true}");
-    }
-}
-
-// What comes between the row before and this.
-static void put_separator(struct list *list, const mproxy_job *job)
-{
-    if (!list->by_command) {
-        mpx_buf_add_text(list->body, list->count++ ? "," : "");
-        return;
-    }
-    size_t length;
-    const char *text = mproxy_command_trim(job->command, &length);
-    bool goes_on = list->command && strlen(list->command) == length &&
-                   memcmp(list->command, text, length) == 0;
-    if (goes_on) {
-        mpx_buf_add_text(list->body, ",");
-        return;
-    }
-    mpx_buf_add_text(list->body, list->count++ ? "]," : "");
-    free(list->command);
-    list->command = strndup(text, length);
-    list->failed |= !list->command;
-    if (list->command)
-        mpx_json_string(list->body, list->command);
-    mpx_buf_add_text(list->body, ":[");
-}
-
-static bool is_replaced(const struct mpx_provisional *run, const char *key)
-{
-    for (size_t i = 0; i < run->replaced_count; i++)
-        if (strcmp(run->replaced[i], key) == 0)
-            return true;
-    return false;
-}
-
-// One that has the name of a newer run, which is not stored yet, goes by its time already.
-static void add_stored(void *arg, const mproxy_archive_item *item)
-{
-    struct list *list = arg;
-    char older[MPROXY_JOB_ID_MAX + 32];
-    const char *key = item->key;
-    for (size_t i = 0; i < list->provisional_count; i++) {
-        const struct mpx_provisional *run = &list->provisional[i];
-        if (is_replaced(run, item->key))
-            return;
-        if (strcmp(run->key, item->key) != 0)
-            continue;
-        snprintf(older, sizeof older, "%s@%" PRId64, item->key, item->desc->start_time);
-        key = older;
-    }
-    put_separator(list, item->desc);
-    put_desc(list, item->desc, key, false);
-}
-
-static void add_provisional(struct list *list)
-{
-    for (size_t i = 0; i < list->provisional_count; i++) {
-        put_separator(list, &list->provisional[i].desc);
-        put_desc(list, &list->provisional[i].desc, list->provisional[i].key, true);
-    }
-}
-
-// Takes the body.
-static void reply_list(struct mpx_request *rq, struct list *list)
-{
-    free(list->command);
-    if (!list->failed && !list->body->failed) {
-        mpx_reply_buf(rq, 200, MPX_TYPE_JSON, list->body);
-    } else {
-        mpx_buf_free(list->body);
-        mpx_reply_refuse(rq, 503, "no memory to answer");
-    }
-}
-
 // Until it was read once, an archive is not empty.
 static bool is_unread(struct mproxy_daemon *d, struct mpx_request *rq)
 {
@@ -163,22 +57,38 @@ static bool is_unread(struct mproxy_daemon *d, struct mpx_request *rq)
     return true;
 }
 
-static void do_profiles(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
+static void render_list(mproxy_archive *archive, struct mpx_read *read)
 {
-    struct mpx_buf body = MPX_BUF_INIT;
-    struct list list = {.body = &body};
-    (void)arg;
+    bool ok = mpx_listing_render(read->list, archive, &read->text);
+    read->status = ok ? MPROXY_OK : MPROXY_E_NOMEM;
+}
+
+static void answer_list(struct mpx_request *rq, struct mpx_read *read)
+{
+    if (read->status == MPROXY_OK)
+        mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &read->text);
+    else
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+}
+
+static void start_list(struct mproxy_daemon *d, struct mpx_request *rq, bool by_command)
+{
+    const struct mpx_provisional *runs = NULL;
     look(d);
     if (is_unread(d, rq))
         return;
-    list.provisional_count = list_provisional(d, &list.provisional);
-    mproxy_archive *archive = mpx_daemon_archive_of(d);
-    mpx_buf_add_text(&body, "[");
-    if (archive)
-        mproxy_archive_each(archive, add_stored, &list);
-    add_provisional(&list);
-    mpx_buf_add_text(&body, "]");
-    reply_list(rq, &list);
+    size_t count = by_command ? 0 : list_provisional(d, &runs);
+    struct mpx_read what = {.list = mpx_listing_new(runs, count, by_command)};
+    if (what.list)
+        mpx_reading_start(d->lists, rq, render_list, answer_list, &what);
+    else
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+}
+
+static void do_profiles(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
+{
+    (void)arg;
+    start_list(d, rq, false);
 }
 
 void mpx_route_profiles(struct mpx_request *rq, void *context)
@@ -188,19 +98,8 @@ void mpx_route_profiles(struct mpx_request *rq, void *context)
 
 static void do_percmd(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
 {
-    struct mpx_buf body = MPX_BUF_INIT;
-    struct list list = {.body = &body, .by_command = true};
     (void)arg;
-    look(d);
-    if (is_unread(d, rq))
-        return;
-    mproxy_archive *archive = mpx_daemon_archive_of(d);
-    mpx_buf_add_text(&body, "{");
-    if (archive)
-        list.failed =
-            mproxy_archive_each_by_command(archive, add_stored, &list, NULL) != MPROXY_OK;
-    mpx_buf_add_text(&body, list.count ? "]}" : "}");
-    reply_list(rq, &list);
+    start_list(d, rq, true);
 }
 
 void mpx_route_percmd(struct mpx_request *rq, void *context)
@@ -326,9 +225,9 @@ static void start_reading(struct mproxy_daemon *d, struct mpx_request *rq,
                           mpx_read_fn run, mpx_answer_fn answer, const char *jobid,
                           struct mpx_plan *plan)
 {
-    char *copy = strdup(jobid);
-    if (copy) {
-        mpx_reading_start(d, rq, run, answer, copy, plan);
+    struct mpx_read what = {.jobid = strdup(jobid), .plan = plan};
+    if (what.jobid) {
+        mpx_reading_start(d->readings, rq, run, answer, &what);
         return;
     }
     mpx_plan_free(plan);

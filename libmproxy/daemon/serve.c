@@ -32,6 +32,7 @@ static void finish(struct mproxy_daemon *d)
 {
     mpx_commands_close(d);
     mpx_readings_stop(d->readings);
+    mpx_readings_stop(d->lists);
     mpx_server_close(d->server);
     d->server = NULL;
     mpx_inputs_end(d, d->ousted ? -1 : mpx_processes_dir_fd(d->processes));

@@ -464,8 +464,7 @@ static void free_keeper(struct mpx_keeper *k)
     }
     for (size_t i = 0; i < k->note_count; i++)
         free(k->notes[i]);
-    mpx_provisional_clear(&k->provisional);
-    free(k->provisional.runs);
+    mpx_provisional_fini(&k->provisional);
     free(k->releases);
     free(k);
 }

@@ -22,6 +22,15 @@ void mpx_provisional_clear(struct mpx_provisionals *list)
     for (size_t i = 0; i < list->count; i++)
         clear_run(&list->runs[i]);
     list->count = 0;
+    mpx_index_clear(&list->keys);
+}
+
+void mpx_provisional_fini(struct mpx_provisionals *list)
+{
+    mpx_provisional_clear(list);
+    mpx_index_fini(&list->keys);
+    free(list->runs);
+    list->runs = NULL;
 }
 
 static void widen(struct mpx_provisional *run, int64_t *first_ms, int64_t *end_ms,
@@ -82,10 +91,33 @@ static bool set_key(struct mpx_provisional *run, bool is_newest)
     mpx_buf_add_text(&key, run->desc.jobid);
     if (!is_newest)
         mpx_buf_addf(&key, "@%" PRId64, run->desc.start_time);
-    free(run->key);
-    run->key = mpx_buf_take(&key);
+    char *made = mpx_buf_take(&key);
     mpx_buf_free(&key);
-    return run->key != NULL;
+    if (!made)
+        return false;
+    free(run->key);
+    run->key = made;
+    return true;
+}
+
+static struct mpx_provisional *find(const struct mpx_provisionals *list, const char *key)
+{
+    uint32_t hash = mpx_hash_text(key), at = mpx_index_start(&list->keys, hash), p;
+    while (mpx_index_next(&list->keys, hash, &at, &p))
+        if (strcmp(list->runs[p].key, key) == 0)
+            return &list->runs[p];
+    return NULL;
+}
+
+// A newer run of its id takes its name.
+static bool rename_run(struct mpx_provisionals *list, struct mpx_provisional *run)
+{
+    uint32_t place = (uint32_t)(run - list->runs), before = mpx_hash_text(run->key);
+    if (!set_key(run, false))
+        return false;
+    mpx_index_remove(&list->keys, before, place);
+    mpx_index_put(&list->keys, mpx_hash_text(run->key), place);
+    return true;
 }
 
 // As the archive will name it once it is stored: the newest run of an id has the id.
@@ -96,12 +128,10 @@ static bool choose_key(struct mpx_provisionals *list, struct mpx_provisional *ru
     for (size_t i = 0; i < job->profile_count; i++)
         is_newest &= job->profiles[i].run == number ||
                      job->profiles[i].entry->body->last_start_ms <= run->start_ms;
-    for (size_t i = 0; i < list->count && is_newest; i++) {
-        struct mpx_provisional *other = &list->runs[i];
-        if (strcmp(other->key, run->desc.jobid) != 0)
-            continue;
+    struct mpx_provisional *other = find(list, run->desc.jobid);
+    if (is_newest && other) {
         is_newest = other->start_ms <= run->start_ms;
-        if (is_newest && !set_key(other, false))
+        if (is_newest && !rename_run(list, other))
             return false;
     }
     return set_key(run, is_newest);
@@ -110,7 +140,8 @@ static bool choose_key(struct mpx_provisionals *list, struct mpx_provisional *ru
 bool mpx_provisional_add(struct mpx_provisionals *list, const struct mpx_job_known *job,
                          const struct mpx_known *known, size_t count)
 {
-    if (!MPX_RESERVE(list->runs, list->room, list->count + 1))
+    if (!MPX_RESERVE(list->runs, list->room, list->count + 1) ||
+        !mpx_index_reserve(&list->keys, (uint32_t)list->count + 1))
         return false;
     struct mpx_provisional run = {.number = known[0].id.number};
     memcpy(run.directory, known[0].id.directory, sizeof run.directory);
@@ -121,6 +152,7 @@ bool mpx_provisional_add(struct mpx_provisionals *list, const struct mpx_job_kno
         clear_run(&run);
         return false;
     }
+    mpx_index_put(&list->keys, mpx_hash_text(run.key), (uint32_t)list->count);
     list->runs[list->count++] = run;
     return true;
 }

@@ -1,0 +1,218 @@
+// The lists of finished jobs.
+//
+// Stored profiles come from the archive's index, each description rendered right while the
+// archive lends the item; runs that are over and not stored yet come from copies that the loop
+// made. A stored profile that such a run replaces is left out, and one whose name a newer run
+// will take goes by its time already: both are looked up in an index, for there may be many of
+// either.
+//
+// A description is rendered under the key by which the profile can be asked for. What fails
+// for want of memory refuses the list as a whole: a list that lacks some profiles would look
+// like a complete one.
+
+#include "daemon/listing.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/index.h"
+#include "base/json.h"
+#include "exposition/json.h"
+#include "exposition/sink.h"
+
+struct run {
+    char *key;
+    mproxy_job desc;
+};
+
+struct mpx_listing {
+    bool by_command;
+    struct run *runs;
+    size_t run_count;
+    char **replaced; // keys of stored profiles
+    size_t replaced_count;
+    struct mpx_index run_index, replaced_index; // by key
+    // of rendering
+    struct mpx_buf *body;
+    size_t count;
+    char *command; // of the last row; by_command only
+    bool failed;
+};
+
+// ---- what is copied
+
+static bool copy_run(struct mpx_listing *list, const struct mpx_provisional *from)
+{
+    struct run *run = &list->runs[list->run_count++];
+    run->key = strdup(from->key);
+    if (!run->key || mproxy_job_copy(&from->desc, &run->desc) != MPROXY_OK)
+        return false;
+    mpx_index_put(&list->run_index, mpx_hash_text(run->key),
+                  (uint32_t)list->run_count - 1);
+    for (size_t i = 0; i < from->replaced_count; i++) {
+        char *key = list->replaced[list->replaced_count] = strdup(from->replaced[i]);
+        if (!key)
+            return false;
+        mpx_index_put(&list->replaced_index, mpx_hash_text(key),
+                      (uint32_t)list->replaced_count++);
+    }
+    return true;
+}
+
+static bool copy_runs(struct mpx_listing *list, const struct mpx_provisional *runs,
+                      size_t count)
+{
+    size_t replaced = 0;
+    for (size_t i = 0; i < count; i++)
+        replaced += runs[i].replaced_count;
+    list->runs = calloc(count + 1, sizeof *list->runs);
+    list->replaced = calloc(replaced + 1, sizeof *list->replaced);
+    bool ok = list->runs && list->replaced &&
+              mpx_index_reserve(&list->run_index, (uint32_t)count) &&
+              mpx_index_reserve(&list->replaced_index, (uint32_t)replaced);
+    for (size_t i = 0; i < count && ok; i++)
+        ok = copy_run(list, &runs[i]);
+    return ok;
+}
+
+struct mpx_listing *mpx_listing_new(const struct mpx_provisional *runs, size_t count,
+                                    bool by_command)
+{
+    struct mpx_listing *list = calloc(1, sizeof *list);
+    if (!list)
+        return NULL;
+    list->by_command = by_command;
+    if (copy_runs(list, runs, count))
+        return list;
+    mpx_listing_free(list);
+    return NULL;
+}
+
+void mpx_listing_free(struct mpx_listing *list)
+{
+    if (!list)
+        return;
+    for (size_t i = 0; i < list->run_count; i++) {
+        free(list->runs[i].key);
+        mproxy_job_clear(&list->runs[i].desc);
+    }
+    for (size_t i = 0; i < list->replaced_count; i++)
+        free(list->replaced[i]);
+    mpx_index_fini(&list->run_index);
+    mpx_index_fini(&list->replaced_index);
+    free(list->runs);
+    free(list->replaced);
+    free(list->command);
+    free(list);
+}
+
+static bool has_run(const struct mpx_listing *list, const char *key)
+{
+    uint32_t hash = mpx_hash_text(key), at = mpx_index_start(&list->run_index, hash), p;
+    while (mpx_index_next(&list->run_index, hash, &at, &p))
+        if (strcmp(list->runs[p].key, key) == 0)
+            return true;
+    return false;
+}
+
+static bool is_replaced(const struct mpx_listing *list, const char *key)
+{
+    uint32_t hash = mpx_hash_text(key), p;
+    uint32_t at = mpx_index_start(&list->replaced_index, hash);
+    while (mpx_index_next(&list->replaced_index, hash, &at, &p))
+        if (strcmp(list->replaced[p], key) == 0)
+            return true;
+    return false;
+}
+
+// ---- rendering
+
+static void put_desc(struct mpx_listing *list, const mproxy_job *job, const char *key,
+                     bool is_provisional)
+{
+    struct mpx_sink s;
+    union {
+        const char *from;
+        char *to;
+    } jobid = {.from = key};
+    mproxy_job desc = *job;
+    desc.jobid = jobid.to; // under which it can be asked for
+    if (mpx_sink_init(&s, mpx_write_to_buf, list->body) != MPROXY_OK) {
+        list->failed = true;
+        return;
+    }
+    mpx_json_desc(&s, &desc);
+    list->failed |= mpx_sink_fini(&s) != MPROXY_OK;
+    if (is_provisional && list->body->size > 0) {
+        list->body->size--; // the brace
+        mpx_buf_add_text(list->body, ",\"provisional\":true}");
+    }
+}
+
+// What comes between the row before and this.
+static void put_separator(struct mpx_listing *list, const mproxy_job *job)
+{
+    if (!list->by_command) {
+        mpx_buf_add_text(list->body, list->count++ ? "," : "");
+        return;
+    }
+    size_t length;
+    const char *text = mproxy_command_trim(job->command, &length);
+    bool goes_on = list->command && strlen(list->command) == length &&
+                   memcmp(list->command, text, length) == 0;
+    if (goes_on) {
+        mpx_buf_add_text(list->body, ",");
+        return;
+    }
+    mpx_buf_add_text(list->body, list->count++ ? "]," : "");
+    free(list->command);
+    list->command = strndup(text, length);
+    list->failed |= !list->command;
+    if (list->command)
+        mpx_json_string(list->body, list->command);
+    mpx_buf_add_text(list->body, ":[");
+}
+
+static void add_stored(void *arg, const mproxy_archive_item *item)
+{
+    struct mpx_listing *list = arg;
+    char older[MPROXY_JOB_ID_MAX + 32];
+    const char *key = item->key;
+    if (is_replaced(list, key))
+        return;
+    if (has_run(list, key)) {
+        snprintf(older, sizeof older, "%s@%" PRId64, key, item->desc->start_time);
+        key = older;
+    }
+    put_separator(list, item->desc);
+    put_desc(list, item->desc, key, false);
+}
+
+static void add_all(struct mpx_listing *list, mproxy_archive *archive)
+{
+    if (archive)
+        mproxy_archive_each(archive, add_stored, list);
+    for (size_t i = 0; i < list->run_count; i++) {
+        put_separator(list, &list->runs[i].desc);
+        put_desc(list, &list->runs[i].desc, list->runs[i].key, true);
+    }
+}
+
+bool mpx_listing_render(struct mpx_listing *list, mproxy_archive *archive,
+                        struct mpx_buf *body)
+{
+    list->body = body;
+    mpx_buf_add_text(body, list->by_command ? "{" : "[");
+    if (!list->by_command)
+        add_all(list, archive);
+    else if (archive)
+        list->failed |=
+            mproxy_archive_each_by_command(archive, add_stored, list, NULL) != MPROXY_OK;
+    if (list->by_command)
+        mpx_buf_add_text(body, list->count ? "]}" : "}");
+    else
+        mpx_buf_add_text(body, "]");
+    return !list->failed && !body->failed;
+}
