@@ -87,8 +87,6 @@ mproxy_input mpx_daemon_profiles_input(struct mproxy_daemon *d);
 void mpx_daemon_close_profiles(struct mproxy_daemon *d);
 // Serve, if a whole round was done and the archive was looked at.
 void mpx_daemon_settle(struct mproxy_daemon *d);
-// NULL: none, or it is not open yet; any thread.
-mproxy_archive *mpx_daemon_archive_of(const struct mproxy_daemon *d);
 size_t mpx_daemon_profiles(struct mproxy_daemon *d); // stored; any thread
 
 // memory.c: give back what a burst of work has left behind; often.

@@ -115,13 +115,13 @@ mproxy_input mpx_daemon_profiles_input(struct mproxy_daemon *d)
                           .after_round = after_round};
 }
 
-size_t mpx_daemon_profiles(struct mproxy_daemon *d)
-{
-    mproxy_archive *archive = mpx_daemon_archive_of(d);
-    return archive ? mproxy_archive_size(archive) : 0;
-}
-
-mproxy_archive *mpx_daemon_archive_of(const struct mproxy_daemon *d)
+static mproxy_archive *archive_of(const struct mproxy_daemon *d)
 {
     return d->keeper ? mpx_keeper_archive(d->keeper) : NULL;
+}
+
+size_t mpx_daemon_profiles(struct mproxy_daemon *d)
+{
+    mproxy_archive *archive = archive_of(d);
+    return archive ? mproxy_archive_size(archive) : 0;
 }

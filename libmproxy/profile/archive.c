@@ -56,6 +56,9 @@ void mproxy_archive_close(mproxy_archive *a)
         return;
     for (size_t i = 0; i < a->damaged_count; i++)
         free(a->damaged[i].file);
+    for (size_t i = 0; i < a->unread_count; i++)
+        free(a->unread[i].file);
+    free(a->unread);
     free(a->damaged);
     mpx_archive_index_unref(a->index);
     if (a->dir_fd >= 0)

@@ -15,6 +15,7 @@
 struct mpx_damaged {
     char *file;
     struct mpx_stamp stamp;
+    unsigned tries; // of `unread`: how often it could not be read
 };
 
 struct mproxy_archive {
@@ -25,8 +26,11 @@ struct mproxy_archive {
     struct mpx_logger logger;
     struct mpx_damaged *damaged;
     size_t damaged_count;
+    struct mpx_damaged *unread; // files that a disk would not give, in one scan or more
+    size_t unread_count, unread_room;
     struct mpx_stamp seen; // of the directory, when it was scanned
     uint64_t generation;   // of the directory then
+    bool has_unread;       // the index lacks some of those
     bool has_leftovers;    // files that others supersede: not in the index, but there
 };
 

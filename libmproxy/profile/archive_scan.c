@@ -3,6 +3,10 @@
 // A name that the index has not is taken by the next store. So an index that is short of a
 // file loses it: whatever can't be told of a file or of the list of them fails the scan, and
 // the index stays as it was until another one succeeds.
+//
+// There is one end to that: a file of which the disk will not give the content (EIO), time and
+// again, is left alone like a damaged one, because no other run could ever be stored beside
+// it. Its name stays its own, and each later scan tries it once more.
 #include "profile/archive_private.h"
 
 #include <dirent.h>
@@ -16,6 +20,8 @@
 #include "base/err.h"
 #include "base/file.h"
 
+enum { TRIES_MAX = 5 }; // scans that one such file fails
+
 struct scan {
     mproxy_archive *archive;
     struct mpx_archive_index *before;
@@ -23,7 +29,7 @@ struct scan {
     size_t count, room;
     struct mpx_damaged *damaged;
     size_t damaged_count, damaged_room;
-    bool has_leftovers;
+    bool has_leftovers, has_unread;
 };
 
 static bool add_entry(struct scan *s, struct mpx_archive_entry *entry)
@@ -89,6 +95,48 @@ static bool is_of_the_file(int error)
     return error == ELOOP || error == ENXIO || error == EACCES || error == EPERM;
 }
 
+static struct mpx_damaged *find_unread(mproxy_archive *a, const char *file)
+{
+    for (size_t i = 0; i < a->unread_count; i++)
+        if (strcmp(a->unread[i].file, file) == 0)
+            return &a->unread[i];
+    return NULL;
+}
+
+// How often this content of a file could not be read, this time included; 0: no memory.
+static unsigned count_unread(mproxy_archive *a, const char *file,
+                             const struct mpx_stamp *stamp)
+{
+    struct mpx_damaged *unread = find_unread(a, file);
+    if (!unread && MPX_RESERVE(a->unread, a->unread_room, a->unread_count + 1)) {
+        unread = &a->unread[a->unread_count];
+        *unread = (struct mpx_damaged){.file = strdup(file)};
+        a->unread_count += unread->file != NULL;
+        unread = unread->file ? unread : NULL;
+    }
+    if (!unread)
+        return 0;
+    if (!mpx_stamp_equals(&unread->stamp, stamp))
+        unread->tries = 0;
+    unread->stamp = *stamp;
+    return ++unread->tries;
+}
+
+// The disk does not give it: the scan fails, or, once that lasts, goes on without it.
+static mproxy_status pass_unread(struct scan *s, const char *file,
+                                 const struct mpx_stamp *stamp, const mproxy_error *why,
+                                 mproxy_error *err)
+{
+    const struct mpx_stamp any = {0}; // it is read again by the next scan
+    unsigned tries = count_unread(s->archive, file, stamp);
+    if (tries < TRIES_MAX)
+        return mpx_fail(err, MPROXY_E_SYSTEM, "%s/%s", s->archive->dir, why->text);
+    if (tries == TRIES_MAX)
+        report(s->archive, file, why);
+    s->has_unread = true;
+    return add_damaged(s, file, &any) ? MPROXY_OK : MPROXY_E_NOMEM;
+}
+
 static mproxy_status read_file(struct scan *s, const char *file,
                                const struct mpx_stamp *stamp, mproxy_error *err)
 {
@@ -97,18 +145,24 @@ static mproxy_status read_file(struct scan *s, const char *file,
     mproxy_profile *p = NULL;
     mproxy_status status =
         mpx_file_read(s->archive->dir_fd, file, MPX_PROFILE_BYTES_MAX, &text, &why);
+    bool is_unread = status == MPROXY_E_SYSTEM && errno == EIO;
     bool may_pass = status == MPROXY_E_SYSTEM && !is_of_the_file(errno);
     if (status == MPROXY_OK)
         status = parse_file(&text, &p, &why);
     mpx_buf_free(&text);
     if (status == MPROXY_E_NOTFOUND)
         return MPROXY_OK; // removed since it was listed
+    if (is_unread)
+        return pass_unread(s, file, stamp, &why, err);
     if (status == MPROXY_E_NOMEM || may_pass)
         return mpx_fail(err, status, "%s/%s", s->archive->dir, why.text);
     if (status != MPROXY_OK) {
         report(s->archive, file, &why);
         return add_damaged(s, file, stamp) ? MPROXY_OK : MPROXY_E_NOMEM;
     }
+    struct mpx_damaged *unread = find_unread(s->archive, file);
+    if (unread)
+        unread->tries = 0;
     struct mpx_archive_body *body = mpx_archive_body_new(p);
     struct mpx_archive_entry *entry =
         body ? mpx_archive_entry_new(body, file, stamp) : NULL;
@@ -261,7 +315,7 @@ mproxy_status mpx_archive_scan(mproxy_archive *a, bool force, bool is_locked,
         return mpx_fail_errno(err, "%s", a->dir);
     struct mpx_stamp stamp = mpx_stamp_of(&st);
     uint64_t generation = mpx_archive_generation(a);
-    force = force || (is_locked && a->has_leftovers);
+    force = force || a->has_unread || (is_locked && a->has_leftovers);
     if (!force && mpx_stamp_equals(&stamp, &a->seen) && generation == a->generation)
         return MPROXY_OK;
     struct scan s = {.archive = a, .before = mpx_archive_take_index(a)};
@@ -277,6 +331,7 @@ mproxy_status mpx_archive_scan(mproxy_archive *a, bool force, bool is_locked,
     if (index) {
         take_over(&s, index);
         a->has_leftovers = s.has_leftovers;
+        a->has_unread = s.has_unread;
         a->seen = stamp;
         a->generation = generation;
     }

@@ -38,7 +38,6 @@ enum {
 
 // A job whose last write failed.
 struct trouble {
-    struct trouble *next;
     uint32_t uid;
     unsigned tries;
     int64_t retry_at_ms;
@@ -70,8 +69,11 @@ struct mpx_keeper {
     struct mpx_provisionals provisional;
     struct mpx_plan *plans; // with the worker
     size_t plan_count;
-    struct trouble *troubles;
-    char failure[sizeof((mproxy_error *)0)->text]; // "": the last write went well
+    struct trouble **troubles;
+    size_t trouble_count, trouble_room;
+    struct mpx_index trouble_index;                     // by user and job id
+    char failure[sizeof((mproxy_error *)0)->text];      // "": the last write went well
+    char look_failure[sizeof((mproxy_error *)0)->text]; // the same of the last look
     char logged[sizeof((mproxy_error *)0)->text];
     char *notes[NOTES_MAX]; // ids of jobs stored since the last round
     size_t note_count;
@@ -84,41 +86,65 @@ mproxy_archive *mpx_keeper_archive(const struct mpx_keeper *k)
 
 // ---- results of the worker
 
-static struct trouble **find_trouble(struct mpx_keeper *k, uint32_t uid,
-                                     const char *jobid)
+static uint32_t hash_of(uint32_t uid, const char *jobid)
 {
-    struct trouble **at = &k->troubles;
-    while (*at && ((*at)->uid != uid || strcmp((*at)->jobid, jobid) != 0))
-        at = &(*at)->next;
-    return at;
+    return mpx_hash_text(jobid) ^ mpx_hash_u64(uid);
+}
+
+// Its place; the number of all when there is none.
+static size_t find_trouble(const struct mpx_keeper *k, uint32_t uid, const char *jobid)
+{
+    uint32_t hash = hash_of(uid, jobid), p;
+    uint32_t at = mpx_index_start(&k->trouble_index, hash);
+    while (mpx_index_next(&k->trouble_index, hash, &at, &p))
+        if (k->troubles[p]->uid == uid && strcmp(k->troubles[p]->jobid, jobid) == 0)
+            return p;
+    return k->trouble_count;
 }
 
 static void clear_trouble(struct mpx_keeper *k, const struct mpx_plan *plan)
 {
-    struct trouble **at = find_trouble(k, plan->uid, plan->desc.jobid);
-    struct trouble *t = *at;
-    if (t)
-        *at = t->next;
-    free(t);
-    if (!k->troubles)
+    size_t place = find_trouble(k, plan->uid, plan->desc.jobid);
+    if (place < k->trouble_count) {
+        const struct trouble *last = k->troubles[--k->trouble_count];
+        mpx_index_remove(&k->trouble_index, hash_of(plan->uid, plan->desc.jobid),
+                         (uint32_t)place);
+        if (place < k->trouble_count)
+            mpx_index_move(&k->trouble_index, hash_of(last->uid, last->jobid),
+                           (uint32_t)k->trouble_count, (uint32_t)place);
+        free(k->troubles[place]);
+        k->troubles[place] = k->troubles[k->trouble_count];
+    }
+    if (k->trouble_count == 0)
         k->failure[0] = '\0';
+}
+
+// NULL: no memory.
+static struct trouble *new_trouble(struct mpx_keeper *k, const struct mpx_plan *plan)
+{
+    size_t length = strlen(plan->desc.jobid);
+    if (!MPX_RESERVE(k->troubles, k->trouble_room, k->trouble_count + 1) ||
+        !mpx_index_reserve(&k->trouble_index, (uint32_t)k->trouble_count + 1))
+        return NULL;
+    struct trouble *t = calloc(1, sizeof *t + length + 1);
+    if (!t)
+        return NULL;
+    t->uid = plan->uid;
+    memcpy(t->jobid, plan->desc.jobid, length);
+    mpx_index_put(&k->trouble_index, hash_of(t->uid, t->jobid),
+                  (uint32_t)k->trouble_count);
+    return k->troubles[k->trouble_count++] = t;
 }
 
 static void add_trouble(struct mpx_keeper *k, const struct mpx_plan *plan)
 {
-    struct trouble **at = find_trouble(k, plan->uid, plan->desc.jobid);
-    if (!*at) {
-        size_t length = strlen(plan->desc.jobid);
-        *at = calloc(1, sizeof **at + length + 1);
-        if (*at) {
-            (*at)->uid = plan->uid;
-            memcpy((*at)->jobid, plan->desc.jobid, length);
-        }
-    }
-    if (*at) {
-        int64_t pause_ms = INT64_C(1000) << ((*at)->tries < 6 ? (*at)->tries : 6);
-        (*at)->tries++;
-        (*at)->retry_at_ms =
+    size_t place = find_trouble(k, plan->uid, plan->desc.jobid);
+    struct trouble *t =
+        place < k->trouble_count ? k->troubles[place] : new_trouble(k, plan);
+    if (t) {
+        int64_t pause_ms = INT64_C(1000) << (t->tries < 6 ? t->tries : 6);
+        t->tries++;
+        t->retry_at_ms =
             plan->boot_ms + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS);
     }
     snprintf(k->failure, sizeof k->failure, "%s", plan->err.text);
@@ -189,7 +215,8 @@ static void run_look(struct mpx_work *work)
                                            &look->archive, &look->err);
 }
 
-// A refresh that fails is tried again, and so is a write that would fail for the same reason.
+// A look that fails is tried again, and said: nothing may be there to be written, which would
+// fail for the same reason.
 static void end_look(struct mpx_work *work, bool has_run)
 {
     struct look *look = (struct look *)work;
@@ -198,11 +225,9 @@ static void end_look(struct mpx_work *work, bool has_run)
     if (!has_run)
         return;
     k->has_tried = true;
-    if (mpx_keeper_archive(k))
-        return;
-    if (look->status == MPROXY_OK)
+    if (!mpx_keeper_archive(k) && look->status == MPROXY_OK)
         atomic_store(&k->archive, look->archive);
-    snprintf(k->failure, sizeof k->failure, "%s",
+    snprintf(k->look_failure, sizeof k->look_failure, "%s",
              look->status == MPROXY_OK ? "" : look->err.text);
 }
 
@@ -239,8 +264,8 @@ static bool is_busy(struct mpx_keeper *k, uint32_t uid, const char *jobid,
     for (const struct mpx_plan *p = k->plans; p; p = p->next)
         if (p->uid == uid && strcmp(p->desc.jobid, jobid) == 0)
             return true;
-    const struct trouble *t = *find_trouble(k, uid, jobid);
-    return t && boot_ms < t->retry_at_ms;
+    size_t place = find_trouble(k, uid, jobid);
+    return place < k->trouble_count && boot_ms < k->troubles[place]->retry_at_ms;
 }
 
 static bool hand_over(struct mpx_keeper *k, struct mpx_plan *plan)
@@ -444,24 +469,24 @@ bool mpx_keeper_failed(struct mpx_keeper *k, char *text, size_t size)
         snprintf(text, size,
                  "%.160s: the file system has not answered for more than %d s",
                  k->dir[0] ? k->dir : "profiles", LATE_MS / 1000);
-    else if (k->failure[0] && size > 0)
-        snprintf(text, size, "%s", k->failure);
-    return is_late || k->failure[0] != '\0';
+    else if (size > 0 && (k->failure[0] || k->look_failure[0]))
+        snprintf(text, size, "%s", k->failure[0] ? k->failure : k->look_failure);
+    return is_late || k->failure[0] || k->look_failure[0];
 }
 
 bool mpx_keeper_drain(struct mpx_keeper *k, int timeout_ms)
 {
-    return mpx_worker_drain(k->worker, timeout_ms) && !k->troubles;
+    return mpx_worker_drain(k->worker, timeout_ms) && k->trouble_count == 0;
 }
 
 // ---- life
 
 static void free_keeper(struct mpx_keeper *k)
 {
-    for (struct trouble *t = k->troubles, *next; t; t = next) {
-        next = t->next;
-        free(t);
-    }
+    for (size_t i = 0; i < k->trouble_count; i++)
+        free(k->troubles[i]);
+    free(k->troubles);
+    mpx_index_fini(&k->trouble_index);
     for (size_t i = 0; i < k->note_count; i++)
         free(k->notes[i]);
     mpx_provisional_fini(&k->provisional);

@@ -14,6 +14,7 @@
 #include "../support/suite.h"
 
 static bool list_is_cut, is_stale, is_plain;
+static const char *broken; // a file that the disk does not give
 static unsigned refusals;
 
 // The list of a directory breaks off while `list_is_cut`. readdir64() is the C library's name
@@ -41,6 +42,24 @@ int fstatat(int at, const char *name, struct stat *st, int flags)
     if (file >= 0)
         close(file);
     return result;
+}
+
+ssize_t read(int fd, void *bytes, size_t size)
+{
+    char link[40], path[200];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = broken ? readlink(link, path, sizeof path - 1) : -1;
+    if (length > 0) {
+        path[length] = '\0';
+        const char *slash = strrchr(path, '/');
+        if (slash && strcmp(slash + 1, broken) == 0) {
+            errno = EIO;
+            return -1;
+        }
+    }
+    ssize_t (*next)(int, void *, size_t) = NULL;
+    *(void **)&next = dlsym(RTLD_NEXT, "read");
+    return next(fd, bytes, size);
 }
 
 // A file system that `is_plain` can't rename without replacing, as NFS.
@@ -191,6 +210,31 @@ static void check_free_names(void)
     }
 }
 
+START_TEST(a_file_that_the_disk_never_gives_stops_no_others)
+{
+    mproxy_archive *a = open_late();
+    broken = "k.json";
+    for (int i = 0; i < 4; i++)
+        check_refused(a); // it may come back
+    ck_assert_uint_eq(damaged, 0);
+
+    ck_assert_int_eq(mproxy_archive_refresh(a, NULL), MPROXY_OK);
+    ck_assert_uint_eq(damaged, 1);
+    ck_assert_uint_eq(mproxy_archive_size(a), 1);
+    ck_assert_int_eq(store(a, "j", 1000, 5), MPROXY_OK);
+    ck_assert_int_eq(store(a, "k", 5000, 4), MPROXY_OK); // under another name
+    ck_assert_uint_eq(count_files(""), 3);
+    ck_assert_uint_eq(damaged, 1); // told once
+
+    broken = NULL;
+    ck_assert_int_eq(store(a, "m", 1000, 6), MPROXY_OK);
+    ck_assert_uint_eq(mproxy_archive_size(a), 4);
+    ck_assert_double_eq(loaded(a, "k"), 4);
+    ck_assert_double_eq(loaded(a, "k@1000"), 2);
+    mproxy_archive_close(a);
+}
+END_TEST
+
 START_TEST(a_name_is_free_only_when_no_file_has_it)
 {
     check_free_names();
@@ -210,6 +254,7 @@ int main(void)
     tcase_add_test(c, a_file_that_cannot_be_opened_for_now_is_not_damaged);
     tcase_add_test(c, a_list_that_breaks_off_is_no_list);
     tcase_add_test(c, files_of_which_nothing_can_be_told_are_not_gone);
+    tcase_add_test(c, a_file_that_the_disk_never_gives_stops_no_others);
     tcase_add_test(c, a_name_is_free_only_when_no_file_has_it);
     suite_add_tcase(suite, c);
     return run_suite(suite);

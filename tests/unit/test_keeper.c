@@ -314,6 +314,29 @@ START_TEST(what_cannot_be_stored_is_tried_again_with_pauses)
 }
 END_TEST
 
+START_TEST(an_archive_that_cannot_be_looked_at_is_told_of)
+{
+    char command[256], text[244] = "";
+    add_share(0, 1, "j", "./a", 1000, 2000, 42);
+    run_round();
+    share_count = 0; // nothing is left to be stored
+    snprintf(command, sizeof command, "rm -rf %s/prefix && touch %s/prefix", root, root);
+    ck_assert_int_eq(system(command), 0);
+    for (int i = 0; i < 8; i++) // 3 s each
+        run_round();
+
+    ck_assert(mpx_keeper_failed(keeper, text, sizeof text));
+    ck_assert_ptr_nonnull(strstr(text, dir));
+    ck_assert_uint_eq(failures_logged, 1);
+
+    snprintf(command, sizeof command, "rm %s/prefix", root);
+    ck_assert_int_eq(system(command), 0);
+    for (int i = 0; i < 8; i++)
+        run_round();
+    ck_assert(!mpx_keeper_failed(keeper, text, sizeof text));
+}
+END_TEST
+
 START_TEST(releases_come_from_the_archive_after_a_restart)
 {
     add_share(0, 1, "j", "./a", 1000, 2000, 42);
@@ -349,6 +372,7 @@ int main(void)
     tcase_add_test(c, ids_that_may_not_name_a_job_are_passed_over);
     tcase_add_test(c, values_out_of_all_range_still_make_a_profile_that_can_be_read);
     tcase_add_test(c, what_cannot_be_stored_is_tried_again_with_pauses);
+    tcase_add_test(c, an_archive_that_cannot_be_looked_at_is_told_of);
     tcase_add_test(c, releases_come_from_the_archive_after_a_restart);
     suite_add_tcase(suite, c);
     return run_suite(suite);
