@@ -200,6 +200,7 @@ static void *wrap(const char *symbol, void *next)
                                     FN_COUNT, sizeof fn_starts[0], by_name);
     if (!found)
         return NULL;
+    mpx_note_fortran();
     const struct entry *entry = &mpx_entries[found - fn_starts][is_pmpi];
     // The same value from every thread; seen by whoever sees the front-end's slot.
     __atomic_store_n((void **)at(entry->next), next, __ATOMIC_RELAXED);

@@ -3,13 +3,14 @@
 // room in it is looked up each time. Two threads that find out the same write the same.
 //
 // The range of the Fortran libraries is one, about all of them, so that a C program pays one
-// comparison. Whatever else lies in it is looked up and found to be no Fortran library.
+// comparison with 0. Whatever else lies in it is looked up and found to be no Fortran library.
 // While it is being widened, a reader may see an old size with a new beginning: it then looks
-// up in vain, or takes a helper's call for the program's once.
+// up in vain, or takes a helper's call for the program's once. It is looked for anew when a
+// function is first called after something was loaded; a Fortran library that comes later, and
+// calls first what was called before, is not noticed until it calls something else.
 #include "caller.h"
 
 #include <ctype.h>
-#include <elf.h>
 #include <link.h>
 #include <stddef.h>
 #include <string.h>
@@ -35,28 +36,53 @@ static int is_fortran_library(const char *path)
     return 0;
 }
 
-static uintptr_t end_of(const void *base)
+// What is found in a walk over the loaded objects.
+struct range {
+    uintptr_t from, to; // equal: none
+};
+
+// How many objects had been loaded when they were last walked over.
+static unsigned long long noted;
+
+static void take_in(struct range *r, const struct dl_phdr_info *info)
 {
-    const ElfW(Ehdr) *header = base;
-    const ElfW(Phdr) *segment = (const void *)((const char *)base + header->e_phoff);
-    uintptr_t end = 0;
-    for (unsigned i = 0; i < header->e_phnum; i++)
-        if (segment[i].p_type == PT_LOAD && segment[i].p_vaddr + segment[i].p_memsz > end)
-            end = segment[i].p_vaddr + segment[i].p_memsz;
-    return (uintptr_t)base + end;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        uintptr_t from = info->dlpi_addr + segment->p_vaddr, to = from + segment->p_memsz;
+        if (segment->p_type != PT_LOAD)
+            continue;
+        r->from = r->from == r->to || from < r->from ? from : r->from;
+        r->to = to > r->to ? to : r->to;
+    }
 }
 
-static void widen(const void *base)
+static int note_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
-    uintptr_t from = (uintptr_t)base, to = end_of(base);
-    uintptr_t before = __atomic_load_n(&mpx_fortran_from, __ATOMIC_RELAXED);
-    uintptr_t size = __atomic_load_n(&mpx_fortran_size, __ATOMIC_RELAXED);
-    if (size) {
-        from = before < from ? before : from;
-        to = before + size > to ? before + size : to;
-    }
-    __atomic_store_n(&mpx_fortran_from, from, __ATOMIC_RELAXED);
-    __atomic_store_n(&mpx_fortran_size, to - from, __ATOMIC_RELAXED);
+    (void)size;
+    if (__atomic_load_n(&noted, __ATOMIC_RELAXED) == info->dlpi_adds)
+        return 1;
+    if (info->dlpi_name && is_fortran_library(info->dlpi_name))
+        take_in(arg, info);
+    return 0;
+}
+
+static int note_loads(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size;
+    *(unsigned long long *)arg = info->dlpi_adds;
+    return 1;
+}
+
+void mpx_note_fortran(void)
+{
+    struct range r = {0};
+    unsigned long long loads = 0;
+    dl_iterate_phdr(note_loads, &loads);
+    if (dl_iterate_phdr(note_object, &r))
+        return; // nothing was loaded since
+    __atomic_store_n(&mpx_fortran_from, r.from, __ATOMIC_RELAXED);
+    __atomic_store_n(&mpx_fortran_size, r.to - r.from, __ATOMIC_RELAXED);
+    __atomic_store_n(&noted, loads, __ATOMIC_RELAXED);
 }
 
 // What may follow a function's name in that of its Fortran entry.
@@ -116,12 +142,12 @@ static int look_up(const char *fn, uintptr_t caller)
     if (!mpx_dladdr((void *)(caller - 1), &info) || !info.dli_fname ||
         !is_fortran_library(info.dli_fname))
         return 0;
-    widen(info.dli_fbase);
     return !info.dli_sname || !bears_name(info.dli_sname, fn);
 }
 
-int mpx_is_bindings_call(const char *fn, uintptr_t caller)
+int mpx_is_bindings_call(const char *fn, void *from)
 {
+    uintptr_t caller = (uintptr_t)from;
     uintptr_t hash = caller * UINT64_C(0x9e3779b97f4a7c15) >> 40;
     for (unsigned i = 0; i < PROBES; i++) {
         uintptr_t *place = &places[(hash + i) % PLACES];

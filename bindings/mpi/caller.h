@@ -9,23 +9,22 @@
 
 #include <stdint.h>
 
-// Where the Fortran libraries lie that were seen so far, one range about all of them.
+// Where the Fortran libraries lie, one range about all of them. The size is 0 in a program
+// that has none.
 extern uintptr_t mpx_fortran_from, mpx_fortran_size;
 
-// Cold but for calls from Fortran: looks once at each place that calls.
-int mpx_is_bindings_call(const char *fn, uintptr_t caller) __attribute__((cold));
+// Notes those that were loaded since; called when a function is called for the first time.
+void mpx_note_fortran(void) __attribute__((cold));
 
-// `is_first`: nothing was counted yet, so that the library of the caller may be unknown.
-static inline __attribute__((always_inline)) int
-is_bindings_call(const char *fn, int is_first, void *caller)
+// For callers in that range; looks once at each place that calls.
+int mpx_is_bindings_call(const char *fn, void *caller) __attribute__((cold));
+
+static inline __attribute__((always_inline)) int may_be_bindings(void *caller)
 {
-    uintptr_t at = (uintptr_t)caller;
-    if (__builtin_expect(at - __atomic_load_n(&mpx_fortran_from, __ATOMIC_RELAXED) >=
-                                 __atomic_load_n(&mpx_fortran_size, __ATOMIC_RELAXED) &&
-                             !is_first,
-                         1))
-        return 0;
-    return mpx_is_bindings_call(fn, at);
+    uintptr_t size = __atomic_load_n(&mpx_fortran_size, __ATOMIC_RELAXED);
+    return __builtin_expect(size != 0, 0) &&
+           (uintptr_t)caller - __atomic_load_n(&mpx_fortran_from, __ATOMIC_RELAXED) <
+               size;
 }
 
 #endif

@@ -121,8 +121,24 @@ def body(f, entry):
     fn = f"FN_{f.name}"
     if f.complete:
         return lines + [f"    return complete_{f.complete}({fn}, {next_fn}, {args});", "}", ""]
-    own = f" || of_bindings({fn}, __builtin_return_address(0))" if f.of_bindings else ""
-    lines += [f"    if (nested(){own})", f"        return {next_fn}({args});"]
+    lines += ["    if (nested())", f"        return {next_fn}({args});"]
+    if not f.of_bindings or f.variadic:
+        return lines + counted(f, fn, next_fn, args)
+    # Out of the way, and with the same arguments behind one more: so the wrapper keeps none.
+    seldom = f"{entry}seldom_{f.name}"
+    caller = "__builtin_return_address(0)"
+    more = ", ".join(["void *mpx_caller"] + [d for d, _ in f.params])
+    return [f"SELDOM static {f.ret} {seldom}({more})", "{",
+            f"    if (mpx_is_bindings_call(fn_name({fn}), mpx_caller))",
+            f"        return {next_fn}({args});"] + counted(f, fn, next_fn, args) + lines + [
+            f"    if (may_be_bindings({caller}))",
+            f"        return {seldom}({', '.join([caller] + f.names())});",
+            ] + counted(f, fn, next_fn, args)
+
+
+def counted(f, fn, next_fn, args):
+    """The call, its time and what it moved; to the end of the function."""
+    lines = []
     uses_status = "STATUS" in (f.out, f.into)
     if uses_status:
         lines += emit_status(f)
@@ -175,7 +191,8 @@ def backend(source, target):
             "// Set by the front-end before it lets a call in, by several threads at worst.",
             "#define NEXT(pointer) __atomic_load_n(&pointer, __ATOMIC_RELAXED)",
             "// Named by the table below only, which the compiler does not read.",
-            "#define TAKEN __attribute__((used))"]
+            "#define TAKEN __attribute__((used))",
+            "#define SELDOM __attribute__((cold, noinline))"]
     for f in every:
         for entry in ("", "p"):
             out.append(f"TAKEN static {f.ret} (*{entry}next_{f.name})({f.declaration()});")
