@@ -21,23 +21,16 @@
 
 #include "exposition/parse_private.h"
 
-#include <stdlib.h>
-
 #include "base/array.h"
 #include "base/options.h"
 
-#define LINE_BYTES ((size_t)1 << 20)
-#define LINE_BYTES_MOST ((size_t)16 << 20)
-#define LABELS 64
-#define LABELS_MOST 4096
-#define SERIES 1000000
-
-// --- a new outline --------------------------------------------------------------------------
+// --- a new outline ------------------------------------------------------------------------
 
 static bool push_piece(struct mpx_scan *s, struct mpx_piece piece)
 {
     struct mpx_outline *outline = &s->p->next;
-    if (!MPX_RESERVE(outline->pieces, outline->room, (size_t)outline->count + 1))
+    if (outline->count == outline->room &&
+        !MPX_RESERVE(outline->pieces, outline->room, (size_t)outline->count + 1))
         return false;
     outline->pieces[outline->count++] = piece;
     return true;
@@ -75,8 +68,10 @@ static bool push_sample(struct mpx_scan *s, uint32_t series, struct mpx_piece pi
     piece.length = spelling.length;
     piece.series = series;
     piece.rules |= starts;
-    if (!push_piece(s, piece) ||
+    if (outline->samples == outline->series_room &&
         !MPX_RESERVE(outline->series, outline->series_room, (size_t)outline->samples + 1))
+        return false;
+    if (!push_piece(s, piece))
         return false;
     outline->series[outline->samples++] = series;
     return true;
@@ -86,7 +81,8 @@ static bool push_sample(struct mpx_scan *s, uint32_t series, struct mpx_piece pi
 static bool put_value(struct mpx_scan *s, uint32_t place, double value, int64_t time)
 {
     mproxy_parser *p = s->p;
-    if (!MPX_RESERVE(p->values, p->values_room, (size_t)place + 1))
+    if (place >= p->values_room &&
+        !MPX_RESERVE(p->values, p->values_room, (size_t)place + 1))
         return false;
     p->values[place] = value;
     if (time == MPX_NO_TIME && !s->has_times)
@@ -121,14 +117,15 @@ static mproxy_status read_sample(struct mpx_scan *s)
     uint32_t series;
     const char *at;
     double value;
-    int64_t time;
     mproxy_status status = mpx_sample_series(s, &series, &at);
     if (status)
         return status;
     const char *end = mpx_number_read(at, !s->line.is_open, &value);
     if (!end)
         return number_fault(s, at, series);
-    status = mpx_sample_tail(s, end, &s->t->series[series], &time);
+    int64_t time = MPX_NO_TIME;
+    if (*end != '\n')
+        status = mpx_sample_tail(s, end, &s->t->series[series], &time);
     if (status)
         return status;
     struct mpx_piece piece = {.ref = MPX_NONE};
@@ -141,6 +138,43 @@ static mproxy_status read_sample(struct mpx_scan *s)
         return mpx_no_memory(s);
     s->block = s->line.end + 1;
     return MPROXY_OK;
+}
+
+// Whether the next line is likely that of a series of the current family which owes others
+// nothing: the one that followed on the last page.
+static bool is_plain_follower(const struct mpx_scan *s, const struct mpx_parse_series *x)
+{
+    return x->family == s->family && x->page != s->t->page && x->role == MPX_ROLE_VALUE &&
+           !x->has_twin && s->t->families[x->family].next.kind == x->kind;
+}
+
+// Take the lines at `at` that are in the order of the last page, without looking for their
+// ends first. A newline ends the page. Returns where it goes on by single lines.
+static const char *follow(struct mpx_scan *s, const char *at)
+{
+    const struct mpx_outline *last = &s->p->last;
+    while (s->guess < last->samples && s->family != MPX_NONE && s->block == at) {
+        uint32_t series = last->series[s->guess], place = s->p->next.samples;
+        struct mpx_parse_series *x = &s->t->series[series];
+        double value;
+        if (!is_plain_follower(s, x) || (size_t)(s->end - at) <= x->spelling.length ||
+            memcmp(at, mpx_parsed_text(s->t, x->spelling), x->spelling.length) != 0)
+            break;
+        const char *end =
+            mpx_number_read(at + x->spelling.length, !s->line.is_open, &value);
+        if (!end || *end != '\n' || (size_t)(end - at) > s->p->o.max_line_bytes ||
+            !put_value(s, place, value, MPX_NO_TIME))
+            break;
+        s->line.at = at;
+        if (!push_sample(s, series, (struct mpx_piece){.ref = MPX_NONE}))
+            break;
+        x->page = s->t->page;
+        x->sample = place;
+        s->guess++;
+        s->line.number++;
+        s->block = at = end + 1;
+    }
+    return at;
 }
 
 static mproxy_status read_line(struct mpx_scan *s)
@@ -185,7 +219,12 @@ static mproxy_status read_rest(struct mpx_scan *s, const char *at)
 static mproxy_status read_lines(struct mpx_scan *s, const char *at)
 {
     mproxy_status status = MPROXY_OK;
+    bool ends_in_newline = at < s->end && s->end[-1] == '\n';
     while (at < s->end && !status) {
+        if (ends_in_newline)
+            at = follow(s, at);
+        if (at == s->end)
+            break;
         const char *end = memchr(at, '\n', (size_t)(s->end - at));
         if (!end) {
             status = read_rest(s, at);
@@ -332,14 +371,9 @@ static void roll_back(mproxy_parser *p)
         mpx_parsed_remove(&p->table, p->fresh[--p->fresh_count]);
     for (uint32_t i = 0; i < p->next.family_count; i++)
         mpx_parsed_drop_family(&p->table, p->next.families[i]);
+    for (uint32_t i = 0; i < p->last.samples; i++)
+        p->table.series[p->last.series[i]].sample = i;
     mpx_parsed_tidy(&p->table, &p->last);
-}
-
-static bool is_in(const struct mpx_parse_table *t, const struct mpx_outline *outline,
-                  uint32_t series)
-{
-    uint32_t piece = t->series[series].piece;
-    return piece < outline->count && outline->pieces[piece].series == series;
 }
 
 static void commit_families(mproxy_parser *p, const struct mpx_outline *before)
@@ -364,11 +398,10 @@ static void commit(mproxy_parser *p, const struct mpx_scan *s, mproxy_format for
     p->next = before;
     p->last.format = format;
     p->last.is_replayable = !s->is_odd;
-    for (uint32_t i = 0; i < p->last.count; i++)
-        if (p->last.pieces[i].series != MPX_NONE)
-            p->table.series[p->last.pieces[i].series].piece = i;
-    for (uint32_t i = 0; i < before.samples; i++)
-        if (!is_in(&p->table, &p->last, before.series[i]) &&
+    bool may_be_gone = s->has_returned || p->fresh_count > 0 || s->is_odd ||
+                       before.samples != p->last.samples || !before.is_replayable;
+    for (uint32_t i = 0; may_be_gone && i < before.samples; i++)
+        if (p->table.series[before.series[i]].page != p->table.page &&
             (p->gone_count == 0 || p->gone[p->gone_count - 1] != before.series[i]))
             p->gone[p->gone_count++] = before.series[i];
     commit_families(p, &before);
@@ -383,7 +416,7 @@ static mproxy_status read_page(struct mpx_scan *s, const struct place *from)
     s->line.at = from->at;
     s->line.number = count_lines(s->text, from->at);
     s->exemplars = from->exemplars;
-    s->guess = from->piece;
+    s->guess = from->sample;
     s->block = from->at;
     static const char mark[] = "\xef\xbb\xbf";
     if ((size_t)(s->end - s->text) >= strlen(mark) &&
@@ -441,158 +474,5 @@ mproxy_status mproxy_parser_read(mproxy_parser *parser, const char *text, size_t
         commit(parser, &s, format);
     }
     give_page(parser, &s, same, page);
-    return MPROXY_OK;
-}
-
-// --- the parser --------------------------------------------------------------------------
-
-static mproxy_status take_options(mproxy_parser_options *o,
-                                  const mproxy_parser_options *options, mproxy_error *err)
-{
-    mproxy_status status =
-        MPX_OPTIONS_TAKE(mproxy_parser_options, max_series, o, options, err);
-    if (status)
-        return status;
-    if (o->max_line_bytes > LINE_BYTES_MOST)
-        return mpx_fail(err, MPROXY_E_INVALID, "max_line_bytes %zu: at most %zu",
-                        o->max_line_bytes, LINE_BYTES_MOST);
-    if (o->max_labels > LABELS_MOST)
-        return mpx_fail(err, MPROXY_E_INVALID, "max_labels %zu: at most %d",
-                        o->max_labels, LABELS_MOST);
-    o->max_line_bytes = o->max_line_bytes ? o->max_line_bytes : LINE_BYTES;
-    o->max_labels = o->max_labels ? o->max_labels : LABELS;
-    o->max_series = o->max_series ? o->max_series : SERIES;
-    return MPROXY_OK;
-}
-
-mproxy_status mproxy_parser_new(const mproxy_parser_options *options, mproxy_parser **out,
-                                mproxy_error *err)
-{
-    MPX_REQUIRE(out, err);
-    mproxy_parser_options o;
-    mproxy_status status = take_options(&o, options, err);
-    if (status)
-        return status;
-    mproxy_parser *p = calloc(1, sizeof *p);
-    if (p)
-        p->labels = calloc(o.max_labels, sizeof *p->labels);
-    if (!p || !p->labels) {
-        mproxy_parser_free(p);
-        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for a parser");
-    }
-    p->o = o;
-    *out = p;
-    return MPROXY_OK;
-}
-
-static void free_outline(struct mpx_outline *outline)
-{
-    free(outline->pieces);
-    free(outline->series);
-    free(outline->families);
-}
-
-void mproxy_parser_free(mproxy_parser *parser)
-{
-    if (!parser)
-        return;
-    mpx_parsed_fini(&parser->table);
-    free_outline(&parser->last);
-    free_outline(&parser->next);
-    free(parser->values);
-    free(parser->times);
-    free(parser->fresh);
-    free(parser->gone);
-    free(parser->labels);
-    free(parser->claims);
-    free(parser->points);
-    mpx_buf_free(&parser->name);
-    mpx_buf_free(&parser->point);
-    mpx_buf_free(&parser->told);
-    mpx_index_fini(&parser->by_claim);
-    free(parser);
-}
-
-static mproxy_status check_known(const mproxy_parser *p, uint32_t series,
-                                 mproxy_error *err)
-{
-    const struct mpx_parse_table *t = &p->table;
-    if (series < t->series_slots.used && t->series[series].family != MPX_NONE)
-        return MPROXY_OK;
-    return mpx_fail(err, MPROXY_E_NOTFOUND, "series %u: not known", (unsigned)series);
-}
-
-static mproxy_type type_of(const struct mpx_parse_series *x)
-{
-    bool counts = x->kind == MPROXY_FAMILY_COUNTER ||
-                  x->kind == MPROXY_FAMILY_HISTOGRAM || x->kind == MPROXY_FAMILY_SUMMARY;
-    return counts && x->role != MPX_ROLE_CREATED && x->role != MPX_ROLE_QUANTILE
-               ? MPROXY_COUNTER
-               : MPROXY_GAUGE;
-}
-
-// Where in `told` a text with a NUL behind it begins.
-static size_t tell(mproxy_parser *p, struct mpx_span span)
-{
-    size_t at = p->told.size;
-    mpx_buf_add(&p->told, mpx_parsed_text(&p->table, span), span.length);
-    mpx_buf_add(&p->told, "", 1);
-    return at;
-}
-
-static size_t tell_help(mproxy_parser *p, struct mpx_span span)
-{
-    const char *at = mpx_parsed_text(&p->table, span), *end = at + span.length;
-    size_t begin = p->told.size;
-    for (; at < end; at++) {
-        char c = *at;
-        if (c == '\\' && at + 1 < end && (at[1] == '\\' || at[1] == 'n' || at[1] == '"'))
-            c = *++at == 'n' ? '\n' : *at;
-        mpx_buf_add(&p->told, &c, 1);
-    }
-    mpx_buf_add(&p->told, "", 1);
-    return begin;
-}
-
-mproxy_status mproxy_parser_series(mproxy_parser *parser, uint32_t series,
-                                   mproxy_series *out, mproxy_error *err)
-{
-    MPX_REQUIRE(parser && out, err);
-    mproxy_status status = MPX_STRUCT_CHECK(mproxy_series, unit, out, err);
-    if (!status)
-        status = check_known(parser, series, err);
-    if (status)
-        return status;
-    const struct mpx_parse_series *x = &parser->table.series[series];
-    const struct mpx_parse_family *f = &parser->table.families[x->family];
-    mpx_buf_clear(&parser->told);
-    size_t name = tell(parser, x->name), family = tell(parser, f->name);
-    size_t unit = tell(parser, f->meta.unit), help = tell_help(parser, f->meta.help);
-    if (parser->told.failed)
-        return mpx_fail(err, MPROXY_E_NOMEM, "no memory to describe a series");
-    const char *texts = parser->told.data;
-    mproxy_series told = {.name = texts + name,
-                          .name_length = x->name.length,
-                          .fits = x->fits,
-                          .type = type_of(x),
-                          .kind = (mproxy_family_kind)x->kind,
-                          .family = texts + family,
-                          .help = texts + help,
-                          .unit = texts + unit};
-    return MPX_STRUCT_GIVE(mproxy_series, unit, out, &told, err);
-}
-
-mproxy_status mproxy_parser_forget(mproxy_parser *parser, uint32_t series,
-                                   mproxy_error *err)
-{
-    MPX_REQUIRE(parser, err);
-    mproxy_status status = check_known(parser, series, err);
-    if (status)
-        return status;
-    if (is_in(&parser->table, &parser->last, series))
-        return mpx_fail(err, MPROXY_E_BUSY, "series %u: on the last page",
-                        (unsigned)series);
-    mpx_parsed_remove(&parser->table, series);
-    mpx_parsed_tidy(&parser->table, &parser->last);
     return MPROXY_OK;
 }

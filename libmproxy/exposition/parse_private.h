@@ -50,11 +50,13 @@ struct mpx_scan {
     uint32_t pushed;   // that of the last sample
     uint32_t point;    // current, OpenMetrics
     uint32_t points;   // of the current family, text format 0.0.4
-    uint32_t guess;    // piece of the last page that the next line may be
+    uint32_t guess;    // place on the last page of what the next line may be
+    uint32_t misses;   // lines in turn that were something else
     size_t exemplars;
-    bool has_times; // a sample before this one had a time
-    bool is_odd;    // the page's order depends on what the outline does not hold
-    bool is_ended;  // # EOF was there
+    bool has_times;    // a sample before this one had a time
+    bool is_odd;       // the page's order depends on what the outline does not hold
+    bool has_returned; // a series that was known, and not on the last page
+    bool is_ended;     // # EOF was there
 };
 
 // What a piece of a outline says of its sample.

@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/utf8.h"
 #include "metric/reserved.h"
 
 #define EXEMPLAR_CHARACTERS 128
+#define MISSES 8
+#define NAME_LIMIT 1024 // above it no name is taken
 
 // --- the series of a name that is not known by its spelling ------------------------------
 
@@ -124,6 +127,17 @@ static mproxy_status add_fresh(struct mpx_scan *s, uint32_t series)
     return MPROXY_OK;
 }
 
+// Names without quotes are of the form that the store takes, but for length and controls.
+static bool fits(const struct mpx_key *key, const struct mpx_buf *name)
+{
+    bool is_quoted = key->is_quoted;
+    for (size_t i = 0; i < key->label_count; i++)
+        is_quoted |= key->labels[i].is_quoted;
+    if (is_quoted || name->size > NAME_LIMIT)
+        return mproxy_metric_check_name(name->data, name->size, NULL) == MPROXY_OK;
+    return mpx_utf8_is_printable(name->data, name->size);
+}
+
 static mproxy_status add_series(struct mpx_scan *s, struct mpx_parse_series *x,
                                 const struct mpx_key *key,
                                 const struct mpx_key_label *left_out, uint32_t *series)
@@ -136,7 +150,7 @@ static mproxy_status add_series(struct mpx_scan *s, struct mpx_parse_series *x,
     if (!MPX_RESERVE(p->fresh, p->fresh_room, (size_t)p->fresh_count + 1) ||
         !find_point(s, key, left_out, x))
         return mpx_no_memory(s);
-    x->fits = mproxy_metric_check_name(p->name.data, p->name.size, NULL) == MPROXY_OK;
+    x->fits = fits(key, &p->name);
     *series = mpx_parsed_add(s->t, x, p->name.data, p->name.size, s->line.at,
                              (size_t)(key->end - s->line.at));
     return *series == MPX_NONE ? mpx_no_memory(s) : add_fresh(s, *series);
@@ -155,7 +169,7 @@ static mproxy_status find_or_add(struct mpx_scan *s, struct mpx_key *key,
 {
     mproxy_parser *p = s->p;
     struct mpx_parse_series x = {
-        .family = s->family, .role = (uint8_t)role, .piece = MPX_NONE};
+        .family = s->family, .role = (uint8_t)role, .sample = MPX_NONE};
     x.kind = s->t->families[s->family].next.kind;
     x.base_length = (uint32_t)p->name.size;
     const struct mpx_key_label *left_out;
@@ -232,20 +246,24 @@ static uint32_t find_spelled(const struct mpx_scan *s, const char **value)
     return MPX_NONE;
 }
 
-// The piece that this line was on the last page, if the lines before it are in that order.
+// The series that followed on the last page, if that is this line. Where lines come in another
+// order it never is, and asking costs memory that is not in the cache: then only some ask.
 static uint32_t find_guessed(struct mpx_scan *s, const char **value)
 {
-    const struct mpx_outline *outline = &s->p->last;
-    if (s->guess < outline->count && outline->pieces[s->guess].series == MPX_NONE)
-        s->guess++;
-    if (s->guess >= outline->count)
+    const struct mpx_outline *last = &s->p->last;
+    if (s->guess >= last->samples || (s->misses >= MISSES && s->line.number % MISSES))
         return MPX_NONE;
-    const struct mpx_piece *piece = &outline->pieces[s->guess];
-    if (piece->series == MPX_NONE || (size_t)(s->line.end - s->line.at) < piece->length ||
-        memcmp(s->line.at, s->t->text.data + piece->at, piece->length) != 0)
+    uint32_t series = last->series[s->guess];
+    struct mpx_span spelling = s->t->series[series].spelling;
+    *value = s->line.at + spelling.length;
+    if ((size_t)(s->line.end - s->line.at) < spelling.length ||
+        memcmp(s->line.at, mpx_parsed_text(s->t, spelling), spelling.length) != 0 ||
+        !ends_there(*value)) {
+        s->misses++;
         return MPX_NONE;
-    *value = s->line.at + piece->length;
-    return ends_there(*value) ? piece->series : MPX_NONE;
+    }
+    s->misses = 0;
+    return series;
 }
 
 static bool is_current(const struct mpx_scan *s, const struct mpx_parse_series *x)
@@ -287,8 +305,12 @@ mproxy_status mpx_sample_series(struct mpx_scan *s, uint32_t *series, const char
         status = read_name(s, &found, value);
     if (status)
         return status;
-    if (s->t->series[found].piece != MPX_NONE)
-        s->guess = s->t->series[found].piece + 1;
+    uint32_t before = s->t->series[found].sample;
+    const struct mpx_outline *last = &s->p->last;
+    if (before >= last->samples || last->series[before] != found)
+        s->has_returned = true;
+    else if (s->t->series[found].page != s->t->page)
+        s->guess = before + 1;
     *series = found;
     return MPROXY_OK;
 }

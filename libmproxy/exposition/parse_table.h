@@ -48,8 +48,7 @@ struct mpx_parse_series {
     uint32_t family;      // MPX_NONE: the slot is free
     uint32_t point;       // MPX_NONE: none
     uint32_t page;        // the last one it was seen on, refused ones included
-    uint32_t sample;      // its last place on that page
-    uint32_t piece;       // its place in the outline
+    uint32_t sample;      // its last place on that page; MPX_NONE: none yet
     uint8_t kind;
     uint8_t role;
     bool fits;

@@ -267,16 +267,22 @@ static void report(const char *name, const struct pages *pages, double ours,
         (double)pages->page[0].size / ours * 1e3 / (double)pages->series);
 }
 
+static const char *only; // the figure asked for; NULL: all
+
 static void compare(const char *name, struct pages *pages, size_t copies,
                     bool families_shuffled, bool lines_shuffled, double aim)
 {
+    if (only && strcmp(only, name) != 0)
+        return;
     make_pages(pages, copies, families_shuffled, lines_shuffled);
     double theirs = measure(read_reference, pages, 9);
     report(name, pages, measure(read_ours, pages, RUNS), theirs, aim);
 }
 
-int main(void)
+// bench_parse [NAME]: that figure alone.
+int main(int argc, char **argv)
 {
+    only = argc > 1 ? argv[1] : NULL;
     struct mpx_buf fixture = load_fixture();
     size_t samples = split_families(fixture.data), copies = SERIES / samples + 1;
     struct pages pages = {.series = samples * copies};
@@ -289,8 +295,11 @@ int main(void)
     compare("same_order", &pages, copies, false, false, 2000);
     compare("families_shuffled", &pages, copies, true, false, 700);
     compare("lines_shuffled", &pages, copies, true, true, 700);
-    report("first_page", &pages, measure(read_ours_first, &pages, 5),
-           measure(read_reference, &pages, 5), 0);
+    if (!only || strcmp(only, "first_page") == 0) {
+        make_pages(&pages, copies, false, false);
+        report("first_page", &pages, measure(read_ours_first, &pages, 5),
+               measure(read_reference, &pages, 5), 0);
+    }
 
     for (size_t i = 0; i < PAGES; i++)
         mpx_buf_free(&pages.page[i]);
