@@ -1,7 +1,13 @@
 // The server as other programs see it: the public header's functions on those of this module.
 //
 // A listening socket, a server that is ready at once, and a copy of the routes, with the
-// rights that follow from their methods.
+// rights that follow from their methods. The daemon uses the private side, because it listens
+// long before it serves and has rights for each route.
+//
+// Nothing is decided here. A request and a set of events are the private objects under public
+// names; each function passes its arguments on. What the private side has as variadic text
+// comes as a text, and what it borrows is copied, so that a program need not think about how
+// long its strings live.
 #include <mproxy/http.h>
 
 #include <stdlib.h>

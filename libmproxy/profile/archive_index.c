@@ -1,3 +1,18 @@
+// The index of an archive: what is stored, by key, in memory.
+//
+// It is immutable. The storing thread makes another one and puts it in its place; readers hold
+// the one that they took, with entries and bodies counted by reference, so a list of a hundred
+// thousand profiles is walked without a lock while a run is being stored.
+//
+// A *body* is what a profile is: description, user, and of each share just enough to see whether
+// a state is newer and whether a share may be released. Values stay in the file. An *entry* is a
+// body in a file, under a key. One body may have several entries one after the other, when its
+// key changes; a reader goes on seeing it under the key that it knew.
+//
+// Keys are made from what the bodies say, never from file names: the newest run of a job id has
+// the id, each older one ID@START_TIME. Users may choose ids that look like such a key, so a key
+// that is some job's id is stepped over. File names only follow, and are escaped so that no id
+// leaves the directory.
 #include "profile/archive_index.h"
 
 #include <inttypes.h>

@@ -1,5 +1,9 @@
 // From the files of the archive's directory to its index.
 //
+// A file that looks as it did (inode, size, time of its last change) is not read again, and a
+// directory that looks as it did is not listed: a look that finds nothing new costs next to
+// nothing.
+//
 // A name that the index has not is taken by the next store. So an index that is short of a
 // file loses it: whatever can't be told of a file or of the list of them fails the scan, and
 // the index stays as it was until another one succeeds.

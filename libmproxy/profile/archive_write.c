@@ -6,6 +6,14 @@
 //   2. an older run that has the name of the newest gets a name of its own
 //   3. the new profile is renamed into place, and the directory synced
 //   4. what it replaces under other names is unlinked
+//
+// All that needs memory, the index after the store included, is made before the first rename:
+// afterwards only the file system can fail, and a rename that fails is taken back.
+//
+// Other processes, also on other hosts, may use the directory. A write is made under a lock,
+// and the directory is looked at once more inside it; a name that is free for all we know is
+// taken by a rename that refuses to replace, because a lock is only kept by those who ask
+// for it.
 #include "profile/archive_private.h"
 
 #include <errno.h>

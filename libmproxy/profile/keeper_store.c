@@ -1,4 +1,17 @@
 // Writing one run: on the keeper's worker, which alone changes the archive.
+//
+// A plan was made by a round, from what was held then; here it meets what is stored. All profiles
+// of the run are loaded, their shares and the plan's come together, and of several states of one
+// share the latest stays. So a run that goes on, a share that was late, and two profiles that
+// turned out to be one run all come to the same: one profile with all that was ever known.
+//
+// What is taken changes hands: shares move out of the plan and of what was loaded, and no value
+// is copied. A stored profile that proves damaged is no reason not to
+// store the rest: the new shares are stored beside it.
+//
+// Another process may have stored a run of the job since the round looked. Then the number of
+// profiles is not the one planned with, the archive refuses (MPROXY_E_EXISTS), and the next round
+// plans anew. A plan for a reader (a provisional profile) goes the same way but for the writing.
 #include "profile/keeper_private.h"
 
 #include <stdlib.h>

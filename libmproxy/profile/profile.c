@@ -1,3 +1,15 @@
+// Profiles in memory: their shares, and the sum of them.
+//
+// A profile is its shares; everything else that it says (counters, times, incomplete nodes) is
+// made from them by mpx_profile_sum(), so it can be made anew whenever a share comes or is
+// replaced, and adding up in another order cannot change it.
+//
+// The sum sorts references to all entries of all shares by name, then walks them once: n log n in
+// the values, whatever the number of shares. Among equal names the order of shares decides, which
+// makes the sum of doubles the same in each process. A name that two shares give different types
+// keeps the first type; the shares whose values are left out for it are incomplete.
+//
+// Everything new is made before anything old is freed: without memory the profile is as it was.
 #include "profile/profile.h"
 
 #include <stdlib.h>

@@ -3,6 +3,17 @@
 // A file may come from an older release, from another make or from somebody's editor:
 // nothing about it is taken for granted. Whole numbers are read as doubles, which hold all
 // that we write exactly.
+//
+// There are two forms. Ours has each share's values in rows that name a metric by its place in
+// `counters`; others have counters with their sum only, and the profile has no shares then. Only
+// `desc` and `counters` must be there. Times are in seconds or, told by their size, in
+// milliseconds.
+//
+// The head, all but the values, is parsed alone where an archive is indexed: it is the first line,
+// and jansson is given that line only.
+//
+// Each function takes one value of the tree and returns a status; the first fault ends the parse
+// with a text that says where it is. The profile built so far is freed by its caller.
 #include "profile/profile.h"
 
 #include <math.h>

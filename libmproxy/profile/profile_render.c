@@ -4,6 +4,13 @@
 // values. A share's values are rows that name their metric by its place in `counters`:
 // [place, total, ts, n, sum, min, max, min_rank, max_rank] for a counter (from n on only
 // where ranks are known), [place, total, min, max, hits] for a gauge.
+//
+// The checksum is taken of the bytes as they go by, and stands last, so nothing is written
+// twice or held. `nodes` is made here, since readers of the API want it and shares say it: the
+// shares of one node, from whatever directories, are merged as a profile merges all.
+//
+// Values that are not finite have no JSON; they are left out, from `counters` and from the rows
+// alike, and places count what is shown only.
 #include "profile/profile.h"
 
 #include <math.h>

@@ -5,6 +5,14 @@
 // nobody else frees it. mproxy_remote_ask() is a call whose callback fills in the caller's
 // reply, driven here until it has ended. A callback may start and cancel calls, but not close
 // the remote.
+//
+// libcurl stands behind transfer.c, which knows bytes and times and nothing of what is asked.
+// A redirect is a second transfer of the same call, made here and not by libcurl: it must go
+// to the same scheme, host and port, since a token goes with it, and the time that the first
+// took counts.
+//
+// A reply is collected in memory up to its bound, which counts bytes after decompression: a
+// server that we were told to scrape may be anybody's.
 
 #include <mproxy/remote.h>
 

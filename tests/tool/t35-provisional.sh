@@ -39,7 +39,7 @@ get "/profiles/get?jobid=j" >"$TMP/body" || fail "no profile at once"
 want "the profile" "$(of)" "6 True 1 True"
 want "the list" "$(listed)" "j:True"
 # It goes on: not over any more while a process lives.
-CHAOS_PROGRAM='count 2;sleep 300' "$BIN/proxy_run" -u "$SOCKET" -j j -- "$TMP/worker" &
+CHAOS_PROGRAM='count 2;sleep 300000' "$BIN/proxy_run" -u "$SOCKET" -j j -- "$TMP/worker" &
 WORKER=$!
 kill_later $WORKER
 wait_for "the process" lives
