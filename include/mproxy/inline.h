@@ -3,7 +3,8 @@
  * mproxy_counter_add() without the call: for wrappers of functions that take nanoseconds.
  *
  * The guards and the result are the same; cases that are not plain are left to the function.
- * Everything else is as mproxy/client.h says. GCC or Clang.
+ * Threads, memory and errors are as mproxy/client.h says; a lane is its thread's alone, and its
+ * address must not be handed to another one. GCC or Clang.
  *
  * `struct mproxy_lane` is part of the binary interface; only the functions below use it.
  */

@@ -15,7 +15,9 @@
  * command with that in LD_PRELOAD. Such exporters are always opt-in.
  *
  * Threads: one thread at a time; mproxy_launch_prepare() changes the environment.
- * Memory:  what is borrowed from a list of exporters lives as long as the list.
+ * Memory:  what is borrowed from a list of exporters lives as long as the list, which
+ *          mproxy_launch_exec() still reads. Options and `command` are borrowed for the call.
+ * Errors:  texts name the option, the file or the program at fault.
  */
 #ifndef MPROXY_LAUNCH_H
 #define MPROXY_LAUNCH_H
@@ -28,7 +30,7 @@ extern "C" {
 
 /** One exporter found. */
 typedef struct mproxy_exporter {
-    const char *name;
+    const char *name; /**< as mproxy_exporters_choose() takes it */
     const char *path; /**< absolute */
     int opt_in;       /**< 1: not in the default choice */
     int chosen;       /**< 1: will be preloaded, or started */
@@ -78,7 +80,7 @@ typedef struct mproxy_launch_options {
     const mproxy_exporters *exporters; /**< NULL: none is preloaded */
     /** Called with each line that tells what is done; NULL: silence. */
     void (*say)(void *user, const char *line);
-    void *user;
+    void *user; /**< passed to `say` */
 } mproxy_launch_options;
 
 /**
