@@ -70,7 +70,8 @@ static bool compute(struct mpx_segments *s, struct mpx_segment *seg)
     mpx_vectors_allow_reserved(s->vectors, is_gateways(seg));
     mproxy_status status =
         mpx_vectors_of(s->vectors, user, table, &layout, &refusal, &err);
-    seg->uncounted =
+    // What was not counted for a while stays marked: a counter of it must not fall.
+    seg->uncounted |=
         status == MPROXY_E_LIMIT ? MPX_OFF_NAMES : mpx_vectors_uncounted(table);
     if (refusal.status != MPROXY_OK)
         mpx_segments_warn(s, "segment '%s': %s", seg->name, refusal.text);
@@ -119,7 +120,8 @@ static void read_segment(struct mpx_segments *s, struct mpx_unit *u,
     } else if (status != MPROXY_OK) {
         return; // the next round reads it, and folds it no sooner
     }
-    if (changed || seg->stale) {
+    if (changed || seg->stale ||
+        mpx_vectors_may_take_more(s->vectors, mpx_reader_table(seg->reader))) {
         seg->stale = !compute(s, seg);
         take_state(u, seg);
         u->changed = true;

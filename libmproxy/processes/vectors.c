@@ -53,6 +53,7 @@ struct mpx_vector_map {
     double *scales; // per value
     struct mpx_derived derived;
     uint32_t uncounted; // why definitions were refused
+    uint64_t forgotten; // names that the store had given back when it was made
 };
 
 // ---- process metrics
@@ -378,6 +379,7 @@ static mproxy_status make_map(struct mpx_vectors *vs, const struct mpx_def_table
         goto fail;
     mpx_layout_use(map->layout);
     map->uncounted = vs->uncounted;
+    map->forgotten = mpx_store_metric_forgotten(vs->store);
     *out = map;
     return MPROXY_OK;
 
@@ -386,18 +388,43 @@ fail:
     return status;
 }
 
+bool mpx_vectors_may_take_more(const struct mpx_vectors *vs,
+                               const struct mpx_def_table *table)
+{
+    const struct mpx_vector_map *map = table ? table->user : NULL;
+    return map && map->uncounted & MPX_OFF_NAMES &&
+           map->forgotten != mpx_store_metric_forgotten(vs->store);
+}
+
+// Names were given back since some of the table's had no room. What is refused again was
+// counted and told before. Without memory all stays as it is.
+static void take_more(struct mpx_vectors *vs, struct mpx_def_table *table)
+{
+    struct mpx_vectors_stats stats = vs->stats;
+    struct mpx_vector_map *map = NULL;
+    mproxy_error err;
+    mproxy_status status = make_map(vs, table, &map, NULL, &err);
+    stats.layouts = vs->stats.layouts;
+    vs->stats = stats;
+    if (status != MPROXY_OK)
+        return;
+    mpx_vector_map_free(table->user);
+    table->user = map;
+}
+
 mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_user *user,
                              struct mpx_def_table *table, const mproxy_layout **layout,
                              mproxy_error *refusal, mproxy_error *err)
 {
+    vs->user = user;
     if (!table->user) {
         struct mpx_vector_map *map = NULL;
-        vs->user = user;
         mproxy_status status = make_map(vs, table, &map, refusal, err);
         if (status != MPROXY_OK)
             return status;
         table->user = map;
-    }
+    } else if (mpx_vectors_may_take_more(vs, table))
+        take_more(vs, table);
     *layout = ((struct mpx_vector_map *)table->user)->layout;
     return MPROXY_OK;
 }

@@ -48,13 +48,19 @@ void mpx_vectors_sweep(struct mpx_vectors *vs, mproxy_ledger *ledger);
 struct mpx_vector_map;
 void mpx_vector_map_free(void *map);
 
-// The vector of a table, made once. NULL layout: no metric of it is taken. `refusal` gets the
+// The vector of a table, made once, and again when names that were refused for want of room
+// may be taken. NULL layout: no metric of it is taken. `refusal` gets the
 // text of the first definition refused when the vector is made, else stays. New names count
 // for the user, whose table it is and who outlives the vectors.
 // @return MPROXY_OK, MPROXY_E_LIMIT (too many vectors), MPROXY_E_NOMEM
 mproxy_status mpx_vectors_of(struct mpx_vectors *vs, struct mpx_user *user,
                              struct mpx_def_table *table, const mproxy_layout **layout,
                              mproxy_error *refusal, mproxy_error *err);
+
+// Whether names of the table, which may be NULL, had no room and may have some now:
+// mpx_vectors_of() sees to it.
+bool mpx_vectors_may_take_more(const struct mpx_vectors *vs,
+                               const struct mpx_def_table *table);
 
 // Why definitions of the table were refused, as bits of a segment's flags; 0: none was.
 uint32_t mpx_vectors_uncounted(const struct mpx_def_table *table);

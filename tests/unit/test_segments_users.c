@@ -73,6 +73,78 @@ START_TEST(a_user_with_too_many_names_is_cut_and_others_are_not)
 }
 END_TEST
 
+// As drop_segment(), with gauges that no other process has, and without a job.
+static int drop_gauges(uint32_t pid, uint32_t count)
+{
+    char name[64];
+    struct image m = image_new(pid, "");
+    image_header(&m)->uid = OTHER;
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "level{of=\"%u-%u\"}", pid, i);
+        image_metric(&m, MPX_DEF_GAUGE, 2 * i, name, NULL, 0);
+        const double value = i;
+        memcpy(image_row0(&m) + 2 * i, &value, sizeof value);
+        image_row0(&m)[2 * i + 1] = 1;
+    }
+    snprintf(name, sizeof name, "gauges-%u.seg", pid);
+    int fd = image_write(&m, dir, name, m.size);
+    ck_assert_int_eq(fchown(fd, OTHER, OTHER), 0);
+    ck_assert_int_eq(image_lock(fd, F_WRLCK), 0);
+    image_free(&m);
+    return fd;
+}
+
+START_TEST(names_that_nothing_shows_count_against_no_user)
+{
+    open_bounded(0, 30);
+    for (uint32_t pid = 1; pid <= 40; pid++) {
+        char last[64];
+        snprintf(last, sizeof last, "level{of=\"%u-19\"}", pid);
+        int fd = drop_gauges(pid, 20);
+        play_round();
+        ck_assert_double_eq(shown(NULL, last), 19);
+        close(fd);
+        for (int i = 0; i < 5; i++) {
+            play_round();
+            mproxy_store_sweep(store);
+        }
+        ck_assert(isnan(shown(NULL, last)));
+    }
+    ck_assert_uint_eq(stats().refused_limits, 0);
+    ck_assert_uint_eq(warnings, 0);
+
+    // What lives counts all the same.
+    drop_gauges(1000, 20);
+    drop_gauges(1001, 20);
+    play_round();
+    ck_assert_uint_eq(stats().refused_limits, 10);
+}
+END_TEST
+
+START_TEST(names_that_had_no_room_are_taken_when_there_is_some)
+{
+    open_bounded(0, 30);
+    int first = drop_gauges(1, 20);
+    play_round();
+    drop_gauges(2, 20);
+    play_round();
+    const char *left = "level{of=\"2-19\"}";
+    ck_assert(isnan(shown(NULL, left)));
+    ck_assert_uint_eq(stats().refused_limits, 10);
+
+    close(first);
+    for (int i = 0; i < 6; i++) {
+        play_round();
+        mproxy_store_sweep(store);
+    }
+
+    ck_assert_double_eq(shown(NULL, left), 19);
+    ck_assert_double_eq(shown(NULL, "level{of=\"2-3\"}"), 3);
+    ck_assert_uint_eq(stats().refused_limits, 10);
+    ck_assert_uint_eq(warnings, 1);
+}
+END_TEST
+
 START_TEST(a_user_with_too_many_files_waits_and_others_do_not)
 {
     int fds[6];
@@ -175,6 +247,8 @@ int main(void)
     TCase *tc = tcase_create("bounds");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_user_with_too_many_names_is_cut_and_others_are_not);
+    tcase_add_test(tc, names_that_nothing_shows_count_against_no_user);
+    tcase_add_test(tc, names_that_had_no_room_are_taken_when_there_is_some);
     tcase_add_test(tc, a_user_with_too_many_files_waits_and_others_do_not);
     tcase_add_test(tc, links_and_what_is_no_segment_count_too);
     tcase_add_test(tc, what_proc_said_of_a_process_is_no_other_users);
