@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include <string.h>
+
 #include "base/utf8.h"
 
 // What stands behind the backslash in JSON; 0: no short form.
@@ -62,4 +64,73 @@ void mpx_json_string(struct mpx_buf *out, const char *text)
     mpx_buf_add(out, "\"", 1);
     mpx_json_escape(out, text, strlen(text));
     mpx_buf_add(out, "\"", 1);
+}
+
+// ---- the writer
+
+static void put(struct mpx_json *j, const char *bytes, size_t length)
+{
+    if (j->wants_comma)
+        mpx_buf_add(j->out, ",", 1);
+    mpx_buf_add(j->out, bytes, length);
+    j->wants_comma = true;
+}
+
+void mpx_json_begin(struct mpx_json *j, char bracket)
+{
+    put(j, &bracket, 1);
+    j->wants_comma = false;
+}
+
+void mpx_json_end(struct mpx_json *j, char bracket)
+{
+    j->wants_comma = false;
+    put(j, &bracket, 1);
+}
+
+void mpx_json_key(struct mpx_json *j, const char *key)
+{
+    mpx_json_put_string(j, key);
+    mpx_buf_add(j->out, ":", 1);
+    j->wants_comma = false;
+}
+
+void mpx_json_put_string(struct mpx_json *j, const char *text)
+{
+    put(j, "", 0);
+    mpx_json_string(j->out, text);
+}
+
+void mpx_json_put_u64(struct mpx_json *j, uint64_t value)
+{
+    put(j, "", 0);
+    mpx_buf_addf(j->out, "%llu", (unsigned long long)value);
+}
+
+void mpx_json_put_i64(struct mpx_json *j, int64_t value)
+{
+    put(j, "", 0);
+    mpx_buf_addf(j->out, "%lld", (long long)value);
+}
+
+void mpx_json_put_bool(struct mpx_json *j, bool value)
+{
+    mpx_json_put_raw(j, value ? "true" : "false");
+}
+
+void mpx_json_put_raw(struct mpx_json *j, const char *json)
+{
+    put(j, json, strlen(json));
+}
+
+void mpx_json_member(struct mpx_json *j, const char *key, const char *text)
+{
+    mpx_json_key(j, key);
+    mpx_json_put_string(j, text);
+}
+
+void mpx_json_member_u64(struct mpx_json *j, const char *key, uint64_t value)
+{
+    mpx_json_key(j, key);
+    mpx_json_put_u64(j, value);
 }

@@ -51,25 +51,29 @@ static void do_status(struct mproxy_daemon *d, struct mpx_request *rq, void *arg
     struct mpx_events_stats events;
     mproxy_gateway_get_stats(d->gateway, &gateway);
     mpx_events_get_stats(d->events, &events);
-    mpx_buf_add_text(&body, "{\"version\":");
-    mpx_json_string(&body, mproxy_version());
-    mpx_buf_add_text(&body, ",\"host\":");
-    mpx_json_string(&body, d->host);
-    mpx_buf_add_text(&body, ",\"address\":");
-    mpx_json_string(&body, d->advertise);
-    mpx_buf_addf(&body,
-                 ",\"uptime\":%.3f,\"jobs\":%zu,\"series\":%zu,\"clients\":%llu,"
-                 "\"children\":0,\"memory\":%llu,\"profiles\":%zu,\"rounds\":%llu,"
-                 "\"period\":%u,\"connections_cut\":%llu,\"listeners\":%u,"
-                 "\"listeners_let_go\":%llu,\"trouble\":",
-                 (double)(mpx_boot_ms() - d->start_boot_ms) / 1e3, mpx_self_jobs(d->self),
-                 mpx_self_series(d->self), (unsigned long long)gateway.clients,
-                 (unsigned long long)resident_bytes(), mpx_daemon_profiles(d),
-                 (unsigned long long)d->round_count, d->options.sampling_period_ms,
-                 (unsigned long long)mpx_server_cut_count(d->server), events.listeners,
-                 (unsigned long long)events.let_go);
-    mpx_json_string(&body, mproxy_rounds_trouble(d->rounds));
-    mpx_buf_add_text(&body, "}");
+    char uptime[32];
+    snprintf(uptime, sizeof uptime, "%.3f",
+             (double)(mpx_boot_ms() - d->start_boot_ms) / 1e3);
+    struct mpx_json j = {.out = &body};
+    mpx_json_begin(&j, '{');
+    mpx_json_member(&j, "version", mproxy_version());
+    mpx_json_member(&j, "host", d->host);
+    mpx_json_member(&j, "address", d->advertise);
+    mpx_json_key(&j, "uptime");
+    mpx_json_put_raw(&j, uptime);
+    mpx_json_member_u64(&j, "jobs", mpx_self_jobs(d->self));
+    mpx_json_member_u64(&j, "series", mpx_self_series(d->self));
+    mpx_json_member_u64(&j, "clients", gateway.clients);
+    mpx_json_member_u64(&j, "children", 0);
+    mpx_json_member_u64(&j, "memory", resident_bytes());
+    mpx_json_member_u64(&j, "profiles", mpx_daemon_profiles(d));
+    mpx_json_member_u64(&j, "rounds", d->round_count);
+    mpx_json_member_u64(&j, "period", d->options.sampling_period_ms);
+    mpx_json_member_u64(&j, "connections_cut", mpx_server_cut_count(d->server));
+    mpx_json_member_u64(&j, "listeners", events.listeners);
+    mpx_json_member_u64(&j, "listeners_let_go", events.let_go);
+    mpx_json_member(&j, "trouble", mproxy_rounds_trouble(d->rounds));
+    mpx_json_end(&j, '}');
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);
 }
 
@@ -91,13 +95,22 @@ static void do_scrapes(struct mproxy_daemon *d, struct mpx_request *rq, void *ar
     struct mpx_buf body = MPX_BUF_INIT;
     char period[MPROXY_NUMBER_MAX];
     mproxy_format_number(d->options.sampling_period_ms / 1e3, period);
-    mpx_buf_addf(
-        &body,
-        "[{\"target_url\":\"/system\",\"ttype\":\"System\",\"period\":%s,"
-        "\"last_scrape\":%llu,\"healthy\":true,\"last_error\":\"\","
-        "\"samples\":%zu,\"duration_ms\":%lld}]",
-        period, (unsigned long long)(mproxy_rounds_last(d->rounds)->wall_us / 1000000),
-        mproxy_system_layout(d->system)->count, (long long)(d->round_ns / 1000000));
+    struct mpx_json j = {.out = &body};
+    mpx_json_begin(&j, '[');
+    mpx_json_begin(&j, '{');
+    mpx_json_member(&j, "target_url", "/system");
+    mpx_json_member(&j, "ttype", "System");
+    mpx_json_key(&j, "period");
+    mpx_json_put_raw(&j, period);
+    mpx_json_member_u64(&j, "last_scrape",
+                        mproxy_rounds_last(d->rounds)->wall_us / 1000000);
+    mpx_json_key(&j, "healthy");
+    mpx_json_put_bool(&j, true);
+    mpx_json_member(&j, "last_error", "");
+    mpx_json_member_u64(&j, "samples", mproxy_system_layout(d->system)->count);
+    mpx_json_member_u64(&j, "duration_ms", (uint64_t)d->round_ns / 1000000);
+    mpx_json_end(&j, '}');
+    mpx_json_end(&j, ']');
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);
 }
 
@@ -110,10 +123,12 @@ void mpx_route_topo(struct mpx_request *rq, void *context)
 {
     struct mproxy_daemon *d = context;
     struct mpx_buf body = MPX_BUF_INIT;
-    mpx_buf_add_text(&body, "[[");
-    mpx_json_string(&body, d->advertise);
-    mpx_buf_add_text(&body, ",");
-    mpx_json_string(&body, d->advertise);
-    mpx_buf_add_text(&body, "]]");
+    struct mpx_json j = {.out = &body};
+    mpx_json_begin(&j, '[');
+    mpx_json_begin(&j, '[');
+    mpx_json_put_string(&j, d->advertise);
+    mpx_json_put_string(&j, d->advertise);
+    mpx_json_end(&j, ']');
+    mpx_json_end(&j, ']');
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);
 }

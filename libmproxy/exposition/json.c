@@ -24,29 +24,24 @@ void mpx_json_u64(struct mpx_sink *s, uint64_t value)
     s->at = mpx_write_u64(mpx_sink_room(s, MPROXY_NUMBER_MAX), value);
 }
 
-void mpx_json_i64(struct mpx_sink *s, int64_t value)
-{
-    s->at = mpx_write_i64(mpx_sink_room(s, MPROXY_NUMBER_MAX), value);
-}
-
 void mpx_json_desc(struct mpx_sink *s, const mproxy_job *job)
 {
     const struct {
         const char *key, *text;
-    } texts[] = {{"{\"jobid\":", job->jobid},       {",\"command\":", job->command},
-                 {",\"nodelist\":", job->nodelist}, {",\"partition\":", job->partition},
-                 {",\"cluster\":", job->cluster},   {",\"run_dir\":", job->run_dir}};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        mpx_sink_text(s, texts[i].key);
-        mpx_json_text(s, texts[i].text ? texts[i].text : "");
-    }
-    mpx_sink_text(s, ",\"size\":");
-    mpx_json_u64(s, job->size);
-    mpx_sink_text(s, ",\"start_time\":");
-    mpx_json_i64(s, job->start_time);
-    mpx_sink_text(s, ",\"end_time\":");
-    mpx_json_i64(s, job->end_time);
-    mpx_sink_add(s, "}", 1);
+    } texts[] = {{"jobid", job->jobid},       {"command", job->command},
+                 {"nodelist", job->nodelist}, {"partition", job->partition},
+                 {"cluster", job->cluster},   {"run_dir", job->run_dir}};
+    struct mpx_json j = {.out = &s->scratch};
+    mpx_json_begin(&j, '{');
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        mpx_json_member(&j, texts[i].key, texts[i].text ? texts[i].text : "");
+    mpx_json_member_u64(&j, "size", job->size);
+    mpx_json_key(&j, "start_time");
+    mpx_json_put_i64(&j, job->start_time);
+    mpx_json_key(&j, "end_time");
+    mpx_json_put_i64(&j, job->end_time);
+    mpx_json_end(&j, '}');
+    mpx_sink_scratch(s);
 }
 
 bool mpx_json_is_shown(mproxy_type type, const mproxy_value *value)

@@ -11,7 +11,6 @@
 void mpx_json_text(struct mpx_sink *s, const char *text); // quoted and escaped
 void mpx_json_number(struct mpx_sink *s, double value);   // finite
 void mpx_json_u64(struct mpx_sink *s, uint64_t value);
-void mpx_json_i64(struct mpx_sink *s, int64_t value);
 // The object of nine keys.
 void mpx_json_desc(struct mpx_sink *s, const mproxy_job *job);
 // Whether a value can be shown: all its numbers are finite.

@@ -65,9 +65,12 @@ static void reply_operation(struct mpx_request *rq, int code, const char *format
     char text[1024];
     vsnprintf(text, sizeof text, format, args);
     struct mpx_buf body = MPX_BUF_INIT;
-    mpx_buf_add_text(&body, "{\"operation\":");
-    mpx_json_string(&body, text);
-    mpx_buf_add_text(&body, code == 200 ? ",\"success\":true}" : ",\"success\":false}");
+    struct mpx_json j = {.out = &body};
+    mpx_json_begin(&j, '{');
+    mpx_json_member(&j, "operation", text);
+    mpx_json_key(&j, "success");
+    mpx_json_put_bool(&j, code == 200);
+    mpx_json_end(&j, '}');
     mpx_reply_buf(rq, code, MPX_TYPE_JSON, &body);
 }
 

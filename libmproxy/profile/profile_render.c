@@ -20,6 +20,7 @@
 #include <zlib.h>
 
 #include "base/err.h"
+#include "base/json.h"
 #include "exposition/json.h"
 
 #define WHOLE_MAX (UINT64_C(1) << 53)
@@ -57,36 +58,44 @@ static void put_nodes(struct mpx_sink *s, const char *key, char *const *nodes,
     mpx_sink_text(s, "]");
 }
 
-static void put_directory(struct mpx_sink *s, const uint8_t directory[16])
+static void put_whole(struct mpx_json *j, const char *key, uint64_t value)
 {
-    char hex[33];
-    for (size_t i = 0; i < 16; i++)
-        snprintf(hex + 2 * i, 3, "%02x", directory[i]);
-    mpx_json_text(s, hex);
+    mpx_json_member_u64(j, key, value < WHOLE_MAX ? value : WHOLE_MAX);
+}
+
+static void put_time(struct mpx_json *j, const char *key, int64_t ms)
+{
+    mpx_json_key(j, key);
+    mpx_json_put_i64(j, ms);
+}
+
+static void put_flag(struct mpx_json *j, const char *key, bool is_set)
+{
+    mpx_json_key(j, key);
+    mpx_json_put_bool(j, is_set);
 }
 
 static void put_share(struct mpx_sink *s, const mproxy_profile *p,
                       const struct mpx_profile_share *share)
 {
-    mpx_sink_text(s, "{\"directory\":");
-    put_directory(s, share->directory);
-    put_key(s, ",\"number\":", share->number);
-    mpx_sink_text(s, ",\"node\":");
-    mpx_json_text(s, share->node);
-    put_key(s, ",\"epoch\":", share->epoch);
-    put_key(s, ",\"sequence\":", share->sequence);
-    mpx_sink_text(s, share->sealed ? ",\"sealed\":true" : ",\"sealed\":false");
-    mpx_sink_text(s,
-                  share->incomplete ? ",\"incomplete\":true" : ",\"incomplete\":false");
-    mpx_sink_text(s, ",\"start_ms\":");
-    mpx_json_i64(s, share->start_ms);
-    mpx_sink_text(s, ",\"end_ms\":");
-    mpx_json_i64(s, share->end_ms);
-    if (share->command && strcmp(share->command, p->desc.command) != 0) {
-        mpx_sink_text(s, ",\"command\":");
-        mpx_json_text(s, share->command);
-    }
-    mpx_sink_text(s, "}");
+    struct mpx_json j = {.out = &s->scratch};
+    char directory[33];
+    for (size_t i = 0; i < 16; i++)
+        snprintf(directory + 2 * i, 3, "%02x", share->directory[i]);
+    mpx_json_begin(&j, '{');
+    mpx_json_member(&j, "directory", directory);
+    put_whole(&j, "number", share->number);
+    mpx_json_member(&j, "node", share->node);
+    put_whole(&j, "epoch", share->epoch);
+    put_whole(&j, "sequence", share->sequence);
+    put_flag(&j, "sealed", share->sealed);
+    put_flag(&j, "incomplete", share->incomplete);
+    put_time(&j, "start_ms", share->start_ms);
+    put_time(&j, "end_ms", share->end_ms);
+    if (share->command && strcmp(share->command, p->desc.command) != 0)
+        mpx_json_member(&j, "command", share->command);
+    mpx_json_end(&j, '}');
+    mpx_sink_scratch(s);
 }
 
 static void put_head(struct mpx_sink *s, const mproxy_profile *p)
