@@ -28,8 +28,6 @@
 #define DIGITS 19
 #define LONGEST 1000 // of a number with underscores
 
-typedef unsigned __int128 wide;
-
 static const double powers[EXACT_POWER + 1] = {
     1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -188,6 +186,9 @@ static const char *read_exponent(const char *at, int *exponent)
     return at == from || is_digit(*at) ? NULL : at;
 }
 
+#ifdef __SIZEOF_INT128__
+typedef unsigned __int128 wide;
+
 // integer * 2^exponent, rounded to nearest, ties to even; `more`: it is a little more.
 static double round_wide(wide integer, bool more, int exponent)
 {
@@ -217,12 +218,23 @@ static double scale_wide(uint64_t integer, int power)
     return round_wide(whole / five, whole % five != 0, power - lead - 64);
 }
 
-static double scale(uint64_t integer, int power)
+#endif
+
+// integer * 10^power. False: the slow way.
+static bool scale(uint64_t integer, int power, double *out)
 {
-    if (integer <= EXACT_INTEGER && power >= -EXACT_POWER && power <= EXACT_POWER)
-        return power < 0 ? (double)integer / powers[-power]
+    bool is_exact =
+        integer <= EXACT_INTEGER && power >= -EXACT_POWER && power <= EXACT_POWER;
+    if (is_exact)
+        *out = power < 0 ? (double)integer / powers[-power]
                          : (double)integer * powers[power];
-    return scale_wide(integer, power);
+#ifdef __SIZEOF_INT128__
+    if (!is_exact && integer > 0 && power >= -WIDE_POWER && power <= WIDE_POWER) {
+        *out = scale_wide(integer, power);
+        return true;
+    }
+#endif
+    return is_exact;
 }
 
 const char *mpx_number_read(const char *at, bool go, double *out)
@@ -245,10 +257,9 @@ const char *mpx_number_read(const char *at, bool go, double *out)
     }
     if (digits > 0 && (*p | 0x20) == 'e')
         p = read_exponent(p + 1, &power);
-    if (p && digits > 0 && digits <= DIGITS && power >= -WIDE_POWER &&
-        power <= WIDE_POWER && (integer > 0 || power == 0) &&
-        (mpx_is_blank(*p) || *p == '\n')) {
-        double value = scale(integer, power);
+    double value;
+    if (p && digits > 0 && digits <= DIGITS && (mpx_is_blank(*p) || *p == '\n') &&
+        scale(integer, power, &value)) {
         *out = negative ? -value : value;
         return p;
     }
