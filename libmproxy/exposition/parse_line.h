@@ -22,6 +22,16 @@ struct mpx_line {
     mpx_fail_at((line)->err, MPROXY_E_INVALID, (line)->number,                           \
                 (int)((where) - (line)->at) + 1, __VA_ARGS__)
 
+// The last word of what begins at `at` and ends at `end`, blanks behind it left out.
+static inline const char *mpx_line_last_word(const char *at, const char *end)
+{
+    while (end > at && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    while (end > at && end[-1] != ' ' && end[-1] != '\t')
+        end--;
+    return end;
+}
+
 // For texts of faults: at most 60 bytes of what stands at `at`, up to a blank or newline.
 int mpx_line_shown(const struct mpx_line *line, const char *at);
 

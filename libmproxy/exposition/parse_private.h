@@ -38,6 +38,15 @@ struct mproxy_parser {
     size_t points_room;
 };
 
+// A line that is looked at before its turn.
+#define MPX_AHEAD 8
+struct mpx_ahead_line {
+    const char *at;
+    const char *value; // its last word
+    uint32_t hash;     // of what stands before that
+    uint32_t series;   // that may be it
+};
+
 // How far a page is read.
 struct mpx_scan {
     mproxy_parser *p;
@@ -52,6 +61,9 @@ struct mpx_scan {
     uint32_t points;   // of the current family, text format 0.0.4
     uint32_t guess;    // place on the last page of what the next line may be
     uint32_t misses;   // lines in turn that were something else
+    struct mpx_ahead_line ahead[MPX_AHEAD];
+    const char *ahead_at; // the line behind them
+    uint32_t ahead_from, ahead_count;
     size_t exemplars;
     bool has_times;    // a sample before this one had a time
     bool is_odd;       // the page's order depends on what the outline does not hold
@@ -143,6 +155,11 @@ mproxy_status mpx_group_end(struct mpx_scan *s);
 
 // A line that begins with '#', at `at`. MPROXY_OK, or a fault.
 mproxy_status mpx_meta_line(struct mpx_scan *s, const char *at);
+
+// parse_ahead.c
+
+// The series whose spelling is the current line up to its last word, which *value is.
+uint32_t mpx_ahead_find(struct mpx_scan *s, const char **value);
 
 // parse_sample.c
 

@@ -213,16 +213,6 @@ static mproxy_status read_name(struct mpx_scan *s, uint32_t *series, const char 
 
 // --- the series of a known spelling ------------------------------------------------------
 
-// The word that ends at or before `end`, blanks behind it left out.
-static const char *word_before(const struct mpx_scan *s, const char *end)
-{
-    while (end > s->line.at && mpx_is_blank(end[-1]))
-        end--;
-    while (end > s->line.at && !mpx_is_blank(end[-1]))
-        end--;
-    return end;
-}
-
 // Neither more blanks than there were nor labels follow.
 static bool ends_there(const char *value)
 {
@@ -230,9 +220,15 @@ static bool ends_there(const char *value)
 }
 
 // The line up to its last word is a spelling, or up to the one before if the last is a time.
-static uint32_t find_spelled(const struct mpx_scan *s, const char **value)
+static uint32_t find_spelled(struct mpx_scan *s, const char **value)
 {
-    const char *last = word_before(s, s->line.end), *before = word_before(s, last);
+    if (s->misses >= MISSES && !s->has_times) {
+        uint32_t found = mpx_ahead_find(s, value);
+        if (found != MPX_NONE && ends_there(*value))
+            return found;
+    }
+    const char *last = mpx_line_last_word(s->line.at, s->line.end);
+    const char *before = mpx_line_last_word(s->line.at, last);
     const char *tries[2] = {s->has_times ? before : last, s->has_times ? last : before};
     for (int i = 0; i < 2; i++) {
         if (tries[i] == s->line.at || !ends_there(tries[i]))

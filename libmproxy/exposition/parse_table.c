@@ -169,7 +169,7 @@ static size_t hashed_length(const char *spelling, size_t length)
     return length > 0 && spelling[length - 1] == ' ' ? length - 1 : length;
 }
 
-static uint32_t hash_spelling(const char *spelling, size_t length)
+uint32_t mpx_parsed_hash(const char *spelling, size_t length)
 {
     return mpx_hash_bytes(spelling, hashed_length(spelling, length));
 }
@@ -179,14 +179,41 @@ static bool is_named_as_spelled(const struct mpx_parse_series *s)
     return s->name.at == s->spelling.at;
 }
 
-uint32_t mpx_parsed_spelled(const struct mpx_parse_table *t, const char *text,
-                            size_t length)
+uint32_t mpx_parsed_hashed(const struct mpx_parse_table *t, uint32_t hash,
+                           const char *text, size_t length)
 {
-    uint32_t hash = hash_spelling(text, length), at = mpx_index_start(&t->by_text, hash);
+    uint32_t at = mpx_index_start(&t->by_text, hash);
     for (uint32_t s; mpx_index_next(&t->by_text, hash, &at, &s);)
         if (mpx_parsed_is(t, t->series[s].spelling, text, length))
             return s;
     return MPX_NONE;
+}
+
+uint32_t mpx_parsed_spelled(const struct mpx_parse_table *t, const char *text,
+                            size_t length)
+{
+    return mpx_parsed_hashed(t, mpx_parsed_hash(text, length), text, length);
+}
+
+void mpx_parsed_warm_cell(const struct mpx_parse_table *t, uint32_t hash)
+{
+    if (t->by_text.room > 0)
+        __builtin_prefetch(&t->by_text.cells[mpx_index_start(&t->by_text, hash)]);
+}
+
+uint32_t mpx_parsed_warm_series(const struct mpx_parse_table *t, uint32_t hash)
+{
+    uint32_t at = mpx_index_start(&t->by_text, hash), series;
+    if (!mpx_index_next(&t->by_text, hash, &at, &series))
+        return MPX_NONE;
+    __builtin_prefetch(&t->series[series]);
+    return series;
+}
+
+void mpx_parsed_warm_text(const struct mpx_parse_table *t, uint32_t series)
+{
+    if (series != MPX_NONE)
+        __builtin_prefetch(mpx_parsed_text(t, t->series[series].spelling));
 }
 
 uint32_t mpx_parsed_named(const struct mpx_parse_table *t, const char *name,
@@ -213,7 +240,7 @@ static void put_cells(struct mpx_parse_table *t, uint32_t series)
 {
     const struct mpx_parse_series *s = &t->series[series];
     const char *spelling = mpx_parsed_text(t, s->spelling);
-    mpx_index_put(&t->by_text, hash_spelling(spelling, s->spelling.length), series);
+    mpx_index_put(&t->by_text, mpx_parsed_hash(spelling, s->spelling.length), series);
     if (!is_named_as_spelled(s))
         mpx_index_put(&t->by_text,
                       mpx_hash_bytes(mpx_parsed_text(t, s->name), s->name.length),
@@ -224,7 +251,7 @@ static void remove_cells(struct mpx_parse_table *t, uint32_t series)
 {
     const struct mpx_parse_series *s = &t->series[series];
     const char *spelling = mpx_parsed_text(t, s->spelling);
-    mpx_index_remove(&t->by_text, hash_spelling(spelling, s->spelling.length), series);
+    mpx_index_remove(&t->by_text, mpx_parsed_hash(spelling, s->spelling.length), series);
     if (!is_named_as_spelled(s))
         mpx_index_remove(&t->by_text,
                          mpx_hash_bytes(mpx_parsed_text(t, s->name), s->name.length),

@@ -383,6 +383,49 @@ START_TEST(random_pages_are_read_as_by_a_parser_that_knows_nothing)
 }
 END_TEST
 
+// Lines of one family in any order, some with times, comments or more blanks.
+static void write_shuffled(struct mpx_buf *text, int round, unsigned *seed)
+{
+    int order[300];
+    mpx_buf_clear(text);
+    for (int i = 0; i < 300; i++)
+        order[i] = i;
+    for (int i = 299; i > 0; i--) {
+        int other = rand_r(seed) % (i + 1), kept = order[i];
+        order[i] = order[other];
+        order[other] = kept;
+    }
+    for (int i = 0; i < 300; i++) {
+        if (rand_r(seed) % 40 == 0)
+            mpx_buf_add_text(text, "# between lines, or\n\n");
+        mpx_buf_addf(text, "a{x=\"%d\",y=\"z\"}%s%d%s\n", order[i],
+                     rand_r(seed) % 30 ? " " : "  ", round * 1000 + order[i],
+                     round % 4 == 3 && rand_r(seed) % 2 ? " 1700000000000" : "");
+    }
+    mpx_buf_text(text);
+}
+
+START_TEST(lines_in_any_order_are_found)
+{
+    struct mpx_buf text = MPX_BUF_INIT;
+    unsigned seed = 3;
+    for (int round = 0; round < 40; round++) {
+        write_shuffled(&text, round, &seed);
+        take(text.data, TEXT);
+
+        ck_assert_uint_eq(page.count, 300);
+        ck_assert_uint_eq(page.fresh_count, round == 0 ? 300 : 0);
+        for (size_t i = 0; i < page.count; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "a{x=\"%d\",y=\"z\"}",
+                     (int)page.values[i] - round * 1000);
+            ck_assert_str_eq(describe(page.series[i]).name, name);
+        }
+    }
+    mpx_buf_free(&text);
+}
+END_TEST
+
 int main(void)
 {
     TCase *c = tcase_create("pages");
@@ -402,6 +445,7 @@ int main(void)
     tcase_add_test(c, bounds_are_kept);
     tcase_add_test(c, labels_that_churn_leave_nothing_behind);
     tcase_add_test(c, refused_pages_leave_nothing_behind);
+    tcase_add_test(c, lines_in_any_order_are_found);
     tcase_add_test(c, random_pages_are_read_as_by_a_parser_that_knows_nothing);
     Suite *suite = suite_create("parse_pages");
     suite_add_tcase(suite, c);
