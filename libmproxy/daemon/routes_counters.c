@@ -12,6 +12,9 @@
 // * Names that the proxy uses for processes, nodes and itself are nobody else's
 //   (metric/reserved.h).
 // * A job is the one shown under the name given, whoever else runs one of its id.
+// * Where a gauge is shown under the name, or the name is left out because jobs disagree about
+//   its type, all three are refused with 409, whichever came first: there is no total that
+//   /set could reach, and what is added would be seen only later.
 // * A job must run on this node: a share that is sealed takes nothing more (404).
 // * The store learns a name only after the segment had room for it. The other way round
 //   a flood of names that nobody can count would use up the names of all.
@@ -124,36 +127,51 @@ static bool find_target(struct mproxy_daemon *d, struct mpx_request *rq,
     return false;
 }
 
-static double shown_value(struct mproxy_daemon *d, const char *jobid, const char *key)
+// What is shown under a name: of the job that is addressed, or of all of this node.
+struct shown {
+    double value; // 0 where the name is not shown
+    bool is_gauge;
+    bool is_left_out; // some count it and others set it: there is no total
+};
+
+static bool leaves_out(const mproxy_view *view, const char *key)
 {
-    mproxy_snapshot *snapshot = mproxy_store_snapshot(d->store);
-    const mproxy_view *view =
-        mproxy_snapshot_find(snapshot, is_this_node(d, jobid) ? "main" : jobid);
-    mproxy_entry entry;
-    double value = view && mproxy_view_find(view, key, &entry) ? entry.value.total : 0;
-    mproxy_snapshot_unref(snapshot);
-    return value;
+    const mproxy_metric *const *metrics;
+    size_t count = mproxy_view_left_out(view, &metrics);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(mproxy_metric_name(metrics[i]), key) == 0)
+            return true;
+    return false;
 }
 
-// Of the job that is addressed, or of all of this node.
-static bool shows_gauge(struct mproxy_daemon *d, const char *jobid, const char *key)
+static struct shown find_shown(struct mproxy_daemon *d, const char *jobid,
+                               const char *key)
 {
     mproxy_snapshot *snapshot = mproxy_store_snapshot(d->store);
     const mproxy_view *view =
         mproxy_snapshot_find(snapshot, is_this_node(d, jobid) ? "main" : jobid);
+    struct shown shown = {.value = 0};
     mproxy_entry entry;
-    bool shows = view && mproxy_view_find(view, key, &entry) &&
-                 mproxy_metric_type(entry.metric) == MPROXY_GAUGE;
+    if (view && mproxy_view_find(view, key, &entry)) {
+        shown.value = entry.value.total;
+        shown.is_gauge = mproxy_metric_type(entry.metric) == MPROXY_GAUGE;
+    } else if (view)
+        shown.is_left_out = leaves_out(view, key);
     mproxy_snapshot_unref(snapshot);
-    return shows;
+    return shown;
 }
 
 static mproxy_status apply(struct mproxy_daemon *d, const struct change *c,
                            const struct mpx_direct_key *key, mproxy_error *err)
 {
     const mproxy_metric *metric;
-    if (shows_gauge(d, c->job, c->key))
-        return MPROXY_E_TYPE;
+    struct shown shown = find_shown(d, c->job, c->key);
+    if (shown.is_left_out)
+        return mpx_fail(err, MPROXY_E_TYPE,
+                        "is counted by some jobs and set as a gauge by others: it "
+                        "has no total until either have ended");
+    if (shown.is_gauge)
+        return mpx_fail(err, MPROXY_E_TYPE, "is a gauge: a counter was expected");
     mproxy_status status = MPROXY_E_INVALID;
     switch (c->verb) {
     case PUSH:
@@ -163,8 +181,8 @@ static mproxy_status apply(struct mproxy_daemon *d, const struct change *c,
         status = mpx_direct_add(d->direct, key, c->key, c->doc, c->value, err);
         break;
     case SET:
-        status = mpx_direct_set(d->direct, key, c->key, c->doc, c->value,
-                                shown_value(d, c->job, c->key), err);
+        status =
+            mpx_direct_set(d->direct, key, c->key, c->doc, c->value, shown.value, err);
         break;
     }
     // A name that there was no room for is not to take room among those of all.
@@ -201,9 +219,7 @@ static void do_change(struct mproxy_daemon *d, struct mpx_request *rq, void *arg
     if (status == MPROXY_OK)
         reply_change(rq, c);
     else if (status == MPROXY_E_TYPE)
-        mpx_reply_refuse(rq, 409,
-                         "parameter 'key': '%.200s' is a gauge: a counter was expected",
-                         c->key);
+        mpx_reply_refuse(rq, 409, "parameter 'key': '%.200s' %s", c->key, err.text);
     else if (status == MPROXY_E_INVALID)
         mpx_reply_refuse(rq, 400, "parameter 'key': %s", err.text);
     else

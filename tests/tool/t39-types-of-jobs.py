@@ -37,6 +37,11 @@ wait_value("x", (1, 7), "b")
 wait_until("main to leave x out", lambda: left_out() == ["x"])
 want("x of a", counters("a")["x"], 5)
 want("x of main", counters().get("x"), None)
+for path in ("/push?key=x", "/accumulate?key=x&value=1", "/set?key=x&value=3"):
+    reply = ask(path)
+    want(f"status of {path} while x is left out", reply.status, 409)
+    want(f"reason of {path}", "set as a gauge by others" in reply.body.decode(), True)
+want("set in the job that counts it", ask("/set?key=x&value=5&job=a").status, 200)
 want("what both count", counters()["typed_total"], 2)
 wait_value("mproxy_names_left_out", (1, 1))
 with open(os.environ["LOG"]) as log:
@@ -49,12 +54,18 @@ want("its samples", sorted(line for line in page if line.startswith("x{")),
 want("the gauge in the profile", end(setting, "b")["x"]["Gauge"]["total"], 7)
 wait_value("x", 5)
 want("left out", left_out(), [])
+want("status of /set once x has a total", ask("/set?key=x&value=8").status, 200)
+wait_value("x", 8)
+want("status of /set back", ask("/set?key=x&value=5").status, 200)
+wait_value("x", 5)
 want("the counter in the profile", end(counting, "a")["x"]["Counter"]["value"], 5)
 wait_until("a to leave the list", lambda: ask("/job?job=a").status == 404)
 
 # Only main knows of the counter now; a later job has its own type all the same.
 later = start("c", "gauge", 9)
 wait_value("x", (1, 9), "c")
+want("status of /accumulate where main counts and a job sets",
+     ask("/accumulate?key=x&value=1").status, 409)
 want("the later job's profile", end(later, "c")["x"]["Gauge"]["total"], 9)
 wait_value("x", 5)
 want("refused", counters()['mproxy_refused_total{reason="segment_type"}'], 0)
