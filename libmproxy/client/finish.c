@@ -2,12 +2,13 @@
 // program, so it takes no lock and waits for nothing.
 //
 // Files in /proc cost 12 to 15 us each, and 20 more where the process is young and none was
-// opened before (writer/identity.c). So getrusage() says what it can. Of storage it tells
-// blocks of 512 bytes: none at all is none, else /proc/self/io has the bytes. Its peak is
-// that of all images that the process ever was: one higher than at the birth of this one is
-// its own, else /proc/self/status has it. Memory and threads of now are in two cheaper
-// places, and there too. A forked child has been one image only, and unless it has lived for a
-// while its memory is still its parent's: it does not look.
+// opened before (writer/identity.c). So getrusage() says what it can. Of storage it tells blocks
+// of 512 bytes, the unit of all storage, and without those of children, which /proc/self/io
+// holds too once they were waited for. Its peak is that of all images that the process ever
+// was: one higher than at the birth of this one is its own, else /proc/self/status has it.
+// Memory and threads of now are in two cheaper places, and there too. A forked child has been
+// one image only, and unless it has lived for a while its memory is still its parent's: it
+// does not look.
 
 #include <mproxy/client.h>
 
@@ -18,6 +19,8 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "client/state.h"
+
+enum { BLOCK = 512 };
 
 struct final {
     uint64_t set;
@@ -55,8 +58,8 @@ static void put_usage(struct final *f, const struct rusage *u)
     put(f, MPX_FINAL_MAJOR_FAULTS, (uint64_t)u->ru_majflt);
     put(f, MPX_FINAL_VOLUNTARY_SWITCHES, (uint64_t)u->ru_nvcsw);
     put(f, MPX_FINAL_INVOLUNTARY_SWITCHES, (uint64_t)u->ru_nivcsw);
-    put(f, MPX_FINAL_READ_BYTES, 0);
-    put(f, MPX_FINAL_WRITTEN_BYTES, 0);
+    put(f, MPX_FINAL_READ_BYTES, (uint64_t)u->ru_inblock * BLOCK);
+    put(f, MPX_FINAL_WRITTEN_BYTES, (uint64_t)u->ru_oublock * BLOCK);
 }
 
 // Without a descriptor, or in a program that may not read its own /proc, these are left to
@@ -70,19 +73,6 @@ static bool read_text(const char *path, char *text, size_t size)
     mpx_close(fd);
     text[got > 0 ? got : 0] = '\0';
     return got > 0;
-}
-
-static void read_io(struct final *f)
-{
-    char text[512];
-    if (!read_text("/proc/self/io", text, sizeof text))
-        return;
-    const char *read_at = strstr(text, "\nread_bytes: ");
-    const char *write_at = strstr(text, "\nwrite_bytes: ");
-    if (read_at)
-        put(f, MPX_FINAL_READ_BYTES, strtoull(read_at + 13, NULL, 10));
-    if (write_at)
-        put(f, MPX_FINAL_WRITTEN_BYTES, strtoull(write_at + 14, NULL, 10));
 }
 
 static const struct {
@@ -130,6 +120,14 @@ static void read_status(struct final *f)
     mpx_close(fd);
 }
 
+// The kernel's peak is of counters that lag behind a little on each CPU.
+static void put_resident(struct final *f, uint64_t now)
+{
+    put(f, MPX_FINAL_RESIDENT, now);
+    if (f->value[MPX_FINAL_MAX_RESIDENT] < now)
+        put(f, MPX_FINAL_MAX_RESIDENT, now);
+}
+
 // Memory and threads of now, for less than read_status() costs.
 static void read_now(struct final *f, uint32_t page_size)
 {
@@ -138,7 +136,7 @@ static void read_now(struct final *f, uint32_t page_size)
     const char *at =
         read_text("/proc/self/statm", text, sizeof text) ? strchr(text, ' ') : NULL;
     if (at)
-        put(f, MPX_FINAL_RESIDENT, strtoull(at, NULL, 10) * page_size);
+        put_resident(f, strtoull(at, NULL, 10) * page_size);
     if (mpx_lstat("/proc/self/task", &st) == 0 && st.st_nlink > 2)
         put(f, MPX_FINAL_THREADS, st.st_nlink - 2);
 }
@@ -154,11 +152,9 @@ static bool is_young_child(const struct mpx_seg_header *header)
 static void write_final(struct mpx_seg_header *header)
 {
     struct final f = {0};
-    struct rusage u = {.ru_inblock = 1};
+    struct rusage u = {0};
     if (mpx_getrusage(&u) == 0)
         put_usage(&f, &u);
-    if (u.ru_inblock || u.ru_oublock)
-        read_io(&f);
     if (u.ru_maxrss <= mpx_client.peak_kib)
         read_status(&f);
     else if (!is_young_child(header))

@@ -8,12 +8,18 @@
 // that start and no zombie. A process whose files are hidden from us (hidepid) is
 // neither alive nor gone: MPX_LIFE_UNKNOWN, and its segment's lock decides.
 //
+// /proc/PID/io holds the bytes of children that were waited for, which are counted as their own.
+// While stat tells of no fault of such a child, there was none; else the threads that live are
+// asked one by one, which leaves out the bytes of those that ended: less than the truth for
+// once, never more, and the process's own word at its end is exact.
+//
 // A segment's header claims a pid, and anybody can write a header. So nothing is read
 // for a segment's owner that he could not read himself: one of the process's user ids
 // must be his, unless he is root or the user that the proxy runs as.
 
 #include "processes/procfs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -35,7 +41,7 @@ struct mpx_procfs {
 // What is used of /proc/PID/stat.
 struct stat_fields {
     char state;
-    uint64_t minflt, majflt, utime, stime, threads, start, rss;
+    uint64_t minflt, cminflt, majflt, utime, stime, threads, start, rss;
 };
 
 bool mpx_process_values_merge(struct mpx_process_values *v,
@@ -95,7 +101,7 @@ uint64_t mpx_procfs_namespace(const struct mpx_procfs *p)
 static bool read_text(const struct mpx_procfs *p, uint32_t pid, const char *file,
                       char *text, size_t room)
 {
-    char path[64];
+    char path[300];
     snprintf(path, sizeof path, "%u/%s", pid, file);
     int fd = openat(p->root_fd, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -127,6 +133,7 @@ static bool read_stat(const struct mpx_procfs *p, uint32_t pid, struct stat_fiel
     if (n < 24 || !at)
         return false;
     f->minflt = field[10];
+    f->cminflt = field[11];
     f->majflt = field[12];
     f->utime = field[14];
     f->stime = field[15];
@@ -190,6 +197,49 @@ static bool is_of(const char *status, uint32_t owner)
     return ids[0] == owner || ids[1] == owner || ids[2] == owner || ids[3] == owner;
 }
 
+static bool read_io(const struct mpx_procfs *p, uint32_t pid, const char *file,
+                    struct mpx_process_values *v)
+{
+    char text[512];
+    if (!read_text(p, pid, file, text, sizeof text))
+        return false;
+    take(v, MPX_FINAL_READ_BYTES, text, "read_bytes:", 1);
+    take(v, MPX_FINAL_WRITTEN_BYTES, text, "write_bytes:", 1);
+    return true;
+}
+
+static void add_io_of_threads(const struct mpx_procfs *p, uint32_t pid, DIR *threads,
+                              struct mpx_process_values *v)
+{
+    uint64_t read_bytes = 0, written_bytes = 0;
+    for (struct dirent *entry; (entry = readdir(threads));) {
+        char file[sizeof "task//io" + sizeof entry->d_name];
+        struct mpx_process_values one = {0};
+        snprintf(file, sizeof file, "task/%s/io", entry->d_name);
+        if (entry->d_name[0] == '.' || !read_io(p, pid, file, &one))
+            continue;
+        read_bytes += one.value[MPX_FINAL_READ_BYTES];
+        written_bytes += one.value[MPX_FINAL_WRITTEN_BYTES];
+    }
+    put(v, MPX_FINAL_READ_BYTES, read_bytes);
+    put(v, MPX_FINAL_WRITTEN_BYTES, written_bytes);
+}
+
+static void read_io_of_threads(const struct mpx_procfs *p, uint32_t pid,
+                               struct mpx_process_values *v)
+{
+    char path[32];
+    snprintf(path, sizeof path, "%u/task", pid);
+    int fd = openat(p->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *threads = fd < 0 ? NULL : fdopendir(fd);
+    if (threads) {
+        add_io_of_threads(p, pid, threads, v);
+        closedir(threads);
+    } else if (fd >= 0) {
+        close(fd);
+    }
+}
+
 bool mpx_procfs_sample(const struct mpx_procfs *p, uint32_t pid, uint64_t start_ticks,
                        uint32_t owner, struct mpx_process_values *v)
 {
@@ -197,10 +247,7 @@ bool mpx_procfs_sample(const struct mpx_procfs *p, uint32_t pid, uint64_t start_
     struct stat_fields f;
     bool allowed = owner == 0 || owner == geteuid();
     *v = (struct mpx_process_values){0};
-    if (read_text(p, pid, "io", text, sizeof text)) {
-        take(v, MPX_FINAL_READ_BYTES, text, "read_bytes:", 1);
-        take(v, MPX_FINAL_WRITTEN_BYTES, text, "write_bytes:", 1);
-    }
+    bool has_io = read_io(p, pid, "io", v);
     if (read_text(p, pid, "status", text, sizeof text)) {
         take(v, MPX_FINAL_MAX_RESIDENT, text, "VmHWM:", 1024);
         take(v, MPX_FINAL_VOLUNTARY_SWITCHES, text, "voluntary_ctxt_switches:", 1);
@@ -208,7 +255,12 @@ bool mpx_procfs_sample(const struct mpx_procfs *p, uint32_t pid, uint64_t start_
         allowed = allowed || is_of(text, owner);
     }
     // Read last: a pid that is still this process's now was so above, too.
-    if (!read_stat(p, pid, &f) || !is_alive(&f, start_ticks) || !allowed) {
+    bool has_stat = read_stat(p, pid, &f);
+    if (has_stat && has_io && f.cminflt > 0) {
+        read_io_of_threads(p, pid, v);
+        has_stat = read_stat(p, pid, &f);
+    }
+    if (!has_stat || !is_alive(&f, start_ticks) || !allowed) {
         *v = (struct mpx_process_values){0};
         return false;
     }
@@ -218,5 +270,7 @@ bool mpx_procfs_sample(const struct mpx_procfs *p, uint32_t pid, uint64_t start_
     put(v, MPX_FINAL_MAJOR_FAULTS, f.majflt);
     put(v, MPX_FINAL_THREADS, f.threads);
     put(v, MPX_FINAL_RESIDENT, f.rss * p->page_size);
+    if (v->value[MPX_FINAL_MAX_RESIDENT] < v->value[MPX_FINAL_RESIDENT])
+        put(v, MPX_FINAL_MAX_RESIDENT, v->value[MPX_FINAL_RESIDENT]);
     return true;
 }

@@ -149,3 +149,80 @@ gauge = c["job_process_max_resident_memory_bytes"]["Gauge"]
 print(int(gauge["max"]))' >"$TMP/peak"
 [ "$(cat "$TMP/peak")" -gt 100000 ] && [ "$(cat "$TMP/peak")" -lt 100000000 ] ||
     fail "peak of /bin/true: $(cat "$TMP/peak") bytes"
+
+# A peak is no less than what is resident, though the kernel's lags behind on each CPU.
+cat >"$TMP/grows.c" <<'TXT'
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+
+int main(void)
+{
+    enum { ROOM = 31 * 4096, TIMES = 60 };
+    for (int i = 0; i < TIMES; i++) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(i % 2, &set);
+        sched_setaffinity(0, sizeof set, &set);
+        void *room = mmap(NULL, ROOM, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memset(room, 1, ROOM);
+    }
+    return 0;
+}
+TXT
+"${CC:-cc}" -D_GNU_SOURCE -o "$TMP/grows" "$TMP/grows.c"
+"$BIN/proxy_run" -u "$SOCKET" -j grows -- "$TMP/grows"
+wait_for "the profile" stored "grows"
+get "/profiles/get?jobid=grows" | "$python" -c 'import json, sys
+c = {c["name"]: c["ctype"] for c in json.load(sys.stdin)["counters"]}
+of = lambda name: int(c[f"job_process_{name}_memory_bytes"]["Gauge"]["max"])
+print(of("resident"), of("max_resident"))' >"$TMP/grows.values"
+read -r resident peak <"$TMP/grows.values"
+[ "$peak" -ge "$resident" ] || fail "peak of $peak bytes where $resident are resident"
+
+# Bytes of storage are each process's own: a parent has none of the children that it waited
+# for, and they are told where the process can open no file any more.
+cat >"$TMP/writes.c" <<'TXT'
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// Each process writes to a file of its own: the innermost 16 MiB, the others 4 KiB.
+static void write_file(char *name, int depth)
+{
+    static const char zeroes[16 << 20];
+    struct rlimit none = {0, 0};
+    name[strlen(name) - 1] = (char)('a' + depth);
+    int fd = open(name, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    ssize_t size = depth == 0 ? sizeof zeroes : 4096;
+    if (write(fd, zeroes, (size_t)size) != size || fsync(fd) != 0)
+        abort();
+    unlink(name);
+    setrlimit(RLIMIT_NOFILE, &none);
+}
+
+int main(int argc, char **argv)
+{
+    for (int depth = 3; depth > 0; depth--)
+        if (fork() != 0) {
+            wait(NULL);
+            write_file(argv[1], depth);
+            return 0;
+        }
+    write_file(argv[1], 0);
+    return 0;
+}
+TXT
+"${CC:-cc}" -o "$TMP/writes" "$TMP/writes.c"
+"$BIN/proxy_run" -u "$SOCKET" -j bytes -- "$TMP/writes" "$TMP/file-x"
+wait_for "the profile" stored "bytes"
+get "/profiles/get?jobid=bytes" | "$python" -c 'import json, sys
+c = {c["name"]: c["ctype"] for c in json.load(sys.stdin)["counters"]}
+print(int(c["job_process_written_bytes_total"]["Counter"]["value"]))' >"$TMP/bytes"
+[ "$(df --output=fstype "$TMP" | tail -1)" != tmpfs ] || skip disk "$TMP is in memory"
+[ "$(cat "$TMP/bytes")" -ge 16789504 ] && [ "$(cat "$TMP/bytes")" -lt 25000000 ] ||
+    fail "written by children: $(cat "$TMP/bytes") bytes"

@@ -254,6 +254,45 @@ START_TEST(procfs_reads_what_a_process_used)
 }
 END_TEST
 
+static void write_mib(const char *path, int mib)
+{
+    static const char zeroes[1 << 20];
+    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    for (int i = 0; i < mib; i++)
+        ck_assert_int_eq(write(fd, zeroes, sizeof zeroes), sizeof zeroes);
+    ck_assert_int_eq(fsync(fd), 0);
+    close(fd);
+    unlink(path);
+}
+
+START_TEST(procfs_leaves_out_what_children_wrote)
+{
+    struct mpx_procfs *p;
+    struct mpx_process_values before, after;
+    char path[] = "bytes-XXXXXX";
+    uint32_t me = (uint32_t)getpid();
+    close(mkstemp(path));
+    ck_assert_int_eq(mpx_procfs_open("/proc", &p, NULL), MPROXY_OK);
+    ck_assert(mpx_procfs_sample(p, me, start_of(getpid()), geteuid(), &before));
+
+    pid_t child = fork();
+    if (child == 0) {
+        write_mib(path, 8);
+        _exit(0);
+    }
+    waitpid(child, NULL, 0);
+    write_mib(path, 1);
+    ck_assert(mpx_procfs_sample(p, me, start_of(getpid()), geteuid(), &after));
+
+    uint64_t wrote =
+        after.value[MPX_FINAL_WRITTEN_BYTES] - before.value[MPX_FINAL_WRITTEN_BYTES];
+    mpx_procfs_close(p);
+    // None where the file is in memory.
+    ck_assert(wrote == 0 || wrote >= 1 << 20);
+    ck_assert_uint_lt(wrote, 4 << 20);
+}
+END_TEST
+
 START_TEST(procfs_tells_nobody_of_the_processes_of_others)
 {
     struct mpx_procfs *p;
@@ -327,6 +366,7 @@ int main(void)
     tcase_add_test(tc, samples_stay_when_they_move_to_where_they_are);
     tcase_add_test(tc, process_values_keep_the_greater_counter_and_the_later_gauge);
     tcase_add_test(tc, procfs_reads_what_a_process_used);
+    tcase_add_test(tc, procfs_leaves_out_what_children_wrote);
     tcase_add_test(tc, procfs_tells_nobody_of_the_processes_of_others);
     tcase_add_test(tc, procfs_tells_the_living_from_zombies_and_others);
     suite_add_tcase(suite, tc);
