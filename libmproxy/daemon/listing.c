@@ -37,9 +37,29 @@ struct mpx_listing {
     // of rendering
     struct mpx_buf *body;
     size_t count;
+    size_t shown;  // of the runs
     char *command; // of the last row; by_command only
     bool failed;
 };
+
+// ---- commands
+
+// As mproxy_archive_each_by_command() has them in order.
+static int compare_commands(const mproxy_job *a, const mproxy_job *b)
+{
+    size_t a_length, b_length;
+    const char *x = mproxy_command_trim(a->command, &a_length);
+    const char *y = mproxy_command_trim(b->command, &b_length);
+    int order = memcmp(x, y, a_length < b_length ? a_length : b_length);
+    return order ? order : (a_length > b_length) - (a_length < b_length);
+}
+
+static int by_command(const void *a, const void *b)
+{
+    const struct run *x = a, *y = b;
+    int order = compare_commands(&x->desc, &y->desc);
+    return order ? order : strcmp(x->key, y->key);
+}
 
 // ---- what is copied
 
@@ -49,8 +69,6 @@ static bool copy_run(struct mpx_listing *list, const struct mpx_provisional *fro
     run->key = strdup(from->key);
     if (!run->key || mproxy_job_copy(&from->desc, &run->desc) != MPROXY_OK)
         return false;
-    mpx_index_put(&list->run_index, mpx_hash_text(run->key),
-                  (uint32_t)list->run_count - 1);
     for (size_t i = 0; i < from->replaced_count; i++) {
         char *key = list->replaced[list->replaced_count] = strdup(from->replaced[i]);
         if (!key)
@@ -74,6 +92,10 @@ static bool copy_runs(struct mpx_listing *list, const struct mpx_provisional *ru
               mpx_index_reserve(&list->replaced_index, (uint32_t)replaced);
     for (size_t i = 0; i < count && ok; i++)
         ok = copy_run(list, &runs[i]);
+    if (ok && list->by_command)
+        qsort(list->runs, count, sizeof *list->runs, by_command);
+    for (size_t i = 0; i < count && ok; i++)
+        mpx_index_put(&list->run_index, mpx_hash_text(list->runs[i].key), (uint32_t)i);
     return ok;
 }
 
@@ -175,6 +197,18 @@ static void put_separator(struct mpx_listing *list, const mproxy_job *job)
     mpx_buf_add_text(list->body, ":[");
 }
 
+// The runs whose commands come before that of a job; NULL: all that are left.
+static void add_runs_before(struct mpx_listing *list, const mproxy_job *job)
+{
+    for (; list->shown < list->run_count; list->shown++) {
+        const struct run *run = &list->runs[list->shown];
+        if (job && compare_commands(&run->desc, job) >= 0)
+            return;
+        put_separator(list, &run->desc);
+        put_desc(list, &run->desc, run->key, true);
+    }
+}
+
 static void add_stored(void *arg, const mproxy_archive_item *item)
 {
     struct mpx_listing *list = arg;
@@ -186,18 +220,10 @@ static void add_stored(void *arg, const mproxy_archive_item *item)
         snprintf(older, sizeof older, "%s@%" PRId64, key, item->desc->start_time);
         key = older;
     }
+    if (list->by_command)
+        add_runs_before(list, item->desc);
     put_separator(list, item->desc);
     put_desc(list, item->desc, key, false);
-}
-
-static void add_all(struct mpx_listing *list, mproxy_archive *archive)
-{
-    if (archive)
-        mproxy_archive_each(archive, add_stored, list);
-    for (size_t i = 0; i < list->run_count; i++) {
-        put_separator(list, &list->runs[i].desc);
-        put_desc(list, &list->runs[i].desc, list->runs[i].key, true);
-    }
 }
 
 bool mpx_listing_render(struct mpx_listing *list, mproxy_archive *archive,
@@ -205,11 +231,12 @@ bool mpx_listing_render(struct mpx_listing *list, mproxy_archive *archive,
 {
     list->body = body;
     mpx_buf_add_text(body, list->by_command ? "{" : "[");
-    if (!list->by_command)
-        add_all(list, archive);
-    else if (archive)
+    if (archive && list->by_command)
         list->failed |=
             mproxy_archive_each_by_command(archive, add_stored, list, NULL) != MPROXY_OK;
+    else if (archive)
+        mproxy_archive_each(archive, add_stored, list);
+    add_runs_before(list, NULL);
     if (list->by_command)
         mpx_buf_add_text(body, list->count ? "]}" : "}");
     else

@@ -7,7 +7,7 @@
 
 struct mpx_listing;
 
-// Copies the runs. `by_command`: stored ones alone, by command. NULL: no memory.
+// Copies the runs. `by_command`: an object of lists, by command. NULL: no memory.
 struct mpx_listing *mpx_listing_new(const struct mpx_provisional *runs, size_t count,
                                     bool by_command);
 // With what the archive has (NULL: nothing). False: no memory.

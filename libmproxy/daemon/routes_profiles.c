@@ -77,7 +77,7 @@ static void start_list(struct mproxy_daemon *d, struct mpx_request *rq, bool by_
     look(d);
     if (is_unread(d, rq))
         return;
-    size_t count = by_command ? 0 : list_provisional(d, &runs);
+    size_t count = list_provisional(d, &runs);
     struct mpx_read what = {.list = mpx_listing_new(runs, count, by_command)};
     if (what.list)
         mpx_reading_start(d->lists, rq, render_list, answer_list, &what);

@@ -24,6 +24,17 @@ for document in $documents; do
     done
 done | complain_lines "metrics that do not exist"
 
+# A decision has a number of its own, in its title and in the list, which is sorted by it.
+for decision in docs/decisions/0*.md; do
+    number=$(basename "$decision" | cut -c1-4)
+    head -n 1 "$decision" | grep -q "^# $number: " || echo "$decision: its title"
+    grep -qF "* [$number]($(basename "$decision"))" docs/decisions/README.md ||
+        echo "$decision: its line in README.md"
+    [ "$(ls docs/decisions | grep -c "^$number-")" = 1 ] || echo "$decision: a number twice"
+done | complain_lines "decisions without a number of their own"
+grep -oE '^\* \[[0-9]{4}\]' docs/decisions/README.md | sort -cu 2>"$scratch/order" ||
+    complain "docs/decisions/README.md is not sorted: $(cat "$scratch/order")"
+
 # The steps of a walk, tables under `<!-- walk -->`: each file defines its function.
 awk -F'`' '/^<!-- walk -->/ { walk = 1 } /^#/ { walk = 0 } walk && NF > 4 { print $(NF - 3), $(NF - 1) }' \
     docs/architecture.md >"$scratch/walk"

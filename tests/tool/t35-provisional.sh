@@ -70,4 +70,37 @@ counts j 1
 get "/profiles/get?jobid=j" >"$TMP/body" || fail "no profile at once"
 want "the profile" "$(of)" "10 True 2 True"
 want "the list" "$(listed)" "j:True"
+
+# By command: the same runs with the same descriptions, commands in order and each once, those
+# that wait between those that are stored.
+for program in 1 2 3; do
+    cp "$TMP/worker" "$TMP/worker-$program"
+    CHAOS_PROGRAM="count 1" "$BIN/proxy_run" -u "$SOCKET" -j "k$program" -- "$TMP/worker-$program"
+    if [ $program = 2 ]; then
+        stop_proxy KILL
+        start_proxy --linger 0 -S 60000
+        stored_two() {
+            get /profiles >"$TMP/list" && [ -s "$TMP/prefix/profiles/k2.json" ]
+        }
+        wait_for "the files" stored_two
+        stop_proxy KILL
+        start_proxy --linger 3600000 -S 60000
+        wait_for "the first round" get /-/ready
+        CHAOS_PROGRAM="count 1" "$BIN/proxy_run" -u "$SOCKET" -j j0 -- "$TMP/worker-1"
+    fi
+done
+get /profiles >"$TMP/profiles"
+get /percmd >"$TMP/percmd"
+python3 - "$TMP/profiles" "$TMP/percmd" <<'TXT' || fail "/percmd is not /profiles by command"
+import json, sys
+flat = json.load(open(sys.argv[1]))
+pairs = json.load(open(sys.argv[2]), object_pairs_hook=list)
+commands = [command for command, _ in pairs]
+grouped = [dict(d) for _, runs in pairs for d in runs]
+key = lambda d: d["jobid"]
+waiting = [key(d) for d in flat if d.get("provisional")]
+sys.exit(not (sorted(flat, key=key) == sorted(grouped, key=key)
+              and commands == sorted(set(commands)) and sorted(waiting) == ["j0", "k3"]
+              and all(d["command"].strip() == c for c, runs in pairs for d in map(dict, runs))))
+TXT
 stop_proxy
