@@ -27,8 +27,8 @@
 // There are no more places than ids.
 static bool reserve_order(struct mpx_order *o, size_t bound)
 {
-    if (bound <= o->room)
-        return true;
+    if (o->room > 0 && bound <= o->room)
+        return true; // a store without names has marks, too
     size_t room = bound + bound / 4 + 64, words = room / 64 + 1;
     struct mpx_order fresh = *o;
     fresh.places = malloc(room * sizeof *fresh.places);

@@ -329,6 +329,23 @@ START_TEST(a_share_that_gets_more_and_more_names_costs_its_last_shape)
 }
 END_TEST
 
+START_TEST(a_store_without_names_is_published)
+{
+    mproxy_store *empty;
+    mproxy_reduction *r;
+    ck_assert_int_eq(mproxy_store_open(NULL, &empty, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_reduction_new(empty, &r, NULL), MPROXY_OK);
+
+    ck_assert_int_eq(mproxy_reduction_publish(r, NULL), MPROXY_OK);
+
+    mproxy_snapshot *snapshot = mproxy_store_snapshot(empty);
+    ck_assert_uint_eq(mproxy_view_size(mproxy_snapshot_find(snapshot, "main")), 0);
+    mproxy_snapshot_unref(snapshot);
+    mproxy_reduction_free(r);
+    mproxy_store_close(empty);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("reduction");
@@ -347,6 +364,7 @@ static Suite *suite(void)
     tcase_add_test(c, a_counter_that_goes_back_is_told);
     tcase_add_test(c, sources_that_may_not_be_are_refused);
     tcase_add_test(c, a_job_that_ended_says_when);
+    tcase_add_test(c, a_store_without_names_is_published);
     suite_add_tcase(s, c);
     return s;
 }
