@@ -198,6 +198,9 @@ static mproxy_status read_name(struct mpx_scan *s, uint32_t *series, const char 
     mproxy_parser *p = s->p;
     struct mpx_key key = {.labels = p->labels, .label_room = p->o.max_labels};
     mproxy_status status = mpx_line_key(&s->line, &key);
+    // Without a value a name would be a spelling that others begin with.
+    if (!status && key.end == s->line.end)
+        status = mpx_line_word(&s->line, key.end, "a number");
     if (status)
         return status;
     mpx_buf_clear(&p->name);

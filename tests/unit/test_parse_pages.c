@@ -208,6 +208,17 @@ START_TEST(difference_to_the_last_page_is_found_where_it_is)
 }
 END_TEST
 
+START_TEST(name_without_value_is_no_beginning_of_others)
+{
+    take("a 1\n", TEXT);
+    refuse("a\n", TEXT, 1, 2);
+
+    take("ab 1\n", TEXT);
+
+    ck_assert_str_eq(describe(page.series[0]).name, "ab");
+}
+END_TEST
+
 START_TEST(times_and_exemplars_may_come_and_go)
 {
     take("# TYPE a counter\na_total 1 # {x=\"y\"} 1\n# TYPE b gauge\nb 1\n# EOF\n", OPEN);
@@ -440,6 +451,7 @@ int main(void)
     tcase_add_test(c, help_and_unit_are_those_of_the_last_page);
     tcase_add_loop_test(c, difference_to_the_last_page_is_found_where_it_is, 0,
                         sizeof pairs / sizeof *pairs);
+    tcase_add_test(c, name_without_value_is_no_beginning_of_others);
     tcase_add_test(c, times_and_exemplars_may_come_and_go);
     tcase_add_test(c, formats_may_alternate);
     tcase_add_test(c, bounds_are_kept);
