@@ -39,6 +39,20 @@ static int greeted(uint32_t from, const char *topics, const char *headers)
     return fd;
 }
 
+// A listener from an address that is told from the first: groups of addresses are made by a hash
+// of the process's own, and now and then two fall together.
+static int greeted_elsewhere(const char *topics)
+{
+    for (uint32_t from = 2; from < 6; from++) {
+        int fd = listen_from(from, topics, "");
+        reply_size = 0;
+        if (hear(fd, "\nid: abc-"))
+            return fd;
+        close(fd);
+    }
+    ck_abort_msg("four addresses are taken for one");
+}
+
 static void publish(unsigned topic, const char *data)
 {
     ck_assert_int_eq(mpx_events_publish(events, topic, data), MPROXY_OK);
@@ -206,7 +220,7 @@ START_TEST(listeners_have_a_limit_of_their_own)
     // The address that has them all gets no more, another takes the oldest one's place.
     ck_assert_int_eq(ask("GET", "/events?topics=1", "", NULL), 503);
     ck_assert_ptr_nonnull(strstr(reply, "4 listen to events already"));
-    int other = greeted(2, "1", "");
+    int other = greeted_elsewhere("1");
     publish(0, "news");
     reply_size = 0;
     ck_assert(!hear(fds[0], "news"));
