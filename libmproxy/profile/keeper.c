@@ -133,7 +133,8 @@ static struct trouble *new_trouble(struct mpx_keeper *k, const struct mpx_plan *
     memcpy(t->jobid, plan->desc.jobid, length);
     mpx_index_put(&k->trouble_index, hash_of(t->uid, t->jobid),
                   (uint32_t)k->trouble_count);
-    return k->troubles[k->trouble_count++] = t;
+    k->troubles[k->trouble_count++] = t;
+    return t;
 }
 
 static void add_trouble(struct mpx_keeper *k, const struct mpx_plan *plan)

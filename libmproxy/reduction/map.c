@@ -24,6 +24,15 @@
 #include "store/exempt.h"
 #include "store/names.h"
 
+static void free_arrays(const struct mpx_order *o)
+{
+    free(o->places);
+    free(o->slots);
+    free(o->marks);
+    free(o->marked);
+    free(o->twins);
+}
+
 // There are no more places than ids.
 static bool reserve_order(struct mpx_order *o, size_t bound)
 {
@@ -37,17 +46,12 @@ static bool reserve_order(struct mpx_order *o, size_t bound)
     fresh.marked = malloc(room * sizeof(const mproxy_metric *));
     fresh.twins = malloc(room * sizeof(const mproxy_metric *));
     bool ok = fresh.places && fresh.slots && fresh.marks && fresh.marked && fresh.twins;
-    struct mpx_order *unused = ok ? o : &fresh;
-    free(unused->places);
-    free(unused->slots);
-    free(unused->marks);
-    free(unused->marked);
-    free(unused->twins);
-    if (!ok)
-        return false;
-    *o = fresh;
-    o->room = room;
-    return true;
+    free_arrays(ok ? o : &fresh);
+    if (ok) {
+        *o = fresh;
+        o->room = room;
+    }
+    return ok;
 }
 
 bool mpx_order_refresh(struct mpx_order *o)
@@ -70,11 +74,7 @@ bool mpx_order_refresh(struct mpx_order *o)
 
 void mpx_order_fini(struct mpx_order *o)
 {
-    free(o->places);
-    free(o->slots);
-    free(o->marks);
-    free(o->marked);
-    free(o->twins);
+    free_arrays(o);
     *o = (struct mpx_order){.store = o->store};
 }
 
