@@ -1,4 +1,17 @@
 // A sample: the series that its name is, and what stands behind its value.
+//
+// Three questions are asked in turn, the dear one last. Is it the line that followed on the last
+// page? Is it, up to its last word (or the one before, if that is a time), a spelling that is
+// known? Else the name is taken apart, its labels are put in order, and the series is found
+// by the result, or added.
+//
+// The first two compare bytes. What they find was judged when it was spelled for the first time,
+// but for one thing: which family a name belongs to depends on the TYPE lines of this page.
+// Where the family that is current, or that the name now begins, is not the series' own, or is
+// of another kind, the name is taken apart as if it were unknown.
+//
+// A spelling ends in a blank, or in the brace of its labels, so that no other name begins
+// with it; blanks or a brace behind it mean that the line is another one.
 
 #include "exposition/parse_private.h"
 

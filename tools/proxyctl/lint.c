@@ -3,7 +3,11 @@
 // counter `a` as `a_total`, an info `a` as the gauge `a_info`.
 //
 // A remark on a label is made once for its family, where promtool repeats it for each series.
-// Without help text are those whose HELP is empty, too.
+// Without help text are those whose HELP is empty, too. Of several units in a name the first
+// is the one remarked on; promtool takes any.
+//
+// The page's samples stand by family, so that one walk is enough: a family begins where the
+// name changes, and remarks are put in order, and made one of each kind, at the end.
 
 #include "lint.h"
 
