@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mproxy/exposition.h>
+
 #include "base/err.h"
 
 static mproxy_status take_text(json_t *tree, const char *field, const char **out,
@@ -24,7 +26,7 @@ static mproxy_status take_value(json_t *tree, char out[64], mproxy_error *err)
     if (!item)
         return MPROXY_OK;
     if (json_is_number(item))
-        snprintf(out, 64, "%.17g", json_number_value(item));
+        mproxy_format_number(json_number_value(item), out);
     else if (json_is_string(item) && json_string_length(item) < 64)
         snprintf(out, 64, "%s", json_string_value(item));
     else

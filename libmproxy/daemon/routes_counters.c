@@ -29,6 +29,7 @@
 
 #include <mproxy/client.h>
 
+#include "base/decimal.h"
 #include "base/err.h"
 #include "daemon/counters_json.h"
 #include "daemon/daemon_private.h"
@@ -239,17 +240,17 @@ static bool parse_value(struct mpx_request *rq, enum verb verb, const char *text
         mpx_reply_refuse(rq, 400, "parameter 'value': a number was expected");
         return false;
     }
-    *value = strtod(text, &end);
-    // strtod() takes blanks, hexadecimal numbers and words too.
+    *value = mpx_decimal_read(text, &end);
+    // It takes blanks, hexadecimal numbers and words too.
     bool is_decimal = strspn(text, "+-.0123456789eE") == strlen(text);
     if (!is_decimal || *end != '\0' || !isfinite(*value))
         mpx_reply_refuse(
             rq, 400, "parameter 'value': '%.60s': a finite number was expected", text);
     else if (*value < 0)
         mpx_reply_refuse(rq, 400,
-                         "parameter 'value': %.17g: 0 or more was expected, a counter "
+                         "parameter 'value': %.60s: 0 or more was expected, a counter "
                          "is never below it",
-                         *value);
+                         text);
     else
         return true;
     return false;

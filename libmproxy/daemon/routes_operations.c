@@ -1,5 +1,6 @@
 // The proxy itself: is it well, what does it hold, where does it stand.
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +53,8 @@ static void do_status(struct mproxy_daemon *d, struct mpx_request *rq, void *arg
     mproxy_gateway_get_stats(d->gateway, &gateway);
     mpx_events_get_stats(d->events, &events);
     char uptime[32];
-    snprintf(uptime, sizeof uptime, "%.3f",
-             (double)(mpx_boot_ms() - d->start_boot_ms) / 1e3);
+    int64_t up_ms = mpx_boot_ms() - d->start_boot_ms;
+    snprintf(uptime, sizeof uptime, "%" PRId64 ".%03" PRId64, up_ms / 1000, up_ms % 1000);
     struct mpx_json j = {.out = &body};
     mpx_json_begin(&j, '{');
     mpx_json_member(&j, "version", mproxy_version());

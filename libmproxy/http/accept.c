@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/decimal.h"
 #include "http/request.h"
 
 enum { GZIP_FROM = 1024 }; // smaller bodies fit one packet as they are
@@ -16,7 +17,7 @@ static double quality_of(const char *at, const char *end)
             at++;
         while (at < end && (*at == ' ' || *at == '\t'));
         if (end - at >= 2 && (*at == 'q' || *at == 'Q') && at[1] == '=')
-            return strtod(at + 2, NULL);
+            return mpx_decimal_read(at + 2, NULL);
     }
     return 1;
 }

@@ -8,6 +8,7 @@
 #include <mproxy/client.h>
 
 #include "base/array.h"
+#include "base/decimal.h"
 #include "base/err.h"
 #include "metric/label.h"
 #include "metric/order.h"
@@ -88,7 +89,7 @@ static bool read_bucket(const mproxy_metric *metric, size_t *base_length, double
         if (!mpx_label_is(&label, "le"))
             continue;
         char *end;
-        *bound = strtod(label.value, &end);
+        *bound = mpx_decimal_read(label.value, &end);
         return end == label.value + label.value_length && isfinite(*bound);
     }
     return false;

@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/decimal.h"
 #include "base/err.h"
 #include "metric/reserved.h"
 #include "processes/derived.h"
@@ -212,16 +213,6 @@ static bool derive_name(char *out, size_t room, const char *name, const char *su
     return n >= 0 && (size_t)n < room;
 }
 
-// The shortest decimal that reads back as the same double.
-static void print_bound(char *out, size_t room, double bound)
-{
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(out, room, "%.*g", digits, bound);
-        if (strtod(out, NULL) == bound)
-            return;
-    }
-}
-
 // Buckets, sum and count: all or none, so that what is shown is a histogram.
 static bool take_histogram(struct mpx_vectors *vs, const struct mpx_def *def,
                            mproxy_error *refusal)
@@ -239,7 +230,7 @@ static bool take_histogram(struct mpx_vectors *vs, const struct mpx_def *def,
         return !vs->starved && refuse(vs, status, &why, refusal);
     for (uint32_t i = 0; i <= def->bound_count; i++) {
         if (i < def->bound_count)
-            print_bound(bound, sizeof bound, def->bounds[i]);
+            mpx_decimal_shortest(bound, sizeof bound, def->bounds[i]);
         else
             strcpy(bound, "+Inf");
         if (!derive_name(name, sizeof name, def->name, "_bucket", bound) ||

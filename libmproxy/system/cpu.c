@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "base/array.h"
+#include "base/decimal.h"
 
 enum {
     CPUS_MAX = 8192,
@@ -100,7 +101,7 @@ static void copy_text(char out[TEXT_MAX], const char *value)
 static double read_mhz(const char *value)
 {
     char *end;
-    double mhz = strtod(value, &end);
+    double mhz = mpx_decimal_read(value, &end);
     return end != value && mhz > 0 ? mhz : NAN;
 }
 

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/decimal.h"
 #include "base/utf8.h"
 #include "system/private.h"
 
@@ -86,7 +87,7 @@ bool mpx_system_read_number(struct mproxy_system *s, int root, const char *path,
     if (!text)
         return false;
     char *end;
-    double value = strtod(text, &end);
+    double value = mpx_decimal_read(text, &end);
     if (end == text || (*end != '\n' && *end != '\0'))
         return false;
     *out = value;

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "base/decimal.h"
+
 enum { TEXT_MAX = 128 };
 
 struct misc_state {
@@ -58,7 +60,7 @@ static void put_first_number(struct mproxy_system *s, struct mpx_system_file *fi
 {
     const char *text = mpx_system_read(s, file, mpx_system_proc(s), path);
     char *end = NULL;
-    double value = text ? strtod(text, &end) : 0;
+    double value = text ? mpx_decimal_read(text, &end) : 0;
     if (text && end != text && *end == ' ')
         mpx_system_put(s, metric, value);
 }

@@ -1,0 +1,14 @@
+// Numbers as text with a decimal point, whatever locale the program has set: the library runs
+// inside programs that call setlocale(), and what it writes is read elsewhere.
+#ifndef MPX_BASE_DECIMAL_H
+#define MPX_BASE_DECIMAL_H
+
+#include <stddef.h>
+
+// As strtod().
+double mpx_decimal_read(const char *text, char **end);
+
+// The shortest decimal that reads back as the same number, in the form of `%g`.
+void mpx_decimal_shortest(char *out, size_t room, double value);
+
+#endif
