@@ -5,8 +5,10 @@
 // processes and nodes like any other; only in text, where a reader expects `# TYPE NAME
 // histogram`, are they put together again. That is done here, and only if it leaves
 // nothing out: each set of labels must have buckets with bounds that are numbers and
-// differ, a sum and a count, and there must be no sum or count without buckets.
-// Otherwise all of them are shown as the counters that they are.
+// differ, a sum and a count, and there must be no sum or count without buckets. Buckets
+// must not fall, nor be more than the count, which the last one is if it has no bound: a
+// plain counter of another job may bear a bucket's name, and readers refuse a page with such
+// a histogram. Otherwise all of them are shown as the counters that they are.
 //
 // Buckets are held until their family ends, since their numeric order is another than
 // the order of their names. Sums and counts are looked up, and the families they are of
@@ -16,10 +18,10 @@
 
 #include "exposition/text_private.h"
 
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/decimal.h"
 #include "exposition/number.h"
 #include "metric/label.h"
 #include "exposition/arena.h"
@@ -38,13 +40,12 @@ struct collection {
     struct bucket *buckets;
     size_t count;
     struct mpx_arena texts;
-    locale_t locale; // numbers have a point, whatever the program's locale says
 };
 
-static bool parse_le(const struct collection *all, struct bucket *bucket)
+static bool parse_le(struct bucket *bucket)
 {
     char *end;
-    bucket->le = strtod_l(bucket->le_text, &end, all->locale);
+    bucket->le = mpx_decimal_read(bucket->le_text, &end);
     return end != bucket->le_text && *end == '\0' && !isnan(bucket->le);
 }
 
@@ -70,7 +71,7 @@ static bool read_bucket(struct mpx_text *t, struct collection *all, struct bucke
     if (!set || !bucket->le_text)
         return false;
     bucket->set = mpx_arena_text(&all->texts, set, t->name.size);
-    return bucket->set && parse_le(all, bucket) && metric->type == MPROXY_COUNTER &&
+    return bucket->set && parse_le(bucket) && metric->type == MPROXY_COUNTER &&
            mpx_metric_of(metric)->text && isfinite(bucket->entry.value.total);
 }
 
@@ -140,7 +141,22 @@ static long count_parts(struct mpx_text *t, const struct mpx_family *stem,
     return (long)(range.end - range.at);
 }
 
-// A set without sum or count, a sum or count without a set, a bound given twice: then
+static bool is_first_of_set(const struct collection *all, size_t i)
+{
+    return i == 0 || compare_sets(&all->buckets[i - 1], &all->buckets[i]) != 0;
+}
+
+static bool rises(const struct collection *all, size_t i)
+{
+    const struct bucket *bucket = &all->buckets[i];
+    double value = bucket->entry.value.total, count = bucket->count.value.total;
+    if (!is_first_of_set(all, i) && value < bucket[-1].entry.value.total)
+        return false;
+    return bucket->le == INFINITY ? value == count : value <= count;
+}
+
+// A set without sum or count, a sum or count without a set, a bound given twice, buckets that
+// fall: then
 // nothing is put together, for nothing may be left out.
 static bool find_parts(struct mpx_text *t, struct collection *all,
                        const struct mpx_family *stem)
@@ -148,13 +164,13 @@ static bool find_parts(struct mpx_text *t, struct collection *all,
     long sets = 0;
     for (size_t i = 0; i < all->count; i++) {
         struct bucket *bucket = &all->buckets[i];
-        bool is_first = i == 0 || compare_sets(bucket - 1, bucket) != 0;
+        bool is_first = is_first_of_set(all, i);
         if (!is_first && bucket[-1].le == bucket->le)
             return false;
         bucket->sum = is_first ? find_part(t, stem, "_sum", bucket) : bucket[-1].sum;
         bucket->count =
             is_first ? find_part(t, stem, "_count", bucket) : bucket[-1].count;
-        if (!bucket->sum.metric || !bucket->count.metric)
+        if (!bucket->sum.metric || !bucket->count.metric || !rises(all, i))
             return false;
         if (i == 0 || bucket[-1].cursor != bucket->cursor)
             sets = 0;
@@ -224,9 +240,8 @@ static void put_histogram(struct mpx_text *t, const struct mpx_family *buckets,
 
 bool mpx_text_histogram(struct mpx_text *t, const struct mpx_family *buckets)
 {
-    struct collection all = {.locale = newlocale(LC_ALL_MASK, "C", (locale_t)0)};
-    bool is_one =
-        all.locale && !mpx_ids_has(&t->claimed, buckets->stem->id) && collect(t, &all);
+    struct collection all = {.buckets = NULL};
+    bool is_one = !mpx_ids_has(&t->claimed, buckets->stem->id) && collect(t, &all);
     if (is_one) {
         qsort(all.buckets, all.count, sizeof *all.buckets, compare_buckets);
         is_one = find_parts(t, &all, buckets->stem);
@@ -239,7 +254,5 @@ bool mpx_text_histogram(struct mpx_text *t, const struct mpx_family *buckets)
     }
     free(all.buckets);
     mpx_arena_fini(&all.texts);
-    if (all.locale)
-        freelocale(all.locale);
     return is_one;
 }

@@ -322,6 +322,19 @@ static const struct series no_histograms[][5] = {
      {"h_sum", COUNTER, "", 1},
      {"h_sum{op=\"r\"}", COUNTER, "", 1},
      {0}},
+    {{"h_bucket{le=\"1\"}", COUNTER, "", 2},
+     {"h_bucket{le=\"9\"}", COUNTER, "", 1},
+     {"h_count", COUNTER, "", 2},
+     {"h_sum", COUNTER, "", 1},
+     {0}},
+    {{"h_bucket{le=\"1\"}", COUNTER, "", 3},
+     {"h_count", COUNTER, "", 2},
+     {"h_sum", COUNTER, "", 1},
+     {0}},
+    {{"h_bucket{le=\"+Inf\"}", COUNTER, "", 2},
+     {"h_count", COUNTER, "", 3},
+     {"h_sum", COUNTER, "", 1},
+     {0}},
     {{"h", GAUGE, "", 1},
      {"h_bucket{le=\"1\"}", COUNTER, "", 1},
      {"h_count", COUNTER, "", 1},
@@ -338,7 +351,7 @@ START_TEST(counters_that_make_no_histogram_are_all_shown)
     ck_assert_ptr_null(strstr(text, "histogram"));
     for (; series->name; series++) {
         char line[64];
-        snprintf(line, sizeof line, "\n%s 1\n", series->name);
+        snprintf(line, sizeof line, "\n%s %g\n", series->name, series->value);
         ck_assert_msg(strstr(text, line) != NULL, "%s in %s", series->name, text);
     }
 }
