@@ -117,9 +117,17 @@ MPROXY_API void mproxy_reply_stream(mproxy_request *request, const char *type,
                                                              mproxy_write_fn write,
                                                              void *write_arg),
                                     void (*release)(void *arg), void *arg);
-/** Add a header to the reply that was made before, instead of the server's of that name. */
-MPROXY_API void mproxy_reply_header(mproxy_request *request, const char *name,
-                                    const char *value);
+/**
+ * Add a header to the reply that was made before, instead of the server's of that name
+ * (Content-Type, Cache-Control, Vary, Retry-After, ...). With a Content-Encoding the bytes are
+ * sent as they are. One that is set twice is sent twice.
+ *
+ * @return MPROXY_OK; MPROXY_E_INVALID: no reply was made, the name is none or one of those that
+ *         frame a reply (Content-Length, Transfer-Encoding), or the value has control characters,
+ *         such as a line's end; MPROXY_E_NOMEM. The reply is sent without it then.
+ */
+MPROXY_API mproxy_status mproxy_reply_header(mproxy_request *request, const char *name,
+                                             const char *value);
 
 /* Server-sent events: what is published is sent to all who listen. */
 
@@ -128,10 +136,10 @@ MPROXY_API void mproxy_reply_header(mproxy_request *request, const char *name,
  * on where it was (Last-Event-ID). One that has missed events is told so by an event `gap`;
  * one that reads too slowly is told and let go. A listener costs its connection, no thread.
  *
- * @param topics   names, `count` of them, at most 32; copied
+ * @param topics   names of one line, `count` of them, at most 32; copied
  * @param backlog  events that each topic keeps; 0: 128
  * @param out      set on success; release with mproxy_events_close()
- * @return MPROXY_OK, MPROXY_E_INVALID (count) or MPROXY_E_NOMEM
+ * @return MPROXY_OK, MPROXY_E_INVALID (count, a name) or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_events_open(const char *const *topics, unsigned count,
                                             unsigned backlog, mproxy_events **out,
@@ -142,13 +150,16 @@ MPROXY_API void mproxy_events_close(mproxy_events *events);
  * Tell all who listen. Never waits for a listener. Any thread.
  *
  * @param topic  place of its name, from 0
- * @param data   the event's text; lines end in "\n"
+ * @param data   the event's text; lines end in "\n", "\r" or both and are told as lines
  * @return MPROXY_OK; MPROXY_E_NOMEM: nobody has heard it, and all will be told of a gap;
  *         MPROXY_E_INVALID (topic)
  */
 MPROXY_API mproxy_status mproxy_events_publish(mproxy_events *events, unsigned topic,
                                                const char *data);
-/** Answer with the events of these topics (1 << place, or-ed) of the server's, as they come. */
+/**
+ * Answer with the events of these topics (1 << place, or-ed) of the server's, as they come; with
+ * status 500 if it has none of them.
+ */
 MPROXY_API void mproxy_reply_events(mproxy_request *request, unsigned topics);
 
 #ifdef __cplusplus

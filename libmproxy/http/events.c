@@ -95,15 +95,16 @@ static void unref_event(struct event *event)
         free(event);
 }
 
+// A reader ends a line at LF, at CR and at CR LF.
 static void add_data(struct mpx_buf *text, const char *data)
 {
     do {
-        size_t length = strcspn(data, "\n");
+        size_t length = strcspn(data, "\r\n");
         mpx_buf_add_text(text, "data: ");
         mpx_buf_add(text, data, length);
         mpx_buf_add_text(text, "\n");
         data += length;
-        data += *data == '\n';
+        data += strncmp(data, "\r\n", 2) == 0 ? 2 : *data != '\0';
     } while (*data);
     mpx_buf_add_text(text, "\n");
 }
@@ -434,6 +435,12 @@ mproxy_status mpx_events_publish(struct mpx_events_hub *events, unsigned topic,
     pthread_cond_signal(&e->news);
     pthread_mutex_unlock(&e->lock);
     return event ? MPROXY_OK : MPROXY_E_NOMEM;
+}
+
+bool mpx_events_has_any(const struct mpx_events_hub *events, unsigned topics)
+{
+    return events->topic_count >= 32 ? topics != 0
+                                     : topics & ((1u << events->topic_count) - 1);
 }
 
 bool mpx_events_has(const struct mpx_events_hub *events, unsigned topic)

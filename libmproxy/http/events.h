@@ -50,6 +50,8 @@ void mpx_events_close(struct mpx_events_hub *events);
 // @return MPROXY_OK, MPROXY_E_NOMEM: nobody has heard it, and all are told of a gap
 mproxy_status mpx_events_publish(struct mpx_events_hub *events, unsigned topic,
                                  const char *data);
+// Whether one of these (1 << topic, or-ed) is there.
+bool mpx_events_has_any(const struct mpx_events_hub *events, unsigned topics);
 bool mpx_events_has(const struct mpx_events_hub *events, unsigned topic);
 void mpx_events_get_stats(struct mpx_events_hub *events, struct mpx_events_stats *out);
 

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -198,9 +199,32 @@ void mproxy_request_resume(mproxy_request *request)
     mpx_request_resume(request);
 }
 
-void mproxy_reply_header(mproxy_request *request, const char *name, const char *value)
+// A token of RFC 9110. What frames the reply is the server's.
+static bool is_header_name(const char *name)
 {
-    mpx_reply_header(request, name, value);
+    static const char signs[] = "!#$%&'*+-.^_`|~0123456789"
+                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return name[0] != '\0' && name[strspn(name, signs)] == '\0' &&
+           strcasecmp(name, "Content-Length") != 0 &&
+           strcasecmp(name, "Transfer-Encoding") != 0;
+}
+
+static bool is_header_value(const char *value)
+{
+    for (const char *at = value; *at; at++)
+        if (((unsigned char)*at < 0x20 && *at != '\t') || *at == 0x7f)
+            return false;
+    return true;
+}
+
+mproxy_status mproxy_reply_header(mproxy_request *request, const char *name,
+                                  const char *value)
+{
+    MPX_REQUIRE(request && name && value, NULL);
+    if (!mpx_request_is_answered(request) || !is_header_name(name) ||
+        !is_header_value(value))
+        return MPROXY_E_INVALID;
+    return mpx_reply_header(request, name, value) ? MPROXY_OK : MPROXY_E_NOMEM;
 }
 
 // ---- events
@@ -210,9 +234,13 @@ mproxy_status mproxy_events_open(const char *const *topics, unsigned count,
 {
     MPX_REQUIRE(topics && count > 0 && count <= MPX_EVENTS_TOPICS_MAX && out, err);
     struct mpx_events_topic list[MPX_EVENTS_TOPICS_MAX];
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
+        if (!topics[i] || topics[i][0] == '\0' || strpbrk(topics[i], "\r\n"))
+            return mpx_fail(err, MPROXY_E_INVALID,
+                            "topic %u: a name of one line was expected", i);
         list[i] = (struct mpx_events_topic){.name = topics[i],
                                             .backlog = backlog ? backlog : BACKLOG};
+    }
     // No two starts of programs that a client may take for one fall into one microsecond.
     const struct mpx_events_options options = {
         .topics = list, .topic_count = count, .origin = mpx_wall_us()};

@@ -53,12 +53,6 @@ void mpx_reply_stream(struct mpx_request *rq, const char *type, mpx_produce_fn p
     rq->reply.produce = produce;
 }
 
-void mpx_reply_events(struct mpx_request *rq, unsigned topics)
-{
-    mpx_reply_held(rq, 200, "text/event-stream", NULL, 0, NULL, NULL);
-    rq->reply.topics = topics;
-}
-
 static void reply_operation(struct mpx_request *rq, int code, const char *format,
                             va_list args)
 {
@@ -90,19 +84,36 @@ void mpx_reply_refuse(struct mpx_request *rq, int code, const char *format, ...)
     va_end(args);
 }
 
+void mpx_reply_events(struct mpx_request *rq, unsigned topics)
+{
+    if (topics == 0) {
+        mpx_reply_refuse(rq, 500, "this route has no events to tell");
+        return;
+    }
+    mpx_reply_held(rq, 200, "text/event-stream", NULL, 0, NULL, NULL);
+    rq->reply.topics = topics;
+}
+
 void mpx_reply_is_packed(struct mpx_request *rq)
 {
     rq->reply.gzipped = true;
 }
 
-void mpx_reply_header(struct mpx_request *rq, const char *name, const char *value)
+bool mpx_request_is_answered(const struct mpx_request *rq)
+{
+    return rq->reply.code != 0;
+}
+
+bool mpx_reply_header(struct mpx_request *rq, const char *name, const char *value)
 {
     struct mpx_buf *b = &rq->reply.headers;
     size_t before = b->size;
     mpx_buf_add(b, name, strlen(name) + 1);
     mpx_buf_add(b, value, strlen(value) + 1);
-    if (b->failed) // sent without it: nobody relies on a header being there
-        b->size = before;
+    if (!b->failed)
+        return true;
+    b->size = before; // the reply is sent without it
+    return false;
 }
 
 const char *mpx_http_reply_header(const struct mpx_http_reply *reply, const char *name)

@@ -76,7 +76,8 @@ bool mpx_request_takes_gzip(const struct mpx_request *rq);
 bool mpx_request_packs(const struct mpx_request *rq, size_t length);
 void mpx_reply_is_packed(struct mpx_request *rq);
 // A header of the reply that was made before, instead of the server's own of that name.
-void mpx_reply_header(struct mpx_request *rq, const char *name, const char *value);
+bool mpx_request_is_answered(const struct mpx_request *rq);
+bool mpx_reply_header(struct mpx_request *rq, const char *name, const char *value);
 // Name the version of the reply that was made before, in quotes. A client that has this
 // version already gets 304 instead.
 void mpx_reply_etag(struct mpx_request *rq, const char *etag);

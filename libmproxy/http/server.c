@@ -172,8 +172,10 @@ static void check_room(struct mpx_request *rq)
     if (rq->reply.produce && !rq->is_head && !mpx_larges_have_room(&server->larges))
         mpx_reply_refuse(rq, 503, "%u large replies are on their way already",
                          server->options.max_streams);
-    if (rq->reply.topics && !server->options.events)
-        mpx_reply_refuse(rq, 500, "this server has no events");
+    if (rq->reply.topics &&
+        (!server->options.events ||
+         !mpx_events_has_any(server->options.events, rq->reply.topics)))
+        mpx_reply_refuse(rq, 500, "this server has no such events");
     if (rq->reply.topics && !rq->is_head && !mpx_transport_let_listen(rq))
         mpx_reply_refuse(rq, 503, "%u listen to events already, most of them from there",
                          server->options.max_listeners);
@@ -185,7 +187,9 @@ static void on_reply(struct mpx_request *rq)
     if (rq->reply.code == 0)
         mpx_reply_refuse(rq, 500, "this route gave no answer");
     check_room(rq);
-    if (rq->reply.produce)
+    if (mpx_http_reply_header(&rq->reply, "Content-Encoding"))
+        ; // of the handler's own: its bytes stay as they are
+    else if (rq->reply.produce)
         rq->reply.gzipped = mpx_request_takes_gzip(rq);
     else if (!rq->reply.topics && !rq->reply.gzipped &&
              mpx_request_packs(rq, rq->reply.length))
@@ -204,6 +208,14 @@ static void each_set_header(const struct mpx_http_reply *reply, mpx_add_header_f
     }
 }
 
+// One of the server's, if the handler has not set it.
+static void add_own(const struct mpx_http_reply *reply, mpx_add_header_fn add, void *arg,
+                    const char *name, const char *value)
+{
+    if (!mpx_http_reply_header(reply, name))
+        add(arg, name, value);
+}
+
 static void each_standard_header(const struct mpx_http_reply *reply,
                                  mpx_add_header_fn add, void *arg)
 {
@@ -213,8 +225,7 @@ static void each_standard_header(const struct mpx_http_reply *reply,
         {"X-Content-Type-Options", "nosniff"},
     };
     for (size_t i = 0; i < sizeof standard / sizeof *standard; i++)
-        if (!mpx_http_reply_header(reply, standard[i][0]))
-            add(arg, standard[i][0], standard[i][1]);
+        add_own(reply, add, arg, standard[i][0], standard[i][1]);
 }
 
 static void each_header(struct mpx_request *rq, mpx_add_header_fn add, void *arg)
@@ -222,21 +233,21 @@ static void each_header(struct mpx_request *rq, mpx_add_header_fn add, void *arg
     const struct mpx_http_reply *reply = &rq->reply;
     unsigned allow;
     char text[48];
-    add(arg, "Content-Type", reply->type);
+    add_own(reply, add, arg, "Content-Type", reply->type);
     each_set_header(reply, add, arg);
     each_standard_header(reply, add, arg);
     if (reply->gzipped)
         add(arg, "Content-Encoding", "gzip");
     if (reply->topics) // proxies in between are not to collect them
-        add(arg, "X-Accel-Buffering", "no");
+        add_own(reply, add, arg, "X-Accel-Buffering", "no");
     if (reply->code == 503)
-        add(arg, "Retry-After", "1");
+        add_own(reply, add, arg, "Retry-After", "1");
     if (reply->code == 401)
-        add(arg, "WWW-Authenticate", "Bearer");
+        add_own(reply, add, arg, "WWW-Authenticate", "Bearer");
     if (reply->code == 405) {
         mpx_route_find(&rq->server->table, rq->path, 0, &allow);
         mpx_route_allow_text(allow, text);
-        add(arg, "Allow", text);
+        add_own(reply, add, arg, "Allow", text);
     }
 }
 

@@ -116,7 +116,7 @@ static pthread_t answering;
 static void *answer_later(void *request)
 {
     mproxy_reply_bytes(request, 200, "text/plain", "later\n", 6);
-    mproxy_reply_header(request, "X-Own", "1");
+    ck_assert_int_eq(mproxy_reply_header(request, "X-Own", "1"), MPROXY_OK);
     mproxy_request_resume(request);
     return NULL;
 }
@@ -134,6 +134,41 @@ static void listen_to(mproxy_request *request, void *context)
     mproxy_reply_events(request, 1u << 1);
 }
 
+static void listen_to_none(mproxy_request *request, void *context)
+{
+    (void)context;
+    mproxy_reply_events(request, 0);
+}
+
+static void listen_to_others(mproxy_request *request, void *context)
+{
+    (void)context;
+    mproxy_reply_events(request, 1u << 2);
+}
+
+static void set_headers(mproxy_request *request, void *context)
+{
+    (void)context;
+    ck_assert_int_eq(mproxy_reply_header(request, "X-Early", "1"), MPROXY_E_INVALID);
+    mproxy_reply_refuse(request, 503, "no");
+    ck_assert_int_eq(mproxy_reply_header(request, "Content-Type", "text/html"),
+                     MPROXY_OK);
+    ck_assert_int_eq(mproxy_reply_header(request, "Retry-After", "7"), MPROXY_OK);
+    ck_assert_int_eq(mproxy_reply_header(request, "Vary", "Origin"), MPROXY_OK);
+    static const char *const wrong[][2] = {
+        {"X-Bad", "a\r\nInjected: 1"},
+        {"X-Bad", "a\rb"},
+        {"X-Bad: 1\r\nY", "a"},
+        {"", "a"},
+        {"X Bad", "a"},
+        {"content-length", "1"},
+        {"Transfer-Encoding", "a"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        ck_assert_int_eq(mproxy_reply_header(request, wrong[i][0], wrong[i][1]),
+                         MPROXY_E_INVALID);
+}
+
 static mproxy_http *serve(mproxy_events *events)
 {
     const mproxy_http_route routes[] = {{.struct_size = sizeof *routes,
@@ -144,11 +179,23 @@ static mproxy_http *serve(mproxy_events *events)
                                         {.struct_size = sizeof *routes,
                                          .methods = MPROXY_HTTP_GET,
                                          .path = "/events",
-                                         .handle = listen_to}};
+                                         .handle = listen_to},
+                                        {.struct_size = sizeof *routes,
+                                         .methods = MPROXY_HTTP_GET,
+                                         .path = "/none",
+                                         .handle = listen_to_none},
+                                        {.struct_size = sizeof *routes,
+                                         .methods = MPROXY_HTTP_GET,
+                                         .path = "/others",
+                                         .handle = listen_to_others},
+                                        {.struct_size = sizeof *routes,
+                                         .methods = MPROXY_HTTP_GET,
+                                         .path = "/headers",
+                                         .handle = set_headers}};
     const mproxy_http_options options = {.struct_size = sizeof options,
                                          .address = "127.0.0.1",
                                          .routes = routes,
-                                         .route_count = 2,
+                                         .route_count = sizeof routes / sizeof *routes,
                                          .events = events};
     mproxy_http *http;
     ck_assert_int_eq(mproxy_http_open(&options, &http, &err), MPROXY_OK);
@@ -189,6 +236,85 @@ START_TEST(events_of_a_topic_come_to_those_that_listen)
 }
 END_TEST
 
+// What is told may come from anybody: a line's end of any kind begins a line of the same event.
+START_TEST(data_of_an_event_can_not_be_another_event)
+{
+    static const char *const topics[] = {"one", "two"};
+    mproxy_events *events;
+    ck_assert_int_eq(mproxy_events_open(topics, 2, 0, &events, &err), MPROXY_OK);
+    mproxy_http *http = serve(events);
+    int fd = say(mproxy_http_port(http), "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, "\nid: ");
+
+    mproxy_events_publish(events, 1, "a\revent: evil\rdata: x\r\rb\r\nc\n");
+    hear(fd, "data: a\ndata: event: evil\ndata: data: x\ndata: \ndata: b\ndata: c\n\n");
+
+    close(fd);
+    mproxy_http_close(http);
+    mproxy_events_close(events);
+}
+END_TEST
+
+START_TEST(topics_have_names_of_one_line)
+{
+    static const char *const wrong[] = {NULL, "", "a\nb", "a\rdata: x"};
+    for (size_t i = 0; i < 4; i++) {
+        const char *topics[] = {"one", wrong[i]};
+        mproxy_events *events = NULL;
+        ck_assert_int_eq(mproxy_events_open(topics, 2, 0, &events, &err),
+                         MPROXY_E_INVALID);
+        ck_assert_ptr_null(events);
+    }
+}
+END_TEST
+
+START_TEST(events_of_topics_that_are_none_are_refused)
+{
+    static const char *const topics[] = {"one", "two"}, *const paths[] = {"none",
+                                                                          "others"};
+    mproxy_events *events;
+    ck_assert_int_eq(mproxy_events_open(topics, 2, 0, &events, &err), MPROXY_OK);
+    mproxy_http *http = serve(events);
+    for (int i = 0; i < 2; i++) {
+        char request[100];
+        snprintf(request, sizeof request, "GET /%s HTTP/1.1\r\nHost: x\r\n\r\n",
+                 paths[i]);
+        int fd = say(mproxy_http_port(http), request);
+        hear(fd, "HTTP/1.1 500");
+        close(fd);
+    }
+    mproxy_http_close(http);
+    mproxy_events_close(events);
+}
+END_TEST
+
+static size_t times(const char *word)
+{
+    size_t count = 0;
+    for (const char *at = got; (at = strstr(at, word)); at++)
+        count++;
+    return count;
+}
+
+START_TEST(a_header_that_is_set_stands_instead_of_the_servers)
+{
+    mproxy_http *http = serve(NULL);
+    int fd = say(mproxy_http_port(http), "GET /headers HTTP/1.1\r\nHost: x\r\n\r\n");
+    hear(fd, "\"success\":false}");
+
+    ck_assert_ptr_nonnull(strstr(got, "Content-Type: text/html\r\n"));
+    ck_assert_ptr_nonnull(strstr(got, "Retry-After: 7\r\n"));
+    ck_assert_ptr_nonnull(strstr(got, "Vary: Origin\r\n"));
+    ck_assert_uint_eq(times("Content-Type:"), 1);
+    ck_assert_uint_eq(times("Retry-After:"), 1);
+    ck_assert_uint_eq(times("Vary:"), 1);
+    ck_assert_uint_eq(times("Content-Length:"), 1);
+    ck_assert_uint_eq(times("X-"), 1); // X-Content-Type-Options
+    close(fd);
+    mproxy_http_close(http);
+}
+END_TEST
+
 START_TEST(a_server_without_events_has_none_to_tell)
 {
     mproxy_http *http = serve(NULL);
@@ -208,6 +334,10 @@ int main(void)
     tcase_add_test(c, routes_that_are_none_are_refused);
     tcase_add_test(c, a_deferred_request_is_answered_by_another_thread);
     tcase_add_test(c, events_of_a_topic_come_to_those_that_listen);
+    tcase_add_test(c, data_of_an_event_can_not_be_another_event);
+    tcase_add_test(c, topics_have_names_of_one_line);
+    tcase_add_test(c, events_of_topics_that_are_none_are_refused);
+    tcase_add_test(c, a_header_that_is_set_stands_instead_of_the_servers);
     tcase_add_test(c, a_server_without_events_has_none_to_tell);
     suite_add_tcase(suite, c);
     return run_suite(suite);
