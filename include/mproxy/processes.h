@@ -49,7 +49,10 @@ MPROXY_API void mproxy_processes_close(mproxy_processes *processes);
 
 /** The ledger that the programs' counts go to, for mproxy_rounds_new(); borrowed. */
 MPROXY_API mproxy_ledger *mproxy_processes_ledger(mproxy_processes *processes);
-/** What rounds ask; valid until close. Its rounds must be those of the ledger above. */
+/**
+ * What rounds ask; valid until close. Its rounds must be those of the ledger above: in others it
+ * reads nothing, and that is the round's trouble.
+ */
 MPROXY_API const mproxy_input *mproxy_processes_input(const mproxy_processes *processes);
 
 #ifdef __cplusplus

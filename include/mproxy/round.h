@@ -92,19 +92,22 @@ MPROXY_API void mproxy_rounds_free(mproxy_rounds *rounds);
 /**
  * Ask this input, too, from the next round on, after those added before. Inputs that write
  * segments (the gateway) come before the one that reads them (mproxy_processes_input()).
+ * An input may call this, and mproxy_rounds_remove(), while it is asked.
  *
  * @param input  copied; its name and self must stay
- * @return MPROXY_OK, MPROXY_E_INVALID (struct_size) or MPROXY_E_NOMEM
+ * @return MPROXY_OK, MPROXY_E_INVALID (struct_size), MPROXY_E_EXISTS (an input of this name,
+ *         self and functions was added: it would count twice) or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_rounds_add(mproxy_rounds *rounds,
                                            const mproxy_input *input, mproxy_error *err);
 /**
- * Ask this input no more: before it is closed while rounds go on, so that a last round folds
- * what it leaves. No effect when it was not added.
+ * Ask this input, the one with this name, self and functions, no more: before it is closed
+ * while rounds go on, so that a last round folds what it leaves. No effect when it was not
+ * added. Within a round it is not asked any further, and the others are asked as usual.
  */
 MPROXY_API void mproxy_rounds_remove(mproxy_rounds *rounds, const mproxy_input *input);
 /**
- * One round, now.
+ * One round, now. Not from within a round.
  *
  * @return MPROXY_OK; MPROXY_E_BUSY: another proxy has taken what an input reads, and the
  *         only thing left to do is to end; MPROXY_E_SYSTEM: not all was read, written and
@@ -113,9 +116,11 @@ MPROXY_API void mproxy_rounds_remove(mproxy_rounds *rounds, const mproxy_input *
 MPROXY_API mproxy_status mproxy_rounds_run(mproxy_rounds *rounds, mproxy_error *err);
 /**
  * A round now, and one each period as a guest of the loop. Failures are told to `log`, and
- * are no reason to end, but for MPROXY_E_BUSY of a later round, which stops the loop.
+ * are no reason to end, be they of the first round or of a later one
+ * (mproxy_rounds_trouble()), but for MPROXY_E_BUSY: the first round's is returned, that of a
+ * later one stops the loop. Once per rounds, unless it failed.
  *
- * @return MPROXY_OK, MPROXY_E_NOMEM, or what the first round returned
+ * @return MPROXY_OK, MPROXY_E_NOMEM or MPROXY_E_BUSY
  */
 MPROXY_API mproxy_status mproxy_rounds_start(mproxy_rounds *rounds, mproxy_loop *loop,
                                              mproxy_error *err);

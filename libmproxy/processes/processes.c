@@ -45,10 +45,24 @@ mproxy_status mpx_processes_keep(mproxy_processes *p, mproxy_error *err)
     return MPROXY_OK;
 }
 
+// In rounds without this ledger, all that is read would be shown nowhere.
+static mproxy_status check_ledger(const struct mproxy_processes *p,
+                                  const mproxy_round *round, mproxy_error *err)
+{
+    if (round->ledger == p->ledger)
+        return MPROXY_OK;
+    return mpx_fail(err, MPROXY_E_INVALID,
+                    "the rounds were made without mproxy_processes_ledger() of %s",
+                    p->dir_path);
+}
+
 static mproxy_status before_round(void *self, const mproxy_round *round,
                                   mproxy_error *err)
 {
     struct mproxy_processes *p = self;
+    mproxy_status wiring = check_ledger(p, round, err);
+    if (wiring != MPROXY_OK)
+        return wiring;
     mproxy_status status = mpx_processes_keep(p, err);
     if (status == MPROXY_E_BUSY)
         return status;
@@ -61,7 +75,7 @@ static mproxy_status after_round(void *self, const mproxy_round *round, mproxy_e
 {
     struct mproxy_processes *p = self;
     (void)err;
-    if (round->written)
+    if (round->written && round->ledger == p->ledger)
         mpx_segments_unlink(p->segments);
     mpx_crowd_attend(p->hold.lock_fd, p->hold.dir_fd, round->period_ms);
     return MPROXY_OK;

@@ -8,6 +8,10 @@
 // A round never ends early but for one reason: another proxy has taken the directory that an
 // input reads. Then the state file is the other's, and a round that ended would write over it.
 //
+// An input may add and remove inputs, itself among them, from inside a round. One that is
+// added takes part from the next round on; one that is removed is marked, asked no more, and
+// leaves the list when the round is over, so that no other is skipped.
+//
 // Trouble is the first reason of a round. A line is told when it begins, changes or ends, so
 // that a full disk does not fill the log as well.
 
@@ -27,12 +31,19 @@
 
 enum { PERIOD_MS = 1000 };
 
+struct listed {
+    mproxy_input input;
+    bool removed;
+};
+
 struct mproxy_rounds {
     mproxy_rounds_options options;
     mproxy_reduction *own; // if it is not the caller's
     struct mpx_logger logger;
-    mproxy_input *inputs;
+    struct listed *inputs;
     size_t count, room;
+    size_t asked;      // of them, the first take part in the round that runs
+    bool is_asking;    // a round runs
     mproxy_loop *loop; // set by start
     mproxy_timer *timer;
     mproxy_round round; // the last
@@ -51,21 +62,44 @@ static void note(mproxy_rounds *r, const char *what, const mproxy_error *why)
 
 // ---- inputs
 
+// A copy, for the list may move while an input is asked. False: it was removed.
+static bool take_part(const mproxy_rounds *r, size_t i, mproxy_input *input)
+{
+    *input = r->inputs[i].input;
+    return !r->inputs[i].removed;
+}
+
+static void begin_asking(mproxy_rounds *r)
+{
+    r->asked = r->count;
+    r->is_asking = true;
+}
+
+static void end_asking(mproxy_rounds *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->count; i++)
+        if (!r->inputs[i].removed)
+            r->inputs[kept++] = r->inputs[i];
+    r->count = kept;
+    r->is_asking = false;
+}
+
 // False: what some input reads is another proxy's.
 static bool ask_all(mproxy_rounds *r, const mproxy_round *round, mproxy_error *err)
 {
-    for (size_t i = 0; i < r->count; i++) {
-        const mproxy_input *input = &r->inputs[i];
+    mproxy_input input;
+    for (size_t i = 0; i < r->asked; i++) {
+        if (!take_part(r, i, &input) || !input.before_round)
+            continue;
         mproxy_error why = {.text = "no reason"};
-        mproxy_status status = input->before_round
-                                   ? input->before_round(input->self, round, &why)
-                                   : MPROXY_OK;
+        mproxy_status status = input.before_round(input.self, round, &why);
         if (status == MPROXY_E_BUSY) {
             mpx_fail(err, MPROXY_E_BUSY, "%s", why.text);
             return false;
         }
         if (status != MPROXY_OK)
-            note(r, input->name, &why);
+            note(r, input.name, &why);
     }
     return true;
 }
@@ -74,20 +108,21 @@ static mproxy_status show_all(mproxy_rounds *r, const mproxy_round *round,
                               mproxy_error *err)
 {
     mproxy_status status = MPROXY_OK;
-    for (size_t i = 0; i < r->count && status == MPROXY_OK; i++)
-        if (r->inputs[i].show)
-            status = r->inputs[i].show(r->inputs[i].self, round, err);
+    mproxy_input input;
+    for (size_t i = 0; i < r->asked && status == MPROXY_OK; i++)
+        if (take_part(r, i, &input) && input.show)
+            status = input.show(input.self, round, err);
     return status;
 }
 
 static void settle_all(mproxy_rounds *r, const mproxy_round *round)
 {
-    for (size_t i = 0; i < r->count; i++) {
-        const mproxy_input *input = &r->inputs[i];
+    mproxy_input input;
+    for (size_t i = 0; i < r->asked; i++) {
         mproxy_error why = {.text = "no reason"};
-        if (input->after_round &&
-            input->after_round(input->self, round, &why) != MPROXY_OK)
-            note(r, input->name, &why);
+        if (take_part(r, i, &input) && input.after_round &&
+            input.after_round(input.self, round, &why) != MPROXY_OK)
+            note(r, input.name, &why);
     }
 }
 
@@ -199,10 +234,8 @@ static void tell_trouble(mproxy_rounds *r, const char *before)
         mpx_say(&r->logger, MPROXY_LOG_INFO, "all is well again");
 }
 
-mproxy_status mproxy_rounds_run(mproxy_rounds *rounds, mproxy_error *err)
+static mproxy_status run(mproxy_rounds *r, mproxy_error *err)
 {
-    MPX_REQUIRE(rounds, err);
-    mproxy_rounds *r = rounds;
     mproxy_round *round = &r->round;
     *round = (mproxy_round){.boot_ms = mpx_boot_ms(),
                             .wall_us = mpx_wall_us(),
@@ -227,6 +260,15 @@ mproxy_status mproxy_rounds_run(mproxy_rounds *rounds, mproxy_error *err)
     if (r->trouble[0] == '\0')
         return MPROXY_OK;
     return mpx_fail(err, MPROXY_E_SYSTEM, "%.240s", r->trouble);
+}
+
+mproxy_status mproxy_rounds_run(mproxy_rounds *rounds, mproxy_error *err)
+{
+    MPX_REQUIRE(rounds && !rounds->is_asking, err);
+    begin_asking(rounds);
+    mproxy_status status = run(rounds, err);
+    end_asking(rounds);
+    return status;
 }
 
 const mproxy_round *mproxy_rounds_last(const mproxy_rounds *rounds)
@@ -279,6 +321,21 @@ void mproxy_rounds_free(mproxy_rounds *rounds)
     free(rounds);
 }
 
+static bool is_same(const mproxy_input *a, const mproxy_input *b)
+{
+    return a->self == b->self && a->before_round == b->before_round &&
+           a->show == b->show && a->after_round == b->after_round && a->name && b->name &&
+           strcmp(a->name, b->name) == 0;
+}
+
+static struct listed *find(const mproxy_rounds *r, const mproxy_input *input)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (!r->inputs[i].removed && is_same(&r->inputs[i].input, input))
+            return &r->inputs[i];
+    return NULL;
+}
+
 mproxy_status mproxy_rounds_add(mproxy_rounds *rounds, const mproxy_input *input,
                                 mproxy_error *err)
 {
@@ -289,19 +346,26 @@ mproxy_status mproxy_rounds_add(mproxy_rounds *rounds, const mproxy_input *input
     if (status != MPROXY_OK)
         return status;
     MPX_REQUIRE(added.name, err);
+    if (find(rounds, &added))
+        return mpx_fail(err, MPROXY_E_EXISTS, "input '%.200s' was added before",
+                        added.name);
     if (!MPX_RESERVE(rounds->inputs, rounds->room, rounds->count + 1))
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for input '%s'", added.name);
-    rounds->inputs[rounds->count++] = added;
+    rounds->inputs[rounds->count++] = (struct listed){.input = added};
     return MPROXY_OK;
 }
 
 void mproxy_rounds_remove(mproxy_rounds *rounds, const mproxy_input *input)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < rounds->count; i++)
-        if (rounds->inputs[i].self != input->self)
-            rounds->inputs[kept++] = rounds->inputs[i];
-    rounds->count = kept;
+    mproxy_input given;
+    bool is_input =
+        MPX_OPTIONS_TAKE(mproxy_input, after_round, &given, input, NULL) == MPROXY_OK;
+    struct listed *listed = is_input ? find(rounds, &given) : NULL;
+    if (!listed)
+        return;
+    listed->removed = true;
+    if (!rounds->is_asking)
+        end_asking(rounds);
 }
 
 static void on_period(void *arg)
@@ -324,5 +388,9 @@ mproxy_status mproxy_rounds_start(mproxy_rounds *rounds, mproxy_loop *loop,
         return status;
     rounds->loop = loop;
     mproxy_timer_repeat(rounds->timer, rounds->options.period_ms);
-    return mproxy_rounds_run(rounds, err);
+    if (mproxy_rounds_run(rounds, err) != MPROXY_E_BUSY)
+        return MPROXY_OK; // what went wrong was told, and the next round makes up for it
+    mproxy_timer_free(rounds->timer);
+    rounds->timer = NULL;
+    return MPROXY_E_BUSY;
 }

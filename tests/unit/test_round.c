@@ -197,6 +197,156 @@ START_TEST(an_input_without_a_size_is_refused)
 }
 END_TEST
 
+// What an input does to the list of inputs while it is asked.
+static mproxy_input late[40];
+
+static mproxy_status add_many(void *self, const mproxy_round *round, mproxy_error *err)
+{
+    enum { ROOM = 4 * sizeof(mproxy_input) };
+    char *memory = malloc(ROOM); // in the way of a list that would grow in place
+    (void)self;
+    (void)round;
+    for (int i = 0; i < 40; i++) {
+        late[i] = (mproxy_input){
+            .struct_size = sizeof late[i], .name = "late", .self = &late[i]};
+        ck_assert_int_eq(mproxy_rounds_add(rounds, &late[i], NULL), MPROXY_OK);
+    }
+    free(memory);
+    return luck(MPROXY_E_SYSTEM, err);
+}
+
+START_TEST(an_input_may_add_others_while_it_is_asked)
+{
+    mproxy_error err;
+    const mproxy_input adder = {.struct_size = sizeof adder,
+                                .name = "adder",
+                                .self = &err,
+                                .before_round = add_many};
+    const mproxy_input settler = {.struct_size = sizeof settler,
+                                  .name = "settler",
+                                  .self = &late,
+                                  .after_round = add_many};
+    mproxy_rounds_remove(rounds, &a.input); // it comes first
+    mproxy_rounds_remove(rounds, &b.input);
+    ck_assert_int_eq(mproxy_rounds_add(rounds, &adder, NULL), MPROXY_OK);
+
+    ck_assert_int_eq(mproxy_rounds_run(rounds, &err), MPROXY_E_SYSTEM);
+
+    ck_assert_str_eq(err.text, "adder: no luck");
+    mproxy_rounds_remove(rounds, &adder);
+    for (int i = 0; i < 40; i++)
+        mproxy_rounds_remove(rounds, &late[i]);
+    ck_assert_int_eq(mproxy_rounds_add(rounds, &settler, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_rounds_run(rounds, &err), MPROXY_E_SYSTEM);
+    ck_assert_str_eq(err.text, "settler: no luck");
+}
+END_TEST
+
+static mproxy_status leave(void *self, const mproxy_round *round, mproxy_error *err)
+{
+    const struct probe *p = self;
+    (void)round;
+    (void)err;
+    note(p->who, 'l');
+    mproxy_rounds_remove(rounds, &p->input);
+    return MPROXY_OK;
+}
+
+START_TEST(an_input_that_removes_itself_skips_no_other)
+{
+    mproxy_rounds_remove(rounds, &a.input);
+    mproxy_rounds_remove(rounds, &b.input);
+    a.input.before_round = leave;
+    ck_assert_int_eq(mproxy_rounds_add(rounds, &a.input, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_rounds_add(rounds, &b.input, NULL), MPROXY_OK);
+
+    ck_assert_int_eq(mproxy_rounds_run(rounds, NULL), MPROXY_OK);
+    ck_assert_str_eq(order, "albbbsba");
+    ck_assert_int_eq(mproxy_rounds_run(rounds, NULL), MPROXY_OK);
+    ck_assert_str_eq(order, "albbbsbabbbsba");
+}
+END_TEST
+
+static mproxy_status note_nameless(void *self, const mproxy_round *round,
+                                   mproxy_error *err)
+{
+    (void)self;
+    (void)round;
+    (void)err;
+    note('x', 'b');
+    return MPROXY_OK;
+}
+
+START_TEST(only_the_very_input_is_removed)
+{
+    const mproxy_input x = {
+        .struct_size = sizeof x, .name = "x", .before_round = note_nameless};
+    mproxy_input y = x, never = x;
+    y.name = "y";
+    never.name = "never added";
+    mproxy_rounds_remove(rounds, &a.input);
+    mproxy_rounds_remove(rounds, &b.input);
+    ck_assert_int_eq(mproxy_rounds_add(rounds, &x, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_rounds_add(rounds, &y, NULL), MPROXY_OK);
+
+    mproxy_rounds_remove(rounds, &never);
+    mproxy_rounds_run(rounds, NULL);
+    ck_assert_str_eq(order, "xbxb");
+    mproxy_rounds_remove(rounds, &x);
+    mproxy_rounds_run(rounds, NULL);
+    ck_assert_str_eq(order, "xbxbxb");
+}
+END_TEST
+
+START_TEST(an_input_is_added_once)
+{
+    mproxy_error err;
+    ck_assert_int_eq(mproxy_rounds_add(rounds, &a.input, &err), MPROXY_E_EXISTS);
+    ck_assert_str_eq(err.text, "input 'input a' was added before");
+    mproxy_rounds_remove(rounds, &a.input);
+    ck_assert_int_eq(mproxy_rounds_add(rounds, &a.input, &err), MPROXY_OK);
+}
+END_TEST
+
+// A loop that is told to stop by the third round, whatever the first one came to.
+START_TEST(a_first_round_with_trouble_is_like_any_other)
+{
+    mproxy_loop *loop;
+    ck_assert_int_eq(mproxy_loop_open(&loop, NULL), MPROXY_OK);
+    a.stops = loop;
+    b.before = MPROXY_E_SYSTEM;
+
+    ck_assert_int_eq(mproxy_rounds_start(rounds, loop, NULL), MPROXY_OK);
+    ck_assert_str_eq(said, "input b: no luck");
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
+
+    ck_assert_int_eq(a.rounds, 3);
+    mproxy_rounds_free(rounds);
+    rounds = NULL;
+    mproxy_loop_close(loop);
+}
+END_TEST
+
+START_TEST(rounds_that_another_proxy_keeps_from_starting_may_start_later)
+{
+    mproxy_loop *loop;
+    ck_assert_int_eq(mproxy_loop_open(&loop, NULL), MPROXY_OK);
+    a.before = MPROXY_E_BUSY;
+    ck_assert_int_eq(mproxy_rounds_start(rounds, loop, NULL), MPROXY_E_BUSY);
+
+    a.before = MPROXY_OK;
+    a.rounds = 0;
+    a.stops = loop;
+    ck_assert_int_eq(mproxy_rounds_start(rounds, loop, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
+
+    ck_assert_int_eq(a.rounds, 3);
+    mproxy_rounds_free(rounds);
+    rounds = NULL;
+    mproxy_loop_close(loop);
+}
+END_TEST
+
 START_TEST(rounds_are_a_guest_of_a_loop)
 {
     mproxy_loop *loop;
@@ -272,6 +422,29 @@ START_TEST(a_directory_that_was_removed_is_made_again)
 }
 END_TEST
 
+START_TEST(programs_in_rounds_without_their_ledger_are_trouble)
+{
+    char directory[] = "/dev/shm/test-round-XXXXXX", path[64], command[96];
+    mproxy_processes *processes;
+    mproxy_error err = {.text = ""};
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/socket", directory);
+    const mproxy_processes_options po = {
+        .struct_size = sizeof po, .socket_path = path, .store = store, .log = take_line};
+    ck_assert_int_eq(mproxy_processes_open(&po, &processes, &err), MPROXY_OK);
+    mproxy_rounds_add(rounds, mproxy_processes_input(processes), NULL);
+
+    ck_assert_int_eq(mproxy_rounds_run(rounds, &err), MPROXY_E_SYSTEM);
+
+    ck_assert_ptr_nonnull(strstr(err.text, "made without mproxy_processes_ledger()"));
+    mproxy_processes_close(processes);
+    snprintf(command, sizeof command, "rm -rf /dev/shm/*%s*socket.d %s.d",
+             strrchr(directory, '/') + 1, path);
+    ck_assert_int_eq(system(command), 0);
+    rmdir(directory);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("round");
@@ -285,6 +458,13 @@ int main(void)
     tcase_add_test(c, rounds_are_a_guest_of_a_loop);
     tcase_add_test(c, a_busy_input_stops_the_loop);
     tcase_add_test(c, a_directory_that_was_removed_is_made_again);
+    tcase_add_test(c, an_input_may_add_others_while_it_is_asked);
+    tcase_add_test(c, an_input_that_removes_itself_skips_no_other);
+    tcase_add_test(c, only_the_very_input_is_removed);
+    tcase_add_test(c, an_input_is_added_once);
+    tcase_add_test(c, a_first_round_with_trouble_is_like_any_other);
+    tcase_add_test(c, rounds_that_another_proxy_keeps_from_starting_may_start_later);
+    tcase_add_test(c, programs_in_rounds_without_their_ledger_are_trouble);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
