@@ -12,7 +12,8 @@
 // done is finished or undone (resume.c), as in a forked child that finds it so. A number from
 // another PID namespace tells nothing: such a holder is waited for, and keeps the lock.
 // A thread that finds itself to be the holder is in a handler, or has left one by a jump:
-// its stack tells. Waiting is bounded, whatever a holder does.
+// its stack tells. Waiting is bounded, whatever a holder does: one that was waited for in vain
+// is not waited for again, but asked after now and then, for it may be killed later.
 //
 // The word lies in the page that fork wipes; whether somebody was changing something lies
 // outside, and is what a child finds.
@@ -183,6 +184,25 @@ static void wait_for(uint32_t seen, int ms)
     mpx_sys_raw(SYS_futex, (long)the_word(), FUTEX_WAIT_PRIVATE, seen, (long)&t, 0, 0);
 }
 
+// Whether the lock is to be had though its holder can't give it back.
+static bool is_lost(uint32_t self, uint32_t holder, bool is_late)
+{
+    if ((self | holder) & ABROAD)
+        return false;
+    enum fate fate = fate_of((int)holder);
+    return fate == GONE || (is_late && is_stranger(fate));
+}
+
+// Not more often than a waiter would.
+static bool is_lost_by_now(uint32_t self, uint32_t holder)
+{
+    static _Atomic int64_t asked;
+    int64_t now = mpx_clock_ns(CLOCK_MONOTONIC), before = atomic_load(&asked);
+    return now - before >= STEP_MS_MAX * INT64_C(1000000) &&
+           atomic_compare_exchange_strong(&asked, &before, now) &&
+           is_lost(self, holder, true);
+}
+
 static enum mpx_held acquire(const struct mpx_hold *h)
 {
     uint32_t self = h->word;
@@ -194,8 +214,13 @@ static enum mpx_held acquire(const struct mpx_hold *h)
             continue;
         if (holder == self)
             return was_left(h) ? MPX_HELD : MPX_HELD_BY_CALLER;
-        if (atomic_load(&given_up) == seen)
-            return MPX_HELD_TOO_LONG;
+        if (atomic_load(&given_up) == seen) {
+            if (!is_lost_by_now(self, holder))
+                return MPX_HELD_TOO_LONG;
+            if (exchange(seen, self | WAITED))
+                return MPX_HELD;
+            continue;
+        }
         if (!(seen & WAITED) && !exchange(seen, seen | WAITED))
             continue;
         seen |= WAITED;
@@ -204,11 +229,8 @@ static enum mpx_held acquire(const struct mpx_hold *h)
         step = step * 2 < STEP_MS_MAX ? step * 2 : STEP_MS_MAX;
         if (atomic_load(the_word()) != seen)
             continue;
-        bool can_tell = !((self | holder) & ABROAD);
-        enum fate fate = can_tell ? fate_of((int)holder) : UNKNOWN;
         bool is_late = mpx_clock_ns(CLOCK_MONOTONIC) - since >= PATIENCE_NS;
-        if (can_tell && (fate == GONE || (is_late && is_stranger(fate))) &&
-            exchange(seen, self | WAITED))
+        if (is_lost(self, holder, is_late) && exchange(seen, self | WAITED))
             return MPX_HELD;
         if (is_late)
             atomic_store(&given_up, seen);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 
 #include "../support/program.h"
 #include "client/state.h"
@@ -148,6 +149,60 @@ START_TEST(a_holder_in_another_namespace_is_not_robbed)
 }
 END_TEST
 
+// ---- a child that is killed while it holds the lock
+
+static _Atomic pid_t stuck_pid;
+
+static int hold_for_ever(void *unused)
+{
+    struct mpx_hold h;
+    (void)unused;
+    stuck_pid = getpid();
+    PROGRAM_CHECK(mpx_hold(&h) == MPX_HELD);
+    pipe_say(told);
+    for (;;)
+        pause();
+}
+
+static void *clone_stuck(void *result)
+{
+    enum { ROOM = 256 << 10 };
+    char *stack = malloc(ROOM);
+    pid_t pid =
+        clone(hold_for_ever, stack + ROOM, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+    *(int *)result = waitpid(pid, NULL, 0) != pid;
+    return NULL;
+}
+
+static void lose_it_after_giving_up(void)
+{
+    pthread_t thread;
+    struct mpx_hold h;
+    int result = 1, tries = 0;
+    enum mpx_held held;
+    PROGRAM_CHECK(pipe(told) == 0);
+    mproxy_counter_add(mproxy_counter_get("early_total", NULL, NULL), 1);
+    PROGRAM_CHECK(pthread_create(&thread, NULL, clone_stuck, &result) == 0);
+    pipe_hear(told);
+    PROGRAM_CHECK(mpx_hold(&h) == MPX_HELD_TOO_LONG);
+    PROGRAM_CHECK(mpx_hold(&h) == MPX_HELD_TOO_LONG);
+    kill(stuck_pid, SIGKILL);
+    pthread_join(thread, NULL);
+    PROGRAM_CHECK(result == 0);
+
+    while ((held = mpx_hold(&h)) != MPX_HELD && tries++ < 1000)
+        usleep(1000);
+
+    PROGRAM_CHECK(held == MPX_HELD);
+    mpx_release(&h);
+}
+
+START_TEST(a_holder_that_is_killed_after_all_loses_it)
+{
+    program_run(lose_it_after_giving_up);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("lock");
@@ -158,6 +213,7 @@ int main(void)
     tcase_add_test(t, a_refusal_inside_a_declaration_is_not);
     tcase_add_test(t, a_lock_that_was_taken_over_stays_with_who_took_it);
     tcase_add_test(t, a_holder_in_another_namespace_is_not_robbed);
+    tcase_add_test(t, a_holder_that_is_killed_after_all_loses_it);
     suite_add_tcase(suite, t);
     return run_suite(suite);
 }
