@@ -95,6 +95,7 @@ static void become_own_client(bool half_done)
         unsigned reasons;
         uint32_t pending = mpx_rows_reset(&mpx_thread, mproxy_lane.busy);
         begin_child();
+        bool has_file = c->reasons == 0;
         if (!mpx_writer_child_detach(c->writer, pending)) {
             atomic_store(&c->dead, true);
             return;
@@ -110,7 +111,8 @@ static void become_own_client(bool half_done)
         }
         if (half_done)
             mpx_client_complete();
-        if (status == MPROXY_OK && atomic_load(&c->started))
+        // One that could not be restored whole counts in part, and tells its end.
+        if (has_file && atomic_load(&c->started))
             tell_started();
     } else if (half_done) {
         mpx_client_complete();

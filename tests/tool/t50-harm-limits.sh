@@ -24,6 +24,10 @@ told fsize-8k 'uncounted.file size limit>=1' partial=yes c_total=7 has_started=2
     has_finished=2 grown_0_total=3
 run_both fsize-later : "$HARM" count c_total 5 limit fsize 8192 grow 2000 count c_total 1 exit 1
 told fsize-later 'uncounted.file size limit=1' partial=yes c_total=6 has_finished=1
+# Children whose names do not fit: they begin and end all the same.
+run_both fsize-fork : "$HARM" grow 500 limit fsize 8192 fork count c_total 1 done fork exit 3 \
+    done exit 1
+told fsize-fork 'uncounted.file size limit>=1' partial=yes has_started=3 has_finished=3
 
 # Descriptors: none free while it runs; the child of a fork can't have a segment.
 run_both descriptors 'ulimit -n 40' "$HARM" count c_total 5 take-descriptors grow 2000 \
