@@ -157,12 +157,13 @@ static struct mpx_handle *declare_new(const struct mpx_handle *wish, const char 
 static struct mpx_handle *declare(struct mpx_handle *wish, const char *doc,
                                   mproxy_error *err)
 {
-    if (!wish->name) {
-        mpx_fail(err, MPROXY_E_INVALID, "metric without a name");
-        return NULL;
-    }
     if (!mpx_client_open()) {
         mpx_client_fail_off(err);
+        return NULL;
+    }
+    if (!wish->name) {
+        mark_refused();
+        mpx_fail(err, MPROXY_E_INVALID, "metric without a name");
         return NULL;
     }
     wish->hash = mpx_names_hash(wish->name);
@@ -237,6 +238,8 @@ mproxy_histogram *mproxy_histogram_get(const char *name, const char *doc,
         bounds = powers;
         count = MPX_POWERS;
     } else if (check_bounds(name, bounds, count, err) != MPROXY_OK) {
+        if (mpx_client_open())
+            mark_refused();
         return &no_histogram;
     }
     wish.bounds = bounds;

@@ -25,6 +25,10 @@ int main(int argc, char **argv)
     else if (strcmp(kind, "histogram") == 0)
         mproxy_histogram_observe(
             mproxy_histogram_get("refused_size", NULL, NULL, 0, NULL), NAN);
+    else if (strcmp(kind, "bounds") == 0)
+        mproxy_histogram_get("refused_size", NULL, (const double[]){2, 1}, 2, NULL);
+    else if (strcmp(kind, "nameless") == 0)
+        mproxy_counter_get(NULL, NULL, NULL);
     else
         return 2;
     return 0;

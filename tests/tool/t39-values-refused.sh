@@ -11,8 +11,8 @@ partial_of() {
     sed -n 's/.*"partial":\[\([^]]*\)\].*/\1/p' "$TMP/stored"
 }
 
-REASON='mproxy_processes_uncounted_total{reason=\"refused value\"}'
-for kind in nothing below-zero not-finite overflow gauge histogram; do
+REASON='mproxy_processes_uncounted_total{reason=\"refused '
+for kind in nothing below-zero not-finite overflow gauge histogram bounds nameless; do
     "$BIN/proxy_run" -u "$SOCKET" -j "$kind" -- "$TMP/refused" "$kind"
     wait_for "the profile of $kind" stored "$kind"
     grep -q '"name":"good_total"' "$TMP/stored" || fail "$kind: what is good is not there"
@@ -20,6 +20,8 @@ for kind in nothing below-zero not-finite overflow gauge histogram; do
         want "partial of a job without fault" "$(partial_of)" ""
     else
         [ -n "$(partial_of)" ] || fail "$kind: refused, and its job is not marked"
-        grep -qF "$REASON" "$TMP/stored" || fail "$kind: no reason in the profile"
+        what=value
+        [ "$kind" != bounds ] && [ "$kind" != nameless ] || what=metric
+        grep -qF "$REASON$what" "$TMP/stored" || fail "$kind: no reason in the profile"
     fi
 done
