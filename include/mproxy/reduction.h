@@ -132,7 +132,9 @@ MPROXY_API uint64_t mproxy_reduction_sequence(const mproxy_reduction *reduction)
  * a source at a time: first those that are gone since then, then the others by directory. 0:
  * all that is held, whole. A change is whole for a source that is new since then, whose metrics
  * or ranks are others, or that has changed too often. A share that the base of its directory
- * has absorbed is not told as gone: the base says so. The changes of one call belong
+ * has absorbed is not told as gone: the base says so. A base that was made by
+ * mproxy_reduction_absorb(), or came in place of one, is told as gone and then whole, for its
+ * order may be that of the one before. The changes of one call belong
  * together, between two of them sums may step back.
  *
  * @param tell  gets changes that are borrowed for the call; must not change the reduction;
@@ -149,7 +151,8 @@ MPROXY_API mproxy_status mproxy_reduction_changes(
  *
  * @param out  its struct_size is set by the caller, the rest on success; what it points to is
  *             borrowed until the next call; whole when the state is not of the epoch held or
- *             its metrics or ranks are others
+ *             its metrics or ranks are others, or when the base was absorbed or came back
+ *             since: if its order is that of the state asked from, forget that one first
  * @return MPROXY_OK, MPROXY_E_NOTFOUND, MPROXY_E_INVALID (struct_size) or MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_reduction_change_of(

@@ -105,7 +105,8 @@ typedef struct mproxy_change {
     int described; /**< host, job, uid and absorbed of `source` are told, and count */
     /**
      * Forgotten by the one who tells: of `source` only the identity counts, and the order of
-     * the state that was held last, so that a receiver keeps a later one.
+     * the state that was held last, so that a receiver keeps a later one; and of a base,
+     * `absorbed`: those shares are gone with it.
      */
     int gone;
     uint64_t from;         /**< the sequence that must be held at least */

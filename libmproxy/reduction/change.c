@@ -90,7 +90,8 @@ static bool tell_since(struct mproxy_reduction *r, struct mpx_held *h, uint64_t 
 static bool tell(struct mproxy_reduction *r, struct mpx_held *h, uint64_t since_epoch,
                  uint64_t since, mproxy_change *out)
 {
-    if (since_epoch != h->source.epoch || since < h->first)
+    if (since_epoch != h->source.epoch || since < h->first ||
+        (h->is_remade && since <= h->remade))
         return tell_whole(r, h, out);
     return tell_since(r, h, since, out);
 }

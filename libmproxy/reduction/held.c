@@ -340,6 +340,7 @@ struct mpx_taken mpx_held_commit(struct mpx_held *h, const mproxy_source *s,
         h->marks = t->marks;
         h->first = s->sequence;
         h->step_count = 0;
+        h->is_remade = false;
     }
     take_numbers(&h->own, t->own);
     take_numbers(&h->node, t->node);
@@ -413,6 +414,7 @@ bool mpx_held_apply(struct mpx_held *h, const mproxy_change *c, struct mpx_taken
         h->marks = t.marks;
         h->first = c->source->sequence;
         h->step_count = 0;
+        h->is_remade = false;
     }
     take_numbers(&h->own, t.own);
     take_numbers(&h->node, t.node);
@@ -438,6 +440,14 @@ void mpx_held_step(struct mpx_held *h, uint64_t at)
         h->step_count--;
     }
     h->steps[h->step_count++] = (struct mpx_step){at, h->source.sequence};
+}
+
+void mpx_held_restart(struct mpx_held *h, uint64_t at)
+{
+    h->is_remade = true;
+    h->remade = h->source.sequence;
+    h->step_count = 0;
+    mpx_held_step(h, at);
 }
 
 bool mpx_held_at(const struct mpx_held *h, uint64_t at, uint64_t *sequence)

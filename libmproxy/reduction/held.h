@@ -31,6 +31,8 @@ struct mpx_held {
     uint32_t *marks;
     uint64_t first;     // the state of this sequence was taken whole
     uint64_t described; // sequence of the last change of the description
+    uint64_t remade; // states up to this sequence are not what the one held follows from
+    bool is_remade;
     struct mpx_step steps[MPX_STEPS_MAX];
     uint32_t step_count;
     int64_t read_ms;  // when its state was read, by the reduction's time
@@ -87,6 +89,9 @@ bool mpx_held_apply(struct mpx_held *h, const mproxy_change *change,
                     struct mpx_taken *taken);
 // The sequence held is now at `at` of the reduction's history.
 void mpx_held_step(struct mpx_held *h, uint64_t at);
+// The state held, of whatever order, follows from none before: it is told whole. It is now at
+// `at` of the reduction's history.
+void mpx_held_restart(struct mpx_held *h, uint64_t at);
 // The sequence that was held at `at`. False: it is not remembered, or was not held.
 bool mpx_held_at(const struct mpx_held *h, uint64_t at, uint64_t *sequence);
 

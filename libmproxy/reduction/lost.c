@@ -17,6 +17,10 @@
 // by source. The base of an absorbed directory is the exception: it was made here and has to
 // go.
 //
+// Both the base that is made here and the one that comes in its place have the order that the
+// one before had, or may have it. So to those who ask for changes the base before is gone, and
+// the new one is told whole.
+//
 // Instead of this the lost shares could be kept for ever, each under its identity. That costs
 // a root the memory of every job that ever ran on a node which is gone.
 
@@ -123,6 +127,11 @@ static bool has_absorbable(const struct mpx_directory *d)
     return false;
 }
 
+static struct mpx_held *base_of(const struct mpx_directory *d)
+{
+    return mpx_directory_source(d, MPROXY_SOURCE_BASE, 0);
+}
+
 mproxy_status mproxy_reduction_absorb(mproxy_reduction *r, const uint8_t directory[16],
                                       mproxy_error *err)
 {
@@ -143,7 +152,11 @@ mproxy_status mproxy_reduction_absorb(mproxy_reduction *r, const uint8_t directo
     if (mpx_order_refresh(&r->bench.order) && make_room(&b, d)) {
         sum_up(&b, &r->bench.order, d);
         status = mpx_reduction_take(r, &b.source, err);
-        d->absorbed_here |= status == MPROXY_OK;
+        if (status == MPROXY_OK) {
+            mpx_gone_note(r, base_of(d));
+            mpx_held_restart(base_of(d), r->sequence);
+            d->absorbed_here = true;
+        }
     }
     free(b.metrics);
     free(b.values);
@@ -298,6 +311,9 @@ static void commit_all(struct mproxy_reduction *r, struct mpx_directory *d,
                        struct coming *coming, size_t count, const mproxy_source *base)
 {
     uint64_t stamp = ++r->stamp;
+    bool was_absorbed = d->absorbed_here;
+    if (was_absorbed)
+        mpx_gone_note(r, base_of(d)); // with what was absorbed here
     d->absorbed_here = false;
     for (size_t i = 0; i < count; i++) {
         struct coming *c = &coming[i];
@@ -309,6 +325,8 @@ static void commit_all(struct mproxy_reduction *r, struct mpx_directory *d,
         else
             mpx_reduction_commit(r, &c->source, c->held, &c->taking);
     }
+    if (was_absorbed)
+        mpx_held_restart(base_of(d), r->sequence);
     for (size_t i = 0; i < d->count; i++) {
         struct mpx_held *h = d->items[i];
         if (!h->dropped && h->stamp != stamp && !is_younger(h, coming, count, base))

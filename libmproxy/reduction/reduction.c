@@ -67,7 +67,7 @@ void mproxy_reduction_free(mproxy_reduction *r)
     free(r->list);
     free(r->values);
     free(r->slots);
-    free(r->gone);
+    mpx_gone_fini(r);
     free(r);
 }
 
@@ -270,17 +270,32 @@ static mproxy_source fill(const mproxy_change *change, const struct mpx_held *h)
     return s;
 }
 
+// Shares that the base had absorbed when it was forgotten: it can't say so any more.
+static void forget_absorbed(struct mproxy_reduction *r, struct mpx_directory *d,
+                            const mproxy_source *base)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        struct mpx_held *h = d->items[i];
+        if (!h->dropped && mpx_held_is_share(h) && h->source.epoch <= base->epoch &&
+            mpx_spans_have(base->absorbed, base->absorbed_count, h->source.number))
+            mpx_directory_forget(r, h);
+    }
+}
+
 // A state that is later than what was forgotten stays.
 static mproxy_status forget(struct mproxy_reduction *r, const mproxy_source *s,
                             mproxy_error *err)
 {
     struct mpx_directory *d = mpx_directory_find(r, s->directory);
     struct mpx_held *h = d ? mpx_directory_source(d, s->kind, s->number) : NULL;
-    if (!h || mpx_compare_order(s, h) < 0)
+    if (!d || (h && mpx_compare_order(s, h) < 0))
         return MPROXY_OK;
     if (d->absorbed_here && is_part_of_node(s))
-        return refuse_lost(err);
-    mpx_directory_forget(r, h);
+        return h ? refuse_lost(err) : MPROXY_OK;
+    if (h)
+        mpx_directory_forget(r, h);
+    if (s->kind == MPROXY_SOURCE_BASE)
+        forget_absorbed(r, d, s);
     return MPROXY_OK;
 }
 

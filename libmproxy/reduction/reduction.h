@@ -52,6 +52,8 @@ struct mpx_gone {
     uint8_t directory[16];
     mproxy_source_kind kind;
     uint64_t number, epoch, sequence, at;
+    mproxy_span *absorbed; // a base's
+    size_t absorbed_count;
 };
 
 struct mproxy_reduction {
@@ -145,6 +147,7 @@ const struct mpx_job *mpx_job_of_key(const struct mproxy_reduction *r, const cha
 
 // gone.c
 void mpx_gone_note(struct mproxy_reduction *r, const struct mpx_held *h);
+void mpx_gone_fini(struct mproxy_reduction *r);
 mproxy_status mpx_gone_tell(const struct mproxy_reduction *r, uint64_t since,
                             mproxy_status (*fn)(void *arg, const mproxy_change *change),
                             void *arg);

@@ -106,6 +106,146 @@ START_TEST(a_share_that_its_base_has_absorbed_is_told_by_the_base_alone)
 }
 END_TEST
 
+// All hits that are held.
+static double hits_of(mproxy_reduction *r)
+{
+    const mproxy_source *const *sources;
+    double hits = 0;
+    size_t count = mproxy_reduction_sources(r, &sources);
+    for (size_t i = 0; i < count; i++)
+        hits += mproxy_source_value(sources[i], 0).total;
+    return hits;
+}
+
+static void ck_assert_same(struct consumer *c, double hits)
+{
+    ck_assert_int_eq(catch_up(c), MPROXY_OK);
+    ck_assert_double_eq(hits_of(reduction), hits);
+    ck_assert_double_eq(hits_of(c->reduction), hits);
+    ck_assert_uint_eq(held_by(c->reduction), held_by(reduction));
+}
+
+START_TEST(a_share_that_is_absorbed_before_its_base_goes_is_told_with_the_base)
+{
+    struct consumer c, next;
+    struct maker base, share, node;
+    mproxy_span absorbed[] = {{1, 2}};
+    consumer_init(&c);
+    make_base(&base, 1, 1, 1);
+    make_share(&share, 1, 1, 1, "j", 10);
+    make(&node, MPROXY_SOURCE_NODE, 1, 1, 0, 100);
+    put(&base);
+    put(&share);
+    put(&node);
+    ck_assert_same(&c, 111);
+
+    base.source.absorbed = absorbed;
+    base.source.absorbed_count = 1;
+    put_next(&base, 11);
+    mproxy_reduction_retain(reduction, base.source.directory, MPROXY_SOURCE_BASE, NULL,
+                            0);
+
+    ck_assert_same(&c, 100);
+    // One that asks the consumer learns it as well.
+    consumer_init(&next);
+    ck_assert_int_eq(mproxy_reduction_changes(c.reduction, 0, take_told, &next),
+                     MPROXY_OK);
+    ck_assert_double_eq(hits_of(next.reduction), 100);
+    consumer_fini(&next);
+    consumer_fini(&c);
+}
+END_TEST
+
+// A base of 1 hit and a share of 10 that is stored, told, absorbed as lost, told again.
+static void lose(struct consumer *c, struct maker *base, struct maker *share)
+{
+    consumer_init(c);
+    make_base(base, 1, 1, 1);
+    make_share(share, 1, 1, 1, "j", 10);
+    share->source.sealed = 1;
+    put(base);
+    put(share);
+    ck_assert_same(c, 11);
+    mproxy_reduction_stored(reduction, share->source.directory, 1);
+    ck_assert_int_eq(mproxy_reduction_absorb(reduction, base->source.directory, NULL),
+                     MPROXY_OK);
+    ck_assert_same(c, 11);
+    ck_assert_uint_eq(held_by(c->reduction), 1);
+}
+
+START_TEST(a_lost_directory_that_is_absorbed_and_comes_back_is_told)
+{
+    struct consumer c;
+    struct maker base, share;
+    mproxy_span absorbed[] = {{1, 2}};
+    lose(&c, &base, &share);
+    base.source.absorbed = absorbed;
+    base.source.absorbed_count = 1;
+    base.source.sequence = 9;
+    base.hits.total = 15;
+    const mproxy_source *whole[] = {&base.source};
+
+    ck_assert_int_eq(mproxy_reduction_replace(reduction, whole, 1, NULL), MPROXY_OK);
+    ck_assert_same(&c, 15);
+    put_next(&base, 16);
+    ck_assert_same(&c, 16);
+    ck_assert_uint_eq(c.changed, 1);
+    consumer_fini(&c);
+}
+END_TEST
+
+START_TEST(a_lost_directory_that_comes_back_as_it_was_is_told)
+{
+    struct consumer c;
+    struct maker base, share;
+    lose(&c, &base, &share);
+    const mproxy_source *whole[] = {&base.source, &share.source};
+
+    ck_assert_int_eq(mproxy_reduction_replace(reduction, whole, 2, NULL), MPROXY_OK);
+    ck_assert_same(&c, 11);
+    ck_assert_uint_eq(held_by(c.reduction), 2);
+    put_next(&base, 2);
+    ck_assert_same(&c, 12);
+    consumer_fini(&c);
+}
+END_TEST
+
+START_TEST(a_lost_directory_that_comes_back_before_anybody_asks_is_told)
+{
+    struct consumer c;
+    struct maker base, share;
+    lose(&c, &base, &share);
+    const mproxy_source *whole[] = {&base.source, &share.source};
+    const mproxy_source *without[] = {&base.source};
+    ck_assert_int_eq(mproxy_reduction_replace(reduction, whole, 2, NULL), MPROXY_OK);
+    ck_assert_same(&c, 11);
+
+    mproxy_reduction_stored(reduction, share.source.directory, 1);
+    ck_assert_int_eq(mproxy_reduction_absorb(reduction, base.source.directory, NULL),
+                     MPROXY_OK);
+    ck_assert_int_eq(mproxy_reduction_replace(reduction, without, 1, NULL), MPROXY_OK);
+    ck_assert_same(&c, 1);
+    consumer_fini(&c);
+}
+END_TEST
+
+START_TEST(an_absorbed_base_is_whole_to_one_who_asks_for_it_alone)
+{
+    struct consumer c;
+    struct maker base, share;
+    mproxy_change change = {.struct_size = sizeof change};
+    lose(&c, &base, &share);
+
+    ck_assert_int_eq(mproxy_reduction_change_of(reduction, base.source.directory,
+                                                MPROXY_SOURCE_BASE, 0, 1, 1, &change),
+                     MPROXY_OK);
+
+    ck_assert(change.whole);
+    ck_assert_uint_eq(change.source->absorbed_count, 1);
+    consumer_fini(&c);
+}
+END_TEST
+
 START_TEST(a_later_state_than_the_one_that_went_stays)
 {
     struct maker target;
@@ -184,6 +324,12 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, a_source_that_is_forgotten_is_told_as_gone);
     tcase_add_test(c, a_share_that_its_base_has_absorbed_is_told_by_the_base_alone);
+    tcase_add_test(c,
+                   a_share_that_is_absorbed_before_its_base_goes_is_told_with_the_base);
+    tcase_add_test(c, a_lost_directory_that_is_absorbed_and_comes_back_is_told);
+    tcase_add_test(c, a_lost_directory_that_comes_back_as_it_was_is_told);
+    tcase_add_test(c, a_lost_directory_that_comes_back_before_anybody_asks_is_told);
+    tcase_add_test(c, an_absorbed_base_is_whole_to_one_who_asks_for_it_alone);
     tcase_add_test(c, a_later_state_than_the_one_that_went_stays);
     tcase_add_test(c, more_that_is_gone_than_is_remembered_is_a_gap);
     tcase_add_test(c, directories_and_hosts_that_empty_are_freed);
