@@ -107,8 +107,10 @@ static bool move_to_host(struct mproxy_reduction *r, struct mpx_directory *d,
     d->host_place = host->count;
     host->directories[host->count++] = d;
     host->regroup = r->regroup = true;
-    for (size_t i = 0; i < d->count; i++)
+    for (size_t i = 0; i < d->count; i++) {
         d->items[i]->source.host = host->name;
+        d->items[i]->moved = true;
+    }
     return true;
 }
 

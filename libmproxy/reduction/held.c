@@ -304,8 +304,9 @@ static void take_description(struct mpx_held *h, const mproxy_source *s,
 // What a change and a whole state tell alike.
 static void take_head(struct mpx_held *h, const mproxy_source *s, struct mpx_taken *taken)
 {
-    if (h->source.start_ms != s->start_ms || h->source.sealed != s->sealed)
+    if (h->moved || h->source.start_ms != s->start_ms || h->source.sealed != s->sealed)
         taken->described = true;
+    h->moved = false;
     h->source.epoch = s->epoch;
     h->source.sequence = s->sequence;
     h->source.sealed = s->sealed;

@@ -39,6 +39,7 @@ struct mpx_held {
     int64_t alive_ms; // when it last gave a sign of life
     uint64_t heard;   // publication before which it was last told
     uint64_t stamp;   // scratch of those who compare sets of sources
+    bool moved;       // its directory's host is another than was told with its state
     bool dropped;     // forgotten, and freed once no sum has it
     bool stored;      // a profile holds all of it
     bool retired;     // counts, but its job has left the list

@@ -289,6 +289,47 @@ START_TEST(more_that_is_gone_than_is_remembered_is_a_gap)
 }
 END_TEST
 
+static size_t held_on(mproxy_reduction *r, const char *host)
+{
+    const mproxy_source *const *sources;
+    size_t on = 0, count = mproxy_reduction_sources(r, &sources);
+    for (size_t i = 0; i < count; i++)
+        on += strcmp(sources[i]->host, host) == 0;
+    return on;
+}
+
+// Those who know the directory by any of its sources learn where it is now.
+START_TEST(a_directory_that_moves_to_another_host_is_told)
+{
+    struct consumer c, other;
+    struct maker base, node;
+    consumer_init(&c);
+    consumer_init(&other);
+    make_base(&base, 1, 1, 1);
+    make(&node, MPROXY_SOURCE_NODE, 1, 1, 0, 100);
+    put(&base);
+    put(&node);
+    ck_assert_same(&c, 101);
+    ck_assert_same(&other, 101);
+
+    strcpy(base.host, "moved");
+    put_next(&base, 2);
+    ck_assert_same(&c, 102);
+    ck_assert_uint_eq(held_on(c.reduction, "moved"), 2);
+    ck_assert_uint_eq(c.whole, 0);
+
+    // The base goes before the other one asks.
+    strcpy(node.host, "moved");
+    put_next(&node, 101);
+    mproxy_reduction_retain(reduction, base.source.directory, MPROXY_SOURCE_BASE, NULL,
+                            0);
+    ck_assert_same(&other, 101);
+    ck_assert_uint_eq(held_on(other.reduction, "moved"), 1);
+    consumer_fini(&other);
+    consumer_fini(&c);
+}
+END_TEST
+
 START_TEST(directories_and_hosts_that_empty_are_freed)
 {
     struct maker base, target;
@@ -332,6 +373,7 @@ int main(void)
     tcase_add_test(c, an_absorbed_base_is_whole_to_one_who_asks_for_it_alone);
     tcase_add_test(c, a_later_state_than_the_one_that_went_stays);
     tcase_add_test(c, more_that_is_gone_than_is_remembered_is_a_gap);
+    tcase_add_test(c, a_directory_that_moves_to_another_host_is_told);
     tcase_add_test(c, directories_and_hosts_that_empty_are_freed);
     suite_add_tcase(s, c);
     return run_suite(s);
