@@ -56,8 +56,8 @@ MPROXY_API mproxy_status mproxy_reduction_put(mproxy_reduction *reduction,
  * Take a change. One that leads to no later state than the one held has no effect, and one that
  * says that a source is gone has none on a later state of it than was gone.
  *
- * @return as mproxy_reduction_put(); MPROXY_E_GAP also when it stands on a state that is not
- *         held: ask for the source whole; MPROXY_E_INVALID also for a slot past the last
+ * @return as mproxy_reduction_put(), of a source that is gone, too; MPROXY_E_GAP also when it
+ *         stands on a state that is not held: ask for the source whole; MPROXY_E_INVALID also for a slot past the last
  */
 MPROXY_API mproxy_status mproxy_reduction_apply(mproxy_reduction *reduction,
                                                 const mproxy_change *change,
@@ -89,7 +89,10 @@ MPROXY_API void mproxy_reduction_stored(mproxy_reduction *reduction,
  *
  * A directory that is heard of again comes back by mproxy_reduction_replace() only. Until
  * then what is told of its base and shares one by one is refused with MPROXY_E_GAP, for the
- * base of its own lacks what was absorbed here.
+ * base of its own lacks what was absorbed here. That they are gone is refused, too: one who
+ * asks for the whole then and is told that nothing is held (MPROXY_E_NOTFOUND, or no source of
+ * the directory) keeps what was absorbed, or forgets it by mproxy_reduction_retain() of shares
+ * and base. With its base the directory is as one never absorbed.
  *
  * @return MPROXY_OK, MPROXY_E_NOTFOUND (nothing is held of it) or MPROXY_E_NOMEM
  */

@@ -235,6 +235,8 @@ void mpx_directory_drop(struct mproxy_reduction *r, struct mpx_held *h)
     h->directory->host->regroup = r->regroup = true;
     leave_job(h);
     r->source_count--;
+    if (h->source.kind == MPROXY_SOURCE_BASE)
+        h->directory->absorbed_here = false; // what was absorbed goes with it
 }
 
 void mpx_directory_forget(struct mproxy_reduction *r, struct mpx_held *h)

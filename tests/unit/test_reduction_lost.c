@@ -127,6 +127,40 @@ START_TEST(a_directory_that_was_absorbed_comes_back_whole_or_not_at_all)
 }
 END_TEST
 
+// Its proxy is gone for good, as the one who told of it says; a node source is held on.
+START_TEST(an_absorbed_directory_that_is_gone_can_be_forgotten)
+{
+    struct maker node;
+    mproxy_source gone;
+    const mproxy_change change = {
+        .struct_size = sizeof change, .source = &gone, .gone = 1};
+    hold_all();
+    make(&node, MPROXY_SOURCE_NODE, 1, 1, 0, 1000);
+    put(&node);
+    ck_assert_int_eq(absorb(), MPROXY_OK);
+    gone = base.source;
+    ck_assert_int_eq(mproxy_reduction_apply(reduction, &change, NULL), MPROXY_E_GAP);
+    gone = open.source;
+    ck_assert_int_eq(mproxy_reduction_apply(reduction, &change, NULL), MPROXY_E_GAP);
+    publish();
+    ck_assert_double_eq(shown("main", "hits_total"), 1111);
+
+    mproxy_reduction_retain(reduction, base.source.directory, MPROXY_SOURCE_SHARE, NULL,
+                            0);
+    mproxy_reduction_retain(reduction, base.source.directory, MPROXY_SOURCE_BASE, NULL,
+                            0);
+    publish();
+    ck_assert_double_eq(shown("main", "hits_total"), 1000);
+    ck_assert_uint_eq(count_sources(), 1);
+
+    // Whoever has that directory next is told of like any other.
+    put_next(&base, 2);
+    put_next(&open, 150);
+    publish();
+    ck_assert_double_eq(shown("main", "hits_total"), 1152);
+}
+END_TEST
+
 START_TEST(a_whole_directory_forgets_what_it_does_not_have)
 {
     mproxy_span absorbed[] = {{1, 2}};
@@ -297,6 +331,7 @@ static Suite *suite(void)
     tcase_add_test(c, gauges_of_absorbed_shares_leave_and_counters_of_any_name_stay);
     tcase_add_test(c, a_base_with_more_than_a_base_has_is_refused_or_absorbs_without);
     tcase_add_test(c, a_directory_that_was_absorbed_comes_back_whole_or_not_at_all);
+    tcase_add_test(c, an_absorbed_directory_that_is_gone_can_be_forgotten);
     tcase_add_test(c, a_whole_directory_forgets_what_it_does_not_have);
     tcase_add_test(c, a_whole_report_that_came_late_takes_nothing_back);
     tcase_add_test(c, a_whole_report_with_a_source_twice_is_refused);
