@@ -124,7 +124,7 @@ MPROXY_API void mproxy_ledger_forget(mproxy_ledger *ledger, const mproxy_layout 
 /**
  * The node's own metrics of this round; unsealed shares count them from a baseline.
  *
- * @param layout  must stay until the ledger is closed
+ * @param layout  must stay until mproxy_ledger_forget() or the end
  * @param values  layout->count of them; borrowed until round_end
  * @return MPROXY_OK
  */

@@ -5,7 +5,9 @@
  * A sample reads every source once and leaves what is there now as a layout and values that
  * are parallel to it. A source that is absent or malformed has no metrics, never zeros; a
  * rate needs two samples. Counters that the kernel restarts or wraps (an interface made anew,
- * an energy counter) are made cumulative here, so that counters only grow while this is open.
+ * an energy counter) are made cumulative here, so that counters only grow. A device that has
+ * been away for sixty samples is forgotten and its names are given back; should it come back,
+ * it starts anew.
  *
  * It is an input of rounds (<mproxy/round.h>), which samples once a round and hands the
  * values to the ledger or, where there is none, to the reduction.
@@ -53,8 +55,9 @@ MPROXY_API const mproxy_input *mproxy_system_input(const mproxy_system *system);
 MPROXY_API mproxy_status mproxy_system_sample(mproxy_system *system, int64_t boot_ms,
                                               uint64_t wall_us);
 /**
- * The metrics present now; empty before the first sample. A layout never changes and stays valid
- * until close; another one is made when the set of metrics has changed.
+ * The metrics present now; empty before the first sample. A layout never changes; another one is
+ * made when the set of metrics has changed. As an input of rounds it frees one that has not been
+ * in use for some rounds, which the ledger is told to forget; else a layout is valid until close.
  */
 MPROXY_API const mproxy_layout *mproxy_system_layout(const mproxy_system *system);
 /** Parallel to the layout's metrics; valid until the next sample. */

@@ -280,8 +280,21 @@ void mproxy_ledger_whole(mproxy_ledger *l)
     l->whole = true;
 }
 
+// Another layout may come to lie at the address of one that is gone.
+static void forget_node(mproxy_ledger *l, const mproxy_layout *layout)
+{
+    if (l->node_layout == layout)
+        l->node_layout = NULL;
+    if (l->node_source_layout == layout)
+        l->node_source_layout = NULL;
+    for (uint32_t i = 0; i < l->share_count; i++)
+        if (l->shares[i]->node_layout == layout)
+            l->shares[i]->node_layout = NULL;
+}
+
 void mproxy_ledger_forget(mproxy_ledger *l, const mproxy_layout *layout)
 {
+    forget_node(l, layout);
     struct mpx_columns *known = mpx_columns_find(&l->columns, layout);
     if (!known)
         return;

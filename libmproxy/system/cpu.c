@@ -75,8 +75,8 @@ static void describe(struct mproxy_system *s, struct cpu *cpu, uint64_t number,
     mpx_system_label(&labels, "model", model);
     const char *text = mpx_buf_text(&labels);
     if (text) {
-        cpu->usage = mpx_system_metric(s, MPX_NODE_CPU_USAGE, text);
-        cpu->frequency = mpx_system_metric(s, MPX_NODE_CPU_FREQUENCY, text);
+        cpu->usage = mpx_system_metric(s, NULL, MPX_NODE_CPU_USAGE, text);
+        cpu->frequency = mpx_system_metric(s, NULL, MPX_NODE_CPU_FREQUENCY, text);
     }
     cpu->described = true;
     mpx_buf_free(&labels);
@@ -246,9 +246,9 @@ static void sample(struct mproxy_system *s, void *arg)
 {
     struct cpu_state *state = arg;
     if (!state->total) {
-        state->total = mpx_system_metric(s, MPX_NODE_CPU_TOTAL, NULL);
-        state->load = mpx_system_metric(s, MPX_NODE_CPU_LOAD, NULL);
-        state->switches = mpx_system_metric(s, MPX_NODE_CONTEXT_SWITCHES, NULL);
+        state->total = mpx_system_metric(s, NULL, MPX_NODE_CPU_TOTAL, NULL);
+        state->load = mpx_system_metric(s, NULL, MPX_NODE_CPU_LOAD, NULL);
+        state->switches = mpx_system_metric(s, NULL, MPX_NODE_CONTEXT_SWITCHES, NULL);
     }
     for (size_t i = 0; i < state->count; i++)
         state->cpus[i].mhz = NAN;

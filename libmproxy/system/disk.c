@@ -42,9 +42,9 @@ static void resolve(struct mproxy_system *s, struct disk *d)
     mpx_system_label(&labels, "device", d->device.name);
     const char *text = mpx_buf_text(&labels);
     if (text) {
-        d->read = mpx_system_metric(s, MPX_NODE_DISK_READ, text);
-        d->written = mpx_system_metric(s, MPX_NODE_DISK_WRITTEN, text);
-        d->seconds = mpx_system_metric(s, MPX_NODE_DISK_IO_SECONDS, text);
+        d->read = mpx_system_metric(s, &d->device, MPX_NODE_DISK_READ, text);
+        d->written = mpx_system_metric(s, &d->device, MPX_NODE_DISK_WRITTEN, text);
+        d->seconds = mpx_system_metric(s, &d->device, MPX_NODE_DISK_IO_SECONDS, text);
     }
     mpx_buf_free(&labels);
 }
@@ -88,7 +88,7 @@ static void read_disk(struct mproxy_system *s, struct disk_state *state, const c
 static void sample(struct mproxy_system *s, void *arg)
 {
     struct disk_state *state = arg;
-    mpx_system_devices_begin(&state->disks);
+    mpx_system_devices_begin(&state->disks, NULL);
     char *line,
         *at = mpx_system_read(s, &state->diskstats, mpx_system_proc(s), "diskstats");
     while (at && (line = mpx_system_line(&at)))

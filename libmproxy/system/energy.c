@@ -48,13 +48,19 @@ static void resolve(struct mproxy_system *s, struct domain *d)
     mpx_system_label(&labels, "domain", name);
     const char *text = mpx_buf_text(&labels);
     if (text)
-        d->joules = mpx_system_metric(s, MPX_NODE_ENERGY, text);
+        d->joules = mpx_system_metric(s, &d->device, MPX_NODE_ENERGY, text);
     mpx_buf_free(&labels);
+}
+
+static void fini_domain(void *device)
+{
+    struct domain *d = device;
+    mpx_system_file_fini(&d->file);
 }
 
 static void scan(struct mproxy_system *s, struct energy_state *state)
 {
-    mpx_system_devices_begin(&state->domains);
+    mpx_system_devices_begin(&state->domains, fini_domain);
     char **zones =
         mpx_system_list(mpx_system_sys(s), "class/powercap", "intel-rapl:", DOMAINS_MAX);
     for (char **z = zones; z && *z; z++)
@@ -115,8 +121,6 @@ static void sample(struct mproxy_system *s, void *arg)
 static void fini(void *arg)
 {
     struct energy_state *state = arg;
-    for (size_t i = 0; i < state->domains.count; i++)
-        mpx_system_file_fini(&((struct domain *)state->domains.items[i])->file);
     mpx_system_devices_fini(&state->domains);
 }
 

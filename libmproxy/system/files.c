@@ -6,9 +6,11 @@
 // the device may come back under the same path.
 //
 // Devices are remembered by name, with whatever a sampler keeps for each, so that metrics
-// are interned once and rates have a sample before. Their number is bounded, because a
-// node on which devices are made and removed for years would otherwise never stop
-// growing.
+// are interned once and rates have a sample before. One that has been looked for in vain
+// for AWAY_MAX times is forgotten and its names are given back: on a node where each job has
+// interfaces of its own there are new ones for years. Should it come back all the same, it
+// starts anew. Of what is remembered there is a bound, too; beyond it the one that has been
+// away the longest goes.
 //
 // A counter of the kernel can start again or wrap. mpx_cumulative_add() makes it one
 // that only grows, as the ledger and every reader of a counter expect.
@@ -32,7 +34,8 @@
 
 enum {
     FILE_MAX = 4 << 20, // /proc/cpuinfo of 1,000 CPUs is 1.5 MB
-    DEVICES_MAX = 2048, // that a sampler ever remembers
+    DEVICES_MAX = 2048, // that a sampler remembers
+    AWAY_MAX = 60,
 };
 
 // A file of procfs or sysfs is whole in one read if the buffer is large enough, and may
@@ -182,18 +185,53 @@ uint64_t mpx_cumulative_add(struct mpx_cumulative *c, uint64_t raw, uint64_t ran
     return c->total;
 }
 
-void mpx_system_devices_begin(struct mpx_system_devices *devices)
+static void forget(struct mpx_system_devices *devices, struct mpx_system_device *device)
 {
+    if (devices->fini)
+        devices->fini(device);
+    mpx_system_held_fini(&device->held);
+    free(device->name);
+    free(device);
+}
+
+void mpx_system_devices_begin(struct mpx_system_devices *devices,
+                              void (*fini)(void *device))
+{
+    size_t kept = 0;
+    devices->fini = fini;
     for (size_t i = 0; i < devices->count; i++) {
-        devices->items[i]->was_present = devices->items[i]->present;
-        devices->items[i]->present = false;
+        struct mpx_system_device *device = devices->items[i];
+        device->was_present = device->present;
+        device->present = false;
+        device->away = device->was_present ? 0 : device->away + 1;
+        if (device->away > AWAY_MAX)
+            forget(devices, device);
+        else
+            devices->items[kept++] = device;
     }
+    devices->count = kept;
+}
+
+// False: all are here.
+static bool make_room(struct mpx_system_devices *devices)
+{
+    size_t longest = devices->count;
+    for (size_t i = 0; i < devices->count; i++)
+        if (!devices->items[i]->present &&
+            (longest == devices->count ||
+             devices->items[i]->away > devices->items[longest]->away))
+            longest = i;
+    if (longest == devices->count)
+        return false;
+    forget(devices, devices->items[longest]);
+    devices->items[longest] = devices->items[--devices->count];
+    return true;
 }
 
 static struct mpx_system_device *add_device(struct mpx_system_devices *devices,
                                             const char *name, size_t size)
 {
-    if (devices->count == DEVICES_MAX)
+    if (devices->count == DEVICES_MAX && !make_room(devices))
         return NULL;
     if (!MPX_RESERVE(devices->items, devices->room, devices->count + 1))
         return NULL;
@@ -224,10 +262,8 @@ void *mpx_system_device(struct mpx_system_devices *devices, const char *name, si
 
 void mpx_system_devices_fini(struct mpx_system_devices *devices)
 {
-    for (size_t i = 0; i < devices->count; i++) {
-        free(devices->items[i]->name);
-        free(devices->items[i]);
-    }
+    for (size_t i = 0; i < devices->count; i++)
+        forget(devices, devices->items[i]);
     free(devices->items);
 }
 

@@ -82,13 +82,19 @@ static void resolve(struct mproxy_system *s, struct hwmon_state *state, struct s
     mpx_system_label(&labels, "component", component);
     const char *text = mpx_buf_text(&labels);
     if (text) {
-        t->celsius = mpx_system_metric(s, MPX_NODE_TEMPERATURE, text);
-        t->critical = mpx_system_metric(s, MPX_NODE_CRITICAL_TEMPERATURE, text);
-        t->is_critical = mpx_system_metric(s, MPX_NODE_IS_CRITICAL, text);
+        t->celsius = mpx_system_metric(s, &t->device, MPX_NODE_TEMPERATURE, text);
+        t->critical =
+            mpx_system_metric(s, &t->device, MPX_NODE_CRITICAL_TEMPERATURE, text);
+        t->is_critical = mpx_system_metric(s, &t->device, MPX_NODE_IS_CRITICAL, text);
     }
     t->component = strdup(component);
     t->resolved = true;
     mpx_buf_free(&labels);
+}
+
+static void fini_sensor(void *device)
+{
+    forget(device);
 }
 
 static void scan_chip(struct hwmon_state *state, int root, const char *chip)
@@ -108,7 +114,7 @@ static void scan_chip(struct hwmon_state *state, int root, const char *chip)
 
 static void scan(struct mproxy_system *s, struct hwmon_state *state)
 {
-    mpx_system_devices_begin(&state->sensors);
+    mpx_system_devices_begin(&state->sensors, fini_sensor);
     char **chips = mpx_system_list(mpx_system_sys(s), "class/hwmon", "hwmon", CHIPS_MAX);
     for (char **c = chips; c && *c; c++)
         scan_chip(state, mpx_system_sys(s), *c);
@@ -175,8 +181,6 @@ static void sample(struct mproxy_system *s, void *arg)
 static void fini(void *arg)
 {
     struct hwmon_state *state = arg;
-    for (size_t i = 0; i < state->sensors.count; i++)
-        forget((struct sensor *)state->sensors.items[i]);
     mpx_system_devices_fini(&state->sensors);
 }
 

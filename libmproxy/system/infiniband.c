@@ -43,9 +43,16 @@ static void resolve(struct mproxy_system *s, struct port *p)
     mpx_system_label(&labels, "port", strrchr(p->device.name, '/') + 1);
     const char *text = mpx_buf_text(&labels);
     for (size_t i = 0; i < COUNTERS && text; i++)
-        p->metrics[i] = mpx_system_metric(s, counters[i].id, text);
+        p->metrics[i] = mpx_system_metric(s, &p->device, counters[i].id, text);
     p->resolved = true;
     mpx_buf_free(&labels);
+}
+
+static void fini_port(void *device)
+{
+    struct port *p = device;
+    for (size_t i = 0; i < COUNTERS; i++)
+        mpx_system_file_fini(&p->files[i]);
 }
 
 static void scan_adapter(struct infiniband_state *state, int root, const char *adapter)
@@ -62,7 +69,7 @@ static void scan_adapter(struct infiniband_state *state, int root, const char *a
 
 static void scan(struct mproxy_system *s, struct infiniband_state *state)
 {
-    mpx_system_devices_begin(&state->ports);
+    mpx_system_devices_begin(&state->ports, fini_port);
     char **adapters =
         mpx_system_list(mpx_system_sys(s), "class/infiniband", "", ADAPTERS_MAX);
     for (char **a = adapters; a && *a; a++)
@@ -103,9 +110,6 @@ static void sample(struct mproxy_system *s, void *arg)
 static void fini(void *arg)
 {
     struct infiniband_state *state = arg;
-    for (size_t i = 0; i < state->ports.count; i++)
-        for (size_t k = 0; k < COUNTERS; k++)
-            mpx_system_file_fini(&((struct port *)state->ports.items[i])->files[k]);
     mpx_system_devices_fini(&state->ports);
 }
 

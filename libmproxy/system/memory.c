@@ -50,7 +50,7 @@ static void sample(struct mproxy_system *s, void *arg)
 {
     struct memory_state *state = arg;
     for (size_t i = 0; i < METRICS && !state->metrics[i]; i++)
-        state->metrics[i] = mpx_system_metric(s, ids[i], NULL);
+        state->metrics[i] = mpx_system_metric(s, NULL, ids[i], NULL);
     struct field f[FIELDS] = {0};
     char *line, *at = mpx_system_read(s, &state->meminfo, mpx_system_proc(s), "meminfo");
     while (at && (line = mpx_system_line(&at)))

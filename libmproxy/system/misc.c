@@ -50,7 +50,8 @@ static const mproxy_metric *resolve_scrape(struct mproxy_system *s)
     mpx_system_label(&labels, "kernel", kernel);
     mpx_system_label(&labels, "hostname", mpx_system_host(s));
     const char *all = mpx_buf_text(&labels);
-    const mproxy_metric *metric = all ? mpx_system_metric(s, MPX_NODE_SCRAPE, all) : NULL;
+    const mproxy_metric *metric =
+        all ? mpx_system_metric(s, NULL, MPX_NODE_SCRAPE, all) : NULL;
     mpx_buf_free(&labels);
     return metric;
 }
@@ -70,8 +71,8 @@ static void sample(struct mproxy_system *s, void *arg)
     struct misc_state *state = arg;
     if (!state->scrape) {
         state->scrape = resolve_scrape(s);
-        state->load1 = mpx_system_metric(s, MPX_NODE_LOAD1, NULL);
-        state->up = mpx_system_metric(s, MPX_NODE_UPTIME, NULL);
+        state->load1 = mpx_system_metric(s, NULL, MPX_NODE_LOAD1, NULL);
+        state->up = mpx_system_metric(s, NULL, MPX_NODE_UPTIME, NULL);
     }
     mpx_system_put(s, state->scrape, (double)++state->samples);
     put_first_number(s, &state->loadavg, "loadavg", state->load1);

@@ -231,10 +231,10 @@ static void resolve(struct mproxy_system *s, struct filesystem *f, const struct 
     mpx_system_label(&labels, "mountpoint", m->point);
     const char *text = mpx_buf_text(&labels);
     if (text) {
-        f->size = mpx_system_metric(s, MPX_NODE_DISK_SIZE, text);
-        f->available = mpx_system_metric(s, MPX_NODE_DISK_FREE, text);
-        f->used = mpx_system_metric(s, MPX_NODE_DISK_USED, text);
-        f->usage = mpx_system_metric(s, MPX_NODE_DISK_USAGE, text);
+        f->size = mpx_system_metric(s, &f->device, MPX_NODE_DISK_SIZE, text);
+        f->available = mpx_system_metric(s, &f->device, MPX_NODE_DISK_FREE, text);
+        f->used = mpx_system_metric(s, &f->device, MPX_NODE_DISK_USED, text);
+        f->usage = mpx_system_metric(s, &f->device, MPX_NODE_DISK_USAGE, text);
     }
     f->resolved = true;
     mpx_buf_free(&labels);
@@ -279,6 +279,7 @@ static void sample(struct mproxy_system *s, void *arg)
     char *copy = text ? strdup(text) : NULL;
     struct mounts *all = calloc(1, sizeof *all);
     if (copy && all) {
+        mpx_system_devices_begin(&state->filesystems, NULL);
         read_mounts(copy, all);
         for (size_t i = 0; i < all->count; i++)
             if (!is_behind_trap(all, all->list[i].point) &&

@@ -35,9 +35,9 @@ static void resolve(struct mproxy_system *s, struct interface *i)
     mpx_system_label(&labels, "interface", i->device.name);
     const char *text = mpx_buf_text(&labels);
     for (size_t k = 0; k < COUNTS && text; k++) {
-        i->totals[k] = mpx_system_metric(s, total_ids[k], text);
+        i->totals[k] = mpx_system_metric(s, &i->device, total_ids[k], text);
         if (rate_ids[k] != MPX_NODE_METRICS)
-            i->rates[k] = mpx_system_metric(s, rate_ids[k], text);
+            i->rates[k] = mpx_system_metric(s, &i->device, rate_ids[k], text);
     }
     i->resolved = true;
     mpx_buf_free(&labels);
@@ -94,7 +94,7 @@ static void read_interface(struct mproxy_system *s, struct net_state *state, cha
 static void sample(struct mproxy_system *s, void *arg)
 {
     struct net_state *state = arg;
-    mpx_system_devices_begin(&state->interfaces);
+    mpx_system_devices_begin(&state->interfaces, NULL);
     char *line, *at = mpx_system_read(s, &state->dev, mpx_system_proc(s), "net/dev");
     while (at && (line = mpx_system_line(&at)))
         read_interface(s, state, line);

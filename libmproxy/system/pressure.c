@@ -25,7 +25,7 @@ static const mproxy_metric *resolve(struct mproxy_system *s, size_t resource, si
     mpx_system_label(&labels, "kind", kinds[kind]);
     const char *text = mpx_buf_text(&labels);
     const mproxy_metric *metric =
-        text ? mpx_system_metric(s, resources[resource].id, text) : NULL;
+        text ? mpx_system_metric(s, NULL, resources[resource].id, text) : NULL;
     mpx_buf_free(&labels);
     return metric;
 }

@@ -6,6 +6,7 @@
 
 struct layout {
     struct layout *next;
+    uint64_t used; // number of the last sample that was of it
     mproxy_layout layout;
     const mproxy_metric *metrics[];
 };
@@ -22,14 +23,15 @@ struct mproxy_system {
     size_t count, room;
     const mproxy_metric **metrics; // what this sample reports
     mproxy_value *fresh;
-    struct layout *layouts; // all that were ever given out
+    struct layout *layouts; // current, and those of some samples before
     struct layout *current;
-    mproxy_value *values;       // of `current`
-    const mproxy_metric **held; // referred to: all that were ever asked for
-    size_t held_count, held_room;
+    mproxy_value *values;        // of `current`
+    struct mpx_system_held held; // of no device
     uint64_t samples;
     mproxy_input input;
     void *states[]; // one per sampler
 };
+
+void mpx_system_held_fini(struct mpx_system_held *held);
 
 #endif

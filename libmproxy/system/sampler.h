@@ -73,8 +73,11 @@ char *mpx_system_line(char **at);
 // A label's value as it stands between quotes: escaped; control characters, and bytes that are
 // no UTF-8, replaced.
 void mpx_system_label(struct mpx_buf *labels, const char *key, const char *value);
-// The metric with these labels (`a="x",b="y"`, NULL: none); NULL if it can't be had.
+struct mpx_system_device;
+// The metric with these labels (`a="x",b="y"`, NULL: none); NULL if it can't be had. It stays
+// until the device is forgotten, without one to the end.
 const mproxy_metric *mpx_system_metric(struct mproxy_system *system,
+                                       struct mpx_system_device *device,
                                        enum mpx_node_metric id, const char *labels);
 // Report a value in this sample. A NULL metric or a value that is not finite: nothing.
 void mpx_system_put(struct mproxy_system *system, const mproxy_metric *metric,
@@ -91,20 +94,31 @@ uint64_t mpx_cumulative_add(struct mpx_cumulative *c, uint64_t raw, uint64_t ran
 
 // ---- devices by name, as many as there are
 
+// Metrics that are referred to.
+struct mpx_system_held {
+    const mproxy_metric **metrics;
+    size_t count, room;
+};
+
 // Head of a sampler's own struct per device; zeroed when made.
 struct mpx_system_device {
     char *name;
     bool present; // in this sample
     bool was_present;
+    unsigned away; // times that it was looked for in vain, at one go
+    struct mpx_system_held held;
 };
 
 struct mpx_system_devices {
     struct mpx_system_device **items;
     size_t count, room;
+    void (*fini)(void *device);
 };
 
-// Before looking at the devices of a sample.
-void mpx_system_devices_begin(struct mpx_system_devices *devices);
+// Before looking at the devices of a sample: those that have been away for long are forgotten.
+// `fini` is called for each that is forgotten, now or at the end; NULL: nothing to do.
+void mpx_system_devices_begin(struct mpx_system_devices *devices,
+                              void (*fini)(void *device));
 // Find or make (`size` bytes) the device and mark it present. NULL: there are too many.
 void *mpx_system_device(struct mpx_system_devices *devices, const char *name,
                         size_t size);

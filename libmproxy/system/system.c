@@ -3,8 +3,9 @@
 // Each sampler (cpu.c, memory.c, ...) is asked once a round and puts metrics with values,
 // in its own order; it owns its state and knows no other sampler. A metric that is put
 // twice counts once. The metrics put in a round make a layout; one that is the same as
-// an earlier one is that layout, by address, since the ledger works out its maps once
-// per layout and they never go away. Devices that come and go make few different ones.
+// one of the last rounds is that layout, by address, since the ledger works out its maps once
+// per layout. Where devices come and go for ever so do layouts: one that has not been of use
+// for some rounds is freed between two, after the ledger was told to forget it.
 //
 // A counter's time is that of its last change: one that is as in the round before keeps
 // it, unless the layout has changed.
@@ -29,6 +30,7 @@
 #include "system/sampler.h"
 #include "system/private.h"
 #include "store/exempt.h"
+#include "store/names.h"
 
 static const struct mpx_sampler *const samplers[] = {
     &mpx_sampler_cpu,    &mpx_sampler_memory,     &mpx_sampler_mounts,
@@ -36,7 +38,10 @@ static const struct mpx_sampler *const samplers[] = {
     &mpx_sampler_energy, &mpx_sampler_infiniband, &mpx_sampler_pressure,
     &mpx_sampler_misc,
 };
-enum { SOURCES = sizeof samplers / sizeof *samplers };
+enum {
+    SOURCES = sizeof samplers / sizeof *samplers,
+    LAYOUT_SAMPLES = 8, // that a layout is kept for which is not current
+};
 
 static const struct {
     const char *name, *doc;
@@ -47,21 +52,38 @@ static const struct {
 #undef MPX_NODE_METRIC
 };
 
-const mproxy_metric *mpx_system_metric(struct mproxy_system *s, enum mpx_node_metric id,
-                                       const char *labels)
+void mpx_system_held_fini(struct mpx_system_held *held)
 {
+    for (size_t i = 0; i < held->count; i++)
+        mproxy_metric_unref(held->metrics[i]);
+    free(held->metrics);
+}
+
+static bool holds(const struct mpx_system_held *held, const mproxy_metric *metric)
+{
+    for (size_t i = held->count; i-- > 0;)
+        if (held->metrics[i] == metric)
+            return true;
+    return false;
+}
+
+const mproxy_metric *mpx_system_metric(struct mproxy_system *s,
+                                       struct mpx_system_device *device,
+                                       enum mpx_node_metric id, const char *labels)
+{
+    struct mpx_system_held *held = device ? &device->held : &s->held;
     struct mpx_buf name = MPX_BUF_INIT;
     mpx_buf_add_text(&name, table[id].name);
     if (labels)
         mpx_buf_addf(&name, "{%s}", labels);
     const char *text = mpx_buf_text(&name);
     const mproxy_metric *metric = NULL;
-    if (!text || !MPX_RESERVE(s->held, s->held_room, s->held_count + 1) ||
+    if (!text || !MPX_RESERVE(held->metrics, held->room, held->count + 1) ||
         mpx_store_metric_exempt(s->store, text, table[id].type, table[id].doc, &metric,
                                 NULL) != MPROXY_OK)
         metric = NULL;
-    else
-        s->held[s->held_count++] = mproxy_metric_ref(metric);
+    else if (!device || !holds(held, metric))
+        held->metrics[held->count++] = mproxy_metric_ref(metric);
     mpx_buf_free(&name);
     return metric;
 }
@@ -122,13 +144,20 @@ static struct layout *new_layout(struct mproxy_system *s)
     if (!l)
         return NULL;
     memcpy(l->metrics, s->metrics, s->count * sizeof *l->metrics);
+    mpx_metrics_ref(l->metrics, s->count);
     l->layout = (mproxy_layout){.count = s->count, .metrics = l->metrics};
     l->next = s->layouts;
     s->layouts = l;
     return l;
 }
 
-// A device that comes and goes gets its earlier layouts back.
+static void free_layout(struct layout *l)
+{
+    mpx_metrics_unref(l->metrics, l->layout.count);
+    free(l);
+}
+
+// A device that comes and goes gets a layout of the last samples back.
 static struct layout *find_or_add_layout(struct mproxy_system *s)
 {
     if (s->current && is_layout(s, &s->current->layout))
@@ -172,7 +201,7 @@ mproxy_status mproxy_system_sample(struct mproxy_system *s, int64_t boot_ms,
     free(s->values);
     s->values = values;
     s->current = next;
-    s->samples++;
+    next->used = ++s->samples;
     return MPROXY_OK;
 }
 
@@ -185,6 +214,27 @@ static mproxy_status before_round(void *self, const mproxy_round *round,
     return round->ledger ? mproxy_ledger_node(round->ledger, mproxy_system_layout(s),
                                               s->values, err)
                          : MPROXY_OK;
+}
+
+// A ledger whose round has failed may still follow an old one.
+static mproxy_status after_round(void *self, const mproxy_round *round, mproxy_error *err)
+{
+    struct mproxy_system *s = self;
+    (void)err;
+    if (round->ledger && !round->written)
+        return MPROXY_OK;
+    for (struct layout **link = &s->layouts; *link;) {
+        struct layout *l = *link;
+        if (l == s->current || l->used + LAYOUT_SAMPLES >= s->samples) {
+            link = &l->next;
+            continue;
+        }
+        *link = l->next;
+        if (round->ledger)
+            mproxy_ledger_forget(round->ledger, &l->layout);
+        free_layout(l);
+    }
+    return MPROXY_OK;
 }
 
 // Where no ledger tells them on, they are a source of their own.
@@ -277,7 +327,8 @@ mproxy_status mproxy_system_open(const mproxy_system_options *options,
                               .name = "the node's metrics",
                               .self = s,
                               .before_round = before_round,
-                              .show = show};
+                              .show = show,
+                              .after_round = after_round};
     status = open_roots(s, o.proc_root ? o.proc_root : "/proc",
                         o.sys_root ? o.sys_root : "/sys", err);
     if (status != MPROXY_OK) {
@@ -309,7 +360,7 @@ void mproxy_system_close(struct mproxy_system *s)
     }
     for (struct layout *l = s->layouts, *next; l; l = next) {
         next = l->next;
-        free(l);
+        free_layout(l);
     }
     if (s->proc_fd >= 0)
         close(s->proc_fd);
@@ -318,9 +369,7 @@ void mproxy_system_close(struct mproxy_system *s)
     mpx_buf_free(&s->text);
     free(s->metrics);
     free(s->fresh);
-    for (size_t i = 0; i < s->held_count; i++)
-        mproxy_metric_unref(s->held[i]);
-    free(s->held);
+    mpx_system_held_fini(&s->held);
     free(s->values);
     free(s->host);
     free(s);

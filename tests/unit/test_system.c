@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "../support/suite.h"
 #include "base/clock.h"
+#include "store/exempt.h"
 
 #define NVME "{component=\"nvme Composite\"}"
 
@@ -339,6 +341,62 @@ START_TEST(interface_made_anew_keeps_its_counters_growing)
 }
 END_TEST
 
+START_TEST(device_that_was_away_for_long_starts_anew)
+{
+    open_copy("node");
+    sample(1000);
+    rewrite("proc/net/dev", "lo: 1000 10 0 0 0 0 0 0 1000 10 0 0 0 0 0 0\n");
+    for (int i = 2; i < 64; i++)
+        sample(1000 * i);
+    rewrite("proc/net/dev", "ib0: 100 1 0 0 0 0 0 0 200 2 0 0 0 0 0 0\n");
+    sample(64000);
+
+    ck_assert_double_eq(value("proxy_network_receive_bytes_total{interface=\"ib0\"}"),
+                        100);
+}
+END_TEST
+
+// As in a round of a proxy.
+static void sample_round(mproxy_ledger *ledger, int64_t boot_ms)
+{
+    const mproxy_input *input = mproxy_system_input(node.system);
+    mproxy_round round = {.ledger = ledger, .boot_ms = boot_ms, .wall_us = 1};
+    if (ledger)
+        mproxy_ledger_round_begin(ledger, boot_ms, 1);
+    ck_assert_int_eq(input->before_round(input->self, &round, NULL), MPROXY_OK);
+    round.written = ledger && mproxy_ledger_round_end(ledger, NULL) == MPROXY_OK;
+    if (input->after_round)
+        input->after_round(input->self, &round, NULL);
+    mproxy_store_sweep(node.store);
+}
+
+// Each job of a node may have interfaces of its own, for years.
+START_TEST(devices_that_come_and_go_are_all_shown_and_leave_nothing)
+{
+    char text[128], name[80];
+    mproxy_ledger *ledger;
+    open_copy("node");
+    int fd = open(node.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_eq(mproxy_ledger_open(fd, node.store, NULL, &ledger, NULL), MPROXY_OK);
+    sample_round(ledger, 1000);
+    uint32_t names = mpx_store_metric_bound(node.store);
+
+    for (int i = 1; i <= 2500; i++) {
+        snprintf(text, sizeof text, "veth%d: %d 1 0 0 0 0 0 0 200 2 0 0 0 0 0 0\n", i, i);
+        rewrite("proc/net/dev", text);
+        sample_round(ledger, 1000 + i);
+        snprintf(name, sizeof name,
+                 "proxy_network_receive_bytes_total{interface=\"veth%d\"}", i);
+        ck_assert_msg(find(name) != NULL, "%s is not shown", name);
+        ck_assert_double_eq(value(name), i);
+    }
+
+    ck_assert_uint_lt(mpx_store_metric_bound(node.store), names + 1000);
+    mproxy_ledger_close(ledger);
+    close(fd);
+}
+END_TEST
+
 START_TEST(layout_stays_until_the_set_of_metrics_changes)
 {
     open_copy("node");
@@ -538,6 +596,8 @@ int main(void)
     tcase_add_test(c, names_that_are_no_utf8_are_shown_with_a_replacement);
     tcase_add_test(c, energy_goes_on_over_the_wrap_of_its_counter);
     tcase_add_test(c, interface_made_anew_keeps_its_counters_growing);
+    tcase_add_test(c, device_that_was_away_for_long_starts_anew);
+    tcase_add_test(c, devices_that_come_and_go_are_all_shown_and_leave_nothing);
     tcase_add_test(c, layout_stays_until_the_set_of_metrics_changes);
     tcase_add_test(c, counter_keeps_the_time_of_its_last_change);
     tcase_add_test(c, samples_are_counted_with_the_system_in_labels);
