@@ -1,7 +1,8 @@
 // Two files take turns: the next state is written into the spare, then both exchange their
 // names. So the blocks of the state before are there for the one after, and in steady state
 // nothing is allocated at all. Files are longer than the state in them, which knows its
-// length: blocks past it are the reserve.
+// length: blocks past it are the reserve. They lie in memory as a rule, so a spare that is
+// many times as long as it need be is cut first, to what one of its state would have.
 
 #include "ledger/state_file.h"
 
@@ -17,6 +18,7 @@
 
 enum {
     RESERVE_STEP = 65536, // files are reserved in multiples of it
+    CUT_FROM = 4,         // times what would be reserved
     ASIDE_MAX = 10000,
 };
 
@@ -34,9 +36,13 @@ mproxy_status mpx_state_file_read(int dir_fd, struct mpx_buf *out, mproxy_error 
 static void reserve(int fd, size_t length)
 {
     struct stat st;
-    if (fstat(fd, &st) != 0 || (uint64_t)st.st_size >= length + length / 2)
-        return;
     off_t room = (off_t)((length * 2 / RESERVE_STEP + 1) * RESERVE_STEP);
+    if (fstat(fd, &st) != 0)
+        return;
+    if (st.st_size > CUT_FROM * room)
+        (void)!ftruncate(fd, room);
+    if ((uint64_t)st.st_size >= length + length / 2)
+        return;
     if (fallocate(fd, 0, 0, room) != 0 && errno == ENOSPC)
         (void)fallocate(fd, 0, 0, (off_t)length);
 }

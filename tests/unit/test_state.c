@@ -102,6 +102,52 @@ START_TEST(a_state_reads_back_as_it_was_written)
 }
 END_TEST
 
+static struct stat stat_of(const char *name)
+{
+    struct stat st;
+    ck_assert_int_eq(fstatat(f.fd, name, &st, 0), 0);
+    return st;
+}
+
+// They lie in memory. What is left is room for twice the state, on a full disk as well.
+START_TEST(files_of_a_state_that_was_large_become_small_again)
+{
+    size_t large = 3 << 20, small = 1231;
+    char *bytes = calloc(1, large);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(mpx_state_file_replace(f.fd, bytes, large, NULL), MPROXY_OK);
+    ck_assert_int_ge(stat_of(MPX_STATE_FILE).st_size, 2 * (off_t)large);
+
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(mpx_state_file_replace(f.fd, bytes, small, NULL), MPROXY_OK);
+
+    static const char *const names[] = {MPX_STATE_FILE, MPX_STATE_SPARE};
+    for (int i = 0; i < 2; i++) {
+        struct stat st = stat_of(names[i]);
+        ck_assert_int_le(st.st_size, 65536);
+        ck_assert_int_ge(st.st_blocks * 512, 2 * (off_t)small);
+    }
+    free(bytes);
+}
+END_TEST
+
+START_TEST(a_state_that_becomes_a_little_smaller_keeps_its_room)
+{
+    size_t large = 3 << 20;
+    char *bytes = calloc(1, large);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(mpx_state_file_replace(f.fd, bytes, large, NULL), MPROXY_OK);
+    off_t size = stat_of(MPX_STATE_SPARE).st_size;
+
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(mpx_state_file_replace(f.fd, bytes, large / 2, NULL), MPROXY_OK);
+
+    ck_assert_int_eq(stat_of(MPX_STATE_FILE).st_size, size);
+    ck_assert_int_eq(stat_of(MPX_STATE_SPARE).st_size, size);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(the_name_of_a_note_reads_back_as_pending)
 {
     struct person a;
@@ -473,6 +519,8 @@ static Suite *suite(void)
     TCase *c = tcase_create("file");
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, a_state_reads_back_as_it_was_written);
+    tcase_add_test(c, files_of_a_state_that_was_large_become_small_again);
+    tcase_add_test(c, a_state_that_becomes_a_little_smaller_keeps_its_room);
     tcase_add_test(c, the_name_of_a_note_reads_back_as_pending);
     tcase_add_test(c, sums_that_overflow_leave_a_state_that_reads_back);
     tcase_add_test(c, a_state_too_large_to_be_read_back_is_not_written);
