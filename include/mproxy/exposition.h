@@ -63,7 +63,7 @@ MPROXY_API mproxy_status mproxy_render_snapshot(const mproxy_snapshot *snapshot,
  * nodes that have the metric: of a counter's values, of a gauge's means.
  *
  * @param view   the job's sum, for its description and its metrics
- * @param parts  `count` of them
+ * @param parts  `count` of them, of one struct_size
  */
 MPROXY_API mproxy_status mproxy_render_nodes(const mproxy_view *view,
                                              const mproxy_node_part *parts, size_t count,

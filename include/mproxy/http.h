@@ -49,10 +49,11 @@ typedef struct mproxy_http_route {
 
 /** Strings are copied. */
 typedef struct mproxy_http_options {
-    size_t struct_size;              /**< sizeof(mproxy_http_options) */
-    const char *address;             /**< NULL: all interfaces, IPv4 and IPv6 */
-    int port;                        /**< 0: a free one, see mproxy_http_port() */
-    const mproxy_http_route *routes; /**< `route_count` of them, copied */
+    size_t struct_size;  /**< sizeof(mproxy_http_options) */
+    const char *address; /**< NULL: all interfaces, IPv4 and IPv6 */
+    int port;            /**< 0: a free one, see mproxy_http_port() */
+    const mproxy_http_route
+        *routes; /**< `route_count` of them, of one struct_size; copied */
     size_t route_count;
     void *context;            /**< given to handlers of routes that have none */
     unsigned threads;         /**< 0: 2 */

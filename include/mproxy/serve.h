@@ -28,8 +28,8 @@ extern "C" {
  * Fill in the routes above, for mproxy_http_options.
  *
  * @param store   shown; must outlive the server
- * @param routes  room for MPROXY_SERVE_ROUTES
- * @return MPROXY_SERVE_ROUTES
+ * @param routes  room for MPROXY_SERVE_ROUTES, the first with its struct_size set
+ * @return MPROXY_SERVE_ROUTES, or 0 without a struct_size
  */
 MPROXY_API size_t mproxy_serve_routes(mproxy_store *store, mproxy_http_route *routes);
 

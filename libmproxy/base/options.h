@@ -46,6 +46,10 @@ mproxy_status mpx_struct_check(size_t size, size_t first_size, const void *told,
         int unused;                                                                      \
     }))
 
+// Element `i` of a caller's array of structs of his release, whose size the first one tells.
+#define MPX_STRUCT_AT(array, i)                                                          \
+    ((const void *)((const char *)(array) + (i) * *(const size_t *)(const void *)(array)))
+
 // Copy *from to *out as far as that reaches, but for its struct_size, and zero the rest of it.
 //
 // @return MPROXY_OK or MPROXY_E_INVALID (struct_size below first_size)

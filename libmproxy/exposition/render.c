@@ -69,6 +69,33 @@ mproxy_status mproxy_render_snapshot(const mproxy_snapshot *snapshot,
     return mpx_sink_fini(&sink);
 }
 
+// Those of a caller, whose release may have another size of them.
+static mproxy_status take_parts(const mproxy_node_part *parts, size_t count,
+                                mproxy_node_part **out)
+{
+    mproxy_node_part *taken = calloc(count, sizeof *taken);
+    mproxy_status status = taken ? MPROXY_OK : MPROXY_E_NOMEM;
+    for (size_t i = 0; i < count && status == MPROXY_OK; i++)
+        status = MPX_OPTIONS_TAKE(mproxy_node_part, view, &taken[i],
+                                  MPX_STRUCT_AT(parts, i), NULL);
+    if (status == MPROXY_OK)
+        *out = taken;
+    else
+        free(taken);
+    return status;
+}
+
+static mproxy_status render_nodes(const mproxy_view *view, const mproxy_node_part *parts,
+                                  size_t count, const mproxy_render_options *o,
+                                  mproxy_write_fn write, void *arg)
+{
+    struct mpx_sink sink;
+    if (mpx_sink_init(&sink, write, arg))
+        return MPROXY_E_NOMEM;
+    mpx_json_nodes(&sink, view, parts, count, o);
+    return mpx_sink_fini(&sink);
+}
+
 mproxy_status mproxy_render_nodes(const mproxy_view *view, const mproxy_node_part *parts,
                                   size_t count, const mproxy_render_options *options,
                                   mproxy_write_fn write, void *arg)
@@ -77,13 +104,11 @@ mproxy_status mproxy_render_nodes(const mproxy_view *view, const mproxy_node_par
     MPX_REQUIRE(parts || count == 0, NULL);
     mproxy_render_options o;
     mproxy_status status = mpx_render_options_take(&o, options);
-    for (size_t i = 0; i < count && status == MPROXY_OK; i++)
-        status = MPX_STRUCT_CHECK(mproxy_node_part, view, &parts[i], NULL);
-    if (status != MPROXY_OK)
-        return status;
-    struct mpx_sink sink;
-    if (mpx_sink_init(&sink, write, arg))
-        return MPROXY_E_NOMEM;
-    mpx_json_nodes(&sink, view, parts, count, &o);
-    return mpx_sink_fini(&sink);
+    mproxy_node_part *taken = NULL;
+    if (status == MPROXY_OK && count > 0)
+        status = take_parts(parts, count, &taken);
+    if (status == MPROXY_OK)
+        status = render_nodes(view, taken, count, &o, write, arg);
+    free(taken);
+    return status;
 }

@@ -35,10 +35,12 @@ struct mproxy_http {
     int listen_fd, port;
 };
 
-static mproxy_status copy_route(const mproxy_http_route *from, struct mpx_route *to,
+static mproxy_status copy_route(const void *given, struct mpx_route *to,
                                 mproxy_error *err)
 {
-    mproxy_status status = MPX_STRUCT_CHECK(mproxy_http_route, context, from, err);
+    mproxy_http_route route, *from = &route;
+    mproxy_status status =
+        MPX_OPTIONS_TAKE(mproxy_http_route, context, &route, given, err);
     if (status != MPROXY_OK)
         return status;
     if (!from->path || from->path[0] != '/' || !from->handle || from->methods == 0)
@@ -67,7 +69,7 @@ static mproxy_status copy_routes(struct mproxy_http *h, const mproxy_http_option
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for %zu routes", o->route_count);
     mproxy_status status = MPROXY_OK;
     for (size_t i = 0; i < o->route_count && status == MPROXY_OK; i++) {
-        status = copy_route(&o->routes[i], &h->routes[i], err);
+        status = copy_route(MPX_STRUCT_AT(o->routes, i), &h->routes[i], err);
         h->route_count++;
     }
     return status;

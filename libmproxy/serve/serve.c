@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/options.h"
 #include "metric/order.h"
 #include "store/cache.h"
 
@@ -290,12 +291,18 @@ size_t mproxy_serve_routes(mproxy_store *store, mproxy_http_route *routes)
                                     {"/job", handle_job},
                                     {"/job/list", handle_job_list},
                                     {"/joblist", handle_job_list}};
-    for (size_t i = 0; i < MPROXY_SERVE_ROUTES; i++)
-        routes[i] = (mproxy_http_route){.struct_size = sizeof *routes,
-                                        .methods = MPROXY_HTTP_GET,
-                                        .path = table[i].path,
-                                        .handle = table[i].handle,
-                                        .context = store};
+    if (MPX_STRUCT_TAKES(mproxy_http_route, context, routes, NULL) != MPROXY_OK)
+        return 0;
+    size_t size = routes[0].struct_size;
+    for (size_t i = 0; i < MPROXY_SERVE_ROUTES; i++) {
+        const mproxy_http_route route = {.methods = MPROXY_HTTP_GET,
+                                         .path = table[i].path,
+                                         .handle = table[i].handle,
+                                         .context = store};
+        void *to = (char *)routes + i * size;
+        memcpy(to, &size, sizeof size);
+        (void)MPX_STRUCT_GIVE(mproxy_http_route, context, to, &route, NULL);
+    }
     return MPROXY_SERVE_ROUTES;
 }
 
@@ -303,7 +310,7 @@ mproxy_status mproxy_serve_open(mproxy_store *store, const char *address, int po
                                 mproxy_http **out, mproxy_error *err)
 {
     MPX_REQUIRE(store && out, err);
-    mproxy_http_route routes[MPROXY_SERVE_ROUTES];
+    mproxy_http_route routes[MPROXY_SERVE_ROUTES] = {{.struct_size = sizeof *routes}};
     const mproxy_http_options options = {.struct_size = sizeof options,
                                          .address = address,
                                          .port = port,

@@ -518,7 +518,16 @@ START_TEST(nodes_show_their_parts_and_who_holds_the_extremes)
     ck_assert_int_eq(
         mproxy_render_nodes(parts[1].view, &sizeless, 1, NULL, mpx_write_to_buf, &out),
         MPROXY_E_INVALID);
-    mproxy_render_nodes(parts[1].view, parts, 2, NULL, mpx_write_to_buf, &out);
+    // As a program of a later release gives them.
+    struct {
+        mproxy_node_part part;
+        double later;
+    } given[2] = {{parts[0], 0}, {parts[1], 0}};
+    given[0].part.struct_size = given[1].part.struct_size = sizeof given[0];
+
+    ck_assert_int_eq(mproxy_render_nodes(parts[1].view, &given[0].part, 2, NULL,
+                                         mpx_write_to_buf, &out),
+                     MPROXY_OK);
 
     const char *text = mpx_buf_text(&out);
     ck_assert_ptr_nonnull(strstr(text, "{\"node\":\"n1\",\"fresh\":true,\"age\":0,"));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <mproxy/http.h>
+#include <mproxy/serve.h>
 
 #include "../support/suite.h"
 
@@ -78,6 +79,37 @@ START_TEST(routes_that_are_none_are_refused)
     for (size_t i = 0; i < 5; i++)
         ck_assert_int_eq(open_with(sizeof(mproxy_http_options), &wrong[i], "127.0.0.1"),
                          MPROXY_E_INVALID);
+}
+END_TEST
+
+// As a program of a later release has them.
+struct later_route {
+    mproxy_http_route route;
+    void *later;
+};
+
+START_TEST(routes_of_a_later_release_are_taken)
+{
+    struct later_route routes[MPROXY_SERVE_ROUTES] = {{.route = good}, {.route = good}};
+    mproxy_http_options options = {.struct_size = sizeof options,
+                                   .address = "127.0.0.1",
+                                   .routes = &routes[0].route,
+                                   .route_count = 2};
+    mproxy_http *http;
+    routes[0].route.struct_size = routes[1].route.struct_size = sizeof routes[0];
+    routes[1].route.path = "/b";
+
+    ck_assert_int_eq(mproxy_http_open(&options, &http, &err), MPROXY_OK);
+    mproxy_http_close(http);
+
+    routes[1].later = http; // of which this one knows nothing
+    ck_assert_int_eq(mproxy_http_open(&options, &http, &err), MPROXY_E_VERSION);
+    ck_assert_uint_eq(mproxy_serve_routes(NULL, &routes[0].route), MPROXY_SERVE_ROUTES);
+    ck_assert_str_eq(routes[1].route.path, "/job");
+    ck_assert_ptr_null(routes[1].later);
+    ck_assert_uint_eq(routes[3].route.struct_size, sizeof routes[0]);
+    routes[0].route.struct_size = 0;
+    ck_assert_uint_eq(mproxy_serve_routes(NULL, &routes[0].route), 0);
 }
 END_TEST
 
@@ -332,6 +364,7 @@ int main(void)
     tcase_add_test(c, a_free_port_is_told);
     tcase_add_test(c, options_without_a_size_open_no_port);
     tcase_add_test(c, routes_that_are_none_are_refused);
+    tcase_add_test(c, routes_of_a_later_release_are_taken);
     tcase_add_test(c, a_deferred_request_is_answered_by_another_thread);
     tcase_add_test(c, events_of_a_topic_come_to_those_that_listen);
     tcase_add_test(c, data_of_an_event_can_not_be_another_event);
