@@ -56,15 +56,15 @@ mproxy_status mpx_struct_check(size_t size, size_t first_size, const void *told,
 mproxy_status mpx_struct_give(void *out, const void *from, size_t size, size_t first_size,
                               const char *name, mproxy_error *err);
 
+// As above for a struct whose last field in its first release was `last`.
+#define MPX_STRUCT_GIVE(type, last, out, from, err)                                      \
+    mpx_struct_give((type *)(out), (const type *)(from), sizeof(type),                   \
+                    offsetof(type, last) + sizeof(((type *)0)->last), #type, (err))
+
 // Whether *out can be given, asked before anything is done for it.
 mproxy_status mpx_struct_takes(const void *out, size_t first_size, const char *name,
                                mproxy_error *err);
 #define MPX_STRUCT_TAKES(type, last, out, err)                                           \
     mpx_struct_takes((const type *)(out), MPX_END_OF(type, last), #type, (err))
-
-// As above for a struct whose last field in its first release was `last`.
-#define MPX_STRUCT_GIVE(type, last, out, from, err)                                      \
-    mpx_struct_give((type *)(out), (const type *)(from), sizeof(type),                   \
-                    offsetof(type, last) + sizeof(((type *)0)->last), #type, (err))
 
 #endif

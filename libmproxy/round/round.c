@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/err.h"
+#include "base/index.h"
 #include "base/log.h"
 #include "base/options.h"
 
@@ -48,7 +49,8 @@ struct mproxy_rounds {
     mproxy_timer *timer;
     mproxy_round round; // the last
     char trouble[512];
-    size_t left_out;   // names that main leaves out
+    uint32_t *left_out; // hashes of the names that main leaves out, in order
+    size_t left_out_count;
     uint64_t *numbers; // of shares: sealed ones to be released, then those to be retained
     size_t number_room, sealed_count;
 };
@@ -207,19 +209,53 @@ static bool publish(mproxy_rounds *r, const mproxy_round *round)
     return status == MPROXY_OK;
 }
 
-// One line when a name comes that jobs disagree about.
-static void tell_left_out(mproxy_rounds *r)
+static int compare_hashes(const void *a, const void *b)
 {
-    const mproxy_metric *const *metrics;
-    mproxy_snapshot *snapshot = mproxy_store_snapshot(r->options.store);
-    const mproxy_view *view = mproxy_snapshot_find(snapshot, "main");
-    size_t count = view ? mproxy_view_left_out(view, &metrics) : 0;
-    if (count > r->left_out)
+    const uint32_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static bool was_left_out(const mproxy_rounds *r, const mproxy_metric *metric)
+{
+    uint32_t hash = mpx_hash_text(mproxy_metric_name(metric));
+    return r->left_out_count > 0 && bsearch(&hash, r->left_out, r->left_out_count,
+                                            sizeof hash, compare_hashes) != NULL;
+}
+
+static void say_left_out(mproxy_rounds *r, const mproxy_metric *const *metrics,
+                         size_t count)
+{
+    const mproxy_metric *first = NULL;
+    size_t fresh = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (was_left_out(r, metrics[i]))
+            continue;
+        first = first ? first : metrics[i];
+        fresh++;
+    }
+    if (first)
         mpx_say(&r->logger, MPROXY_LOG_WARNING,
                 "metric '%.200s': some jobs count it and others set it as a gauge: sums "
                 "over them leave it out%s",
-                mproxy_metric_name(metrics[0]), count > 1 ? ", and others" : "");
-    r->left_out = count;
+                mproxy_metric_name(first), fresh > 1 ? ", and others" : "");
+}
+
+// One line when a name comes that jobs disagree about. Without memory it is told again.
+static void tell_left_out(mproxy_rounds *r)
+{
+    const mproxy_metric *const *metrics = NULL;
+    mproxy_snapshot *snapshot = mproxy_store_snapshot(r->options.store);
+    const mproxy_view *view = mproxy_snapshot_find(snapshot, "main");
+    size_t count = view ? mproxy_view_left_out(view, &metrics) : 0;
+    say_left_out(r, metrics, count);
+    uint32_t *hashes = count ? malloc(count * sizeof *hashes) : NULL;
+    for (size_t i = 0; hashes && i < count; i++)
+        hashes[i] = mpx_hash_text(mproxy_metric_name(metrics[i]));
+    if (hashes)
+        qsort(hashes, count, sizeof *hashes, compare_hashes);
+    free(r->left_out);
+    r->left_out = hashes;
+    r->left_out_count = hashes ? count : 0;
     mproxy_snapshot_unref(snapshot);
 }
 
@@ -317,6 +353,7 @@ void mproxy_rounds_free(mproxy_rounds *rounds)
     mproxy_timer_free(rounds->timer);
     mproxy_reduction_free(rounds->own);
     free(rounds->inputs);
+    free(rounds->left_out);
     free(rounds->numbers);
     free(rounds);
 }

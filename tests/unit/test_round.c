@@ -17,6 +17,8 @@ struct probe {
     char who;
     mproxy_status before, after;
     mproxy_loop *stops;
+    const char *name; // of its metric; NULL: WHO_t, which counts
+    mproxy_type type;
     int rounds;
     mproxy_input input;
 };
@@ -57,11 +59,14 @@ static mproxy_status show(void *self, const mproxy_round *round, mproxy_error *e
 {
     const struct probe *p = self;
     const mproxy_metric *metric;
-    char name[] = {p->who, '_', 't', 0};
+    char own[] = {p->who, '_', 't', 0};
+    const char *name = p->name ? p->name : own;
+    mproxy_type type = p->name ? p->type : MPROXY_COUNTER;
     note(p->who, 's');
-    mproxy_status status =
-        mproxy_store_metric(store, name, MPROXY_COUNTER, "", &metric, err);
-    const mproxy_value value = mproxy_value_counter(p->rounds, round->wall_us);
+    mproxy_status status = mproxy_store_metric(store, name, type, "", &metric, err);
+    const mproxy_value value = type == MPROXY_GAUGE
+                                   ? mproxy_value_gauge(p->rounds, round->wall_us)
+                                   : mproxy_value_counter(p->rounds, round->wall_us);
     const mproxy_source source = {.struct_size = sizeof source,
                                   .kind = MPROXY_SOURCE_TARGET,
                                   .number = (uint64_t)p->who,
@@ -131,6 +136,29 @@ static double shown(const char *name)
     mproxy_snapshot_unref(snapshot);
     return found ? entry.value.total : -1;
 }
+
+static void both_show(const char *name)
+{
+    a.name = b.name = name;
+    b.type = MPROXY_GAUGE;
+    a.type = MPROXY_COUNTER;
+    order[0] = '\0';
+    ck_assert_int_eq(mproxy_rounds_run(rounds, NULL), MPROXY_OK);
+}
+
+START_TEST(each_name_that_is_left_out_is_told_once)
+{
+    both_show("one");
+    ck_assert_int_eq(lines, 1);
+    ck_assert_ptr_nonnull(strstr(said, "metric 'one'"));
+    both_show("one");
+    ck_assert_int_eq(lines, 1);
+
+    both_show("two"); // as many as before
+    ck_assert_int_eq(lines, 2);
+    ck_assert_ptr_nonnull(strstr(said, "metric 'two'"));
+}
+END_TEST
 
 START_TEST(inputs_are_asked_phase_by_phase_in_their_order)
 {
@@ -451,6 +479,7 @@ int main(void)
     TCase *c = tcase_create("round");
     tcase_add_checked_fixture(c, set_up, tear_down);
     tcase_add_test(c, inputs_are_asked_phase_by_phase_in_their_order);
+    tcase_add_test(c, each_name_that_is_left_out_is_told_once);
     tcase_add_test(c, what_one_input_cannot_do_stops_no_other_and_is_told_once);
     tcase_add_test(c, an_input_that_another_proxy_has_taken_ends_the_round);
     tcase_add_test(c, an_input_that_was_removed_is_asked_no_more);
