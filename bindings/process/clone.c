@@ -1,7 +1,7 @@
 // Sees a program make a process that shares its memory and runs beside it, on the same thread-local
 // storage: from then on both count as one thread by atomic additions. Seen are the C library's
 // clone() and syscall() of clone and clone3; what is made by instructions of the program's own is
-// not.
+// not. Of a child with memory of its own it sees that its function returns, which ends it.
 #include <mproxy/client.h>
 
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "common/loader.h"
+#include "process/leave.h"
 #include "process/sandbox.h"
 
 // With CLONE_VFORK only one of the two runs.
@@ -32,6 +33,20 @@ __attribute__((constructor)) static void find_clone(void)
         next_clone = (clone_function *)mpx_dlsym(RTLD_NEXT, "clone");
 }
 
+struct called {
+    int (*run)(void *);
+    void *arg;
+};
+
+// In the child, whose copy of the caller's stack has what is called.
+static int run_to_its_end(void *arg)
+{
+    const struct called *called = arg;
+    int status = called->run(called->arg);
+    mpx_finish();
+    return status;
+}
+
 MPROXY_API int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
 {
     va_list list;
@@ -42,6 +57,11 @@ MPROXY_API int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
     va_end(list);
     find_clone(); // another library's constructor may come before ours
     look_at((unsigned long)flags);
+    struct called called = {run, arg};
+    if (run && !(flags & CLONE_VM)) {
+        run = run_to_its_end;
+        arg = &called;
+    }
     if (next_clone)
         return next_clone(run, stack, flags, arg, parent, area, child);
     errno = ENOSYS;

@@ -8,6 +8,9 @@
 // thread's storage is its parent's, whose end and exec are not meant. Set by vfork.S.
 extern MPX_HIDDEN __thread int mpx_in_vfork __attribute__((tls_model("initial-exec")));
 
+// The process ends, if it is the caller's own and not its parent's, whose storage it has.
+MPX_HIDDEN void mpx_finish(void);
+
 // Around what may turn this process into another program; end where it did not. In a child
 // without thread-local storage of its own they do nothing.
 MPX_HIDDEN void mpx_leave_begin(void);

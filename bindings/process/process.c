@@ -2,11 +2,14 @@
 //
 // The end of a process that skips its destructors (_exit, _Exit, quick_exit; dash and
 // forked children of Python end so) is seen by standing in for these functions, and of
-// syscall(). Signals are no ends, and nothing is counted for them; of exec see exec.c.
+// syscall(); that of a child of clone() and of the parent in daemon() in clone.c and daemon.c.
+// Signals are no ends, and nothing is counted for them; of exec see exec.c.
 #include <mproxy/client.h>
 #include <mproxy/inline.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,7 +40,7 @@ __attribute__((destructor)) static void end(void)
 __thread int mpx_in_vfork __attribute__((tls_model("initial-exec")));
 
 // The end of a child of vfork is not its parent's, whose storage it has.
-static void finish(void)
+void mpx_finish(void)
 {
     if (!mproxy_thread_has_storage() || !mpx_in_vfork)
         mproxy_process_finished();
@@ -46,7 +49,7 @@ static void finish(void)
 // `next` is NULL in a process that ends before our constructor ran.
 __attribute__((noreturn)) static void end_by(exit_function *next, int status)
 {
-    finish();
+    mpx_finish();
     if (next)
         next(status);
     for (;;)
@@ -72,7 +75,22 @@ MPROXY_API __attribute__((noreturn)) void quick_exit(int status)
 
 void mpx_seen_exit(long number, long status)
 {
-    finish();
+    mpx_finish();
+    mpx_syscall *next = mpx_next_syscall ? mpx_next_syscall : mpx_find_syscall();
+    for (;;)
+        next(number, status);
+}
+
+// The end of a thread is that of its process where no other is left. That can't be asked in a
+// sandbox, nor of a kernel before 4.11: the end is unseen there.
+void mpx_seen_thread_exit(long number, long status)
+{
+    struct statx st;
+    if (mproxy_thread_has_storage() && !mpx_in_vfork &&
+        !__atomic_load_n(&mpx_is_inside, __ATOMIC_ACQUIRE) &&
+        syscall(SYS_statx, AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &st) == 0 &&
+        st.stx_nlink == 3)
+        mpx_finish();
     mpx_syscall *next = mpx_next_syscall ? mpx_next_syscall : mpx_find_syscall();
     for (;;)
         next(number, status);

@@ -25,7 +25,8 @@ MPX_HIDDEN long mpx_seen_seccomp(long number, unsigned long operation,
 MPX_HIDDEN long mpx_seen_prctl(long number, unsigned long option, unsigned long a,
                                unsigned long b, unsigned long c, unsigned long d);
 
-// syscall(SYS_exit_group, ...), and of exec.
+// syscall(SYS_exit, ...), SYS_exit_group and of exec.
+MPX_HIDDEN void mpx_seen_thread_exit(long number, long status);
 MPX_HIDDEN void mpx_seen_exit(long number, long status);
 MPX_HIDDEN long mpx_seen_exec(long number, unsigned long a, unsigned long b,
                               unsigned long c, unsigned long d, unsigned long e);

@@ -15,6 +15,8 @@ syscall:
     je mpx_seen_prctl
     cmpq $231, %rdi // SYS_exit_group
     je mpx_seen_exit
+    cmpq $60, %rdi // SYS_exit
+    je mpx_seen_thread_exit
     cmpq $59, %rdi // SYS_execve
     je mpx_seen_exec
     cmpq $322, %rdi // SYS_execveat
@@ -64,6 +66,8 @@ syscall:
     b.eq mpx_seen_prctl
     cmp x0, #94 // SYS_exit_group
     b.eq mpx_seen_exit
+    cmp x0, #93 // SYS_exit
+    b.eq mpx_seen_thread_exit
     cmp x0, #221 // SYS_execve
     b.eq mpx_seen_exec
     cmp x0, #281 // SYS_execveat

@@ -67,6 +67,18 @@ static void *end_from_thread(void *status)
     exit((int)(long)status);
 }
 
+static void *end_thread(void *status)
+{
+    syscall(SYS_exit, 0);
+    return status;
+}
+
+static int end_of_clone(void *unused)
+{
+    (void)unused;
+    return 3;
+}
+
 int main(int argc, char **argv)
 {
     const char *how = argc > 1 ? argv[1] : "";
@@ -104,15 +116,32 @@ int main(int argc, char **argv)
             syscall(SYS_exit_group, 0);
         wait(NULL);
     }
+    if (!strcmp(how, "clone-returns")) {
+        char *stack = malloc(1 << 18);
+        clone(end_of_clone, stack + (1 << 18), SIGCHLD, NULL);
+        wait(NULL);
+    }
+    if (!strcmp(how, "daemon") && daemon(0, 0) != 0)
+        return 1;
+    if (!strcmp(how, "thread-goes")) { // a thread's end is none of the process
+        pthread_create(&thread, NULL, end_thread, NULL);
+        pthread_join(thread, NULL);
+        raise(SIGKILL);
+    }
+    if (!strcmp(how, "exit"))
+        syscall(SYS_exit, 0);
     return 0;
 }
 TXT
-"${CC:-cc}" -o "$TMP/ends" "$TMP/ends.c" -pthread
-for how in return _exit _Exit quick_exit thread exec-fails vfork-fails; do
+"${CC:-cc}" -D_GNU_SOURCE -o "$TMP/ends" "$TMP/ends.c" -pthread
+for how in return _exit _Exit quick_exit exit thread exec-fails vfork-fails; do
     counts 1 1 "$TMP/ends" $how
 done
 # The end by syscall() is the first that is seen of such a child.
 counts 2 2 "$TMP/ends" clone
+counts 2 2 "$TMP/ends" clone-returns
+counts 2 2 "$TMP/ends" daemon
+counts 1 0 "$TMP/ends" thread-goes
 counts 1 0 "$TMP/ends" abort
 counts 2 2 "$TMP/ends" vfork-true
 
