@@ -81,9 +81,56 @@ static inline long mpx_sys(long number, long a, long b, long c, long d, long e, 
     return -1;
 }
 
+// One system call. The descriptor may be 0, 1 or 2: for where no other thread runs.
+static inline int mpx_open_plain(const char *path, int flags, unsigned mode)
+{
+    return (int)mpx_sys(SYS_openat, AT_FDCWD, (long)path, flags, mode, 0, 0);
+}
+
+// Put what can neither be read nor written, as if it was closed, where standard streams are
+// closed. Returns a bit for each.
+static inline unsigned mpx_fill_streams(void)
+{
+    unsigned filled = 0;
+    for (int stream = 0; stream < 3; stream++) {
+        if (mpx_sys_raw(SYS_fcntl, stream, F_GETFD, 0, 0, 0, 0) >= 0)
+            continue;
+        long fd =
+            mpx_sys_raw(SYS_openat, AT_FDCWD, (long)"/", O_PATH | O_CLOEXEC, 0, 0, 0);
+        if (fd >= 0 && fd < 3)
+            filled |= 1u << fd;
+        else if (fd >= 0) // another thread has just opened this one
+            mpx_sys_raw(SYS_close, fd, 0, 0, 0, 0, 0);
+    }
+    return filled;
+}
+
+// Not what the program may have put in their place.
+static inline void mpx_clear_streams(unsigned filled)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if ((filled & 1u << fd) &&
+            (mpx_sys_raw(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0) & O_PATH))
+            mpx_sys_raw(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+// Never gives 0, 1 or 2: where a program has closed those, another of its threads may go on
+// writing messages there. What can't be written may have such a number for a moment.
 static inline int mpx_openat(int dir_fd, const char *path, int flags, unsigned mode)
 {
-    return (int)mpx_sys(SYS_openat, dir_fd, (long)path, flags, mode, 0, 0);
+    unsigned filled = (flags & O_ACCMODE) == O_RDONLY ? 0 : mpx_fill_streams();
+    long fd = mpx_sys_raw(SYS_openat, dir_fd, (long)path, flags, mode, 0, 0);
+    if (fd >= 0 && fd < 3) {
+        long low = fd;
+        fd = mpx_sys_raw(SYS_fcntl, low, F_DUPFD_CLOEXEC, 3, 0, 0, 0);
+        mpx_sys_raw(SYS_close, low, 0, 0, 0, 0, 0);
+    }
+    if (filled)
+        mpx_clear_streams(filled);
+    if (fd >= 0)
+        return (int)fd;
+    errno = (int)-fd;
+    return -1;
 }
 
 static inline int mpx_open(const char *path, int flags, unsigned mode)
@@ -159,6 +206,11 @@ static inline int mpx_fchmod(int fd, unsigned mode)
     return (int)mpx_sys(SYS_fchmod, fd, mode, 0, 0, 0, 0);
 }
 
+static inline int mpx_chmod(const char *path, unsigned mode)
+{
+    return (int)mpx_sys(SYS_fchmodat, AT_FDCWD, (long)path, mode, 0, 0, 0);
+}
+
 static inline int mpx_unlink(const char *path)
 {
     return (int)mpx_sys(SYS_unlinkat, AT_FDCWD, (long)path, 0, 0, 0, 0);
@@ -185,6 +237,11 @@ static inline int mpx_fallocate(int fd, off_t at, size_t length)
     return (int)mpx_sys(SYS_fallocate, fd, 0, at, (long)length, 0, 0);
 }
 
+static inline int mpx_truncate(const char *path, uint64_t size)
+{
+    return (int)mpx_sys(SYS_truncate, (long)path, (long)size, 0, 0, 0, 0);
+}
+
 static inline void *mpx_mmap(void *at, size_t length, int prot, int flags, int fd,
                              off_t offset)
 {
@@ -194,6 +251,16 @@ static inline void *mpx_mmap(void *at, size_t length, int prot, int flags, int f
 static inline int mpx_munmap(void *at, size_t length)
 {
     return (int)mpx_sys(SYS_munmap, (long)at, (long)length, 0, 0, 0, 0);
+}
+
+// Move what is mapped at `from` to `to`. With `moved` 0 and a shared mapping it stays, and is
+// mapped once more at `to`, where it may go on past its end. On failure what was at `to` may be
+// gone.
+static inline void *mpx_mremap(void *from, size_t moved, size_t length, void *to)
+{
+    enum { MAY_MOVE = 1, FIXED = 2 }; // MREMAP_*
+    return (void *)mpx_sys(SYS_mremap, (long)from, (long)moved, (long)length,
+                           MAY_MOVE | FIXED, (long)to, 0);
 }
 
 static inline int mpx_munlock(void *at, size_t length)
