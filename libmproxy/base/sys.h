@@ -201,11 +201,6 @@ static inline int mpx_access(const char *path, int mode)
     return (int)mpx_sys(SYS_faccessat, AT_FDCWD, (long)path, mode, 0, 0, 0);
 }
 
-static inline int mpx_fchmod(int fd, unsigned mode)
-{
-    return (int)mpx_sys(SYS_fchmod, fd, mode, 0, 0, 0, 0);
-}
-
 static inline int mpx_chmod(const char *path, unsigned mode)
 {
     return (int)mpx_sys(SYS_fchmodat, AT_FDCWD, (long)path, mode, 0, 0, 0);
@@ -230,11 +225,6 @@ static inline ssize_t mpx_readlink(const char *path, char *to, size_t size)
 static inline int mpx_rename_new(const char *from, const char *to)
 {
     return (int)mpx_sys(SYS_renameat2, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 1, 0);
-}
-
-static inline int mpx_fallocate(int fd, off_t at, size_t length)
-{
-    return (int)mpx_sys(SYS_fallocate, fd, 0, at, (long)length, 0, 0);
 }
 
 static inline int mpx_truncate(const char *path, uint64_t size)

@@ -148,7 +148,10 @@ unsigned mpx_writer_image_map(struct mpx_writer *w, const struct mpx_writer_imag
         mpx_segment_file_abandon(&w->file);
         return MPX_OFF_MEMORY;
     }
-    mpx_segment_file_finish(&w->file);
+    if (!mpx_segment_file_finish(&w->file, w->header)) {
+        mpx_segment_file_abandon(&w->file);
+        return MPX_OFF_DESCRIPTOR;
+    }
     const struct mpx_seg_header *header = (const void *)image->at;
     w->published = header->log_count;
     w->chunks[0] = (struct mpx_writer_chunk){.at = (char *)w->header + MPX_SEG_LOG_OFFSET,

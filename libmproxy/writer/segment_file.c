@@ -4,8 +4,8 @@
 // Everything here runs inside other people's programs: no allocation, no descriptor
 // kept, no growth past RLIMIT_FSIZE (that would be a deadly SIGXFSZ) and no mapping of a
 // page that is not allocated (a deadly SIGBUS). That is why space is allocated by
-// fallocate(), or by writing zeros, before it is mapped, and why limits are asked before
-// and not learned from a signal.
+// a system call that writes there, which fails where a touch would kill, and why limits are
+// asked before and not learned from a signal.
 //
 // Names say who wrote the file: PID-START-NAMESPACE-IMAGE.seg. The image number is the
 // first that is free, found without a lock by a rename that replaces nothing: each
@@ -14,8 +14,14 @@
 // have no gaps.
 //
 // No descriptor is kept, because programs close what they do not know and count those
-// they have. The mapping keeps the lock, and growth opens the path again: device, inode
-// and size must be those of our file, or it was removed, and nothing grows any more.
+// they have. The mapping keeps the lock. While we hold one, another thread may close its
+// number and be given it for a file of its own, so none is trusted: growth needs none. The
+// path's device, inode and size must be those of our file, or it was removed, and nothing
+// grows any more; the path is made longer, and the new end is mapped from the mapping of
+// the first page, which mremap() maps a second time as a whole. Where that can't be done
+// (limits of memory, old tools) a descriptor is opened to map by, and what was mapped is
+// believed when the descriptor still is our file's after it. A birth does write by its
+// descriptor: mostly no other thread runs, and each step looks at it first.
 //
 // While no proxy attends, the bounds of the directory apply (segment/crowd.h): of entries
 // at birth, of bytes when a segment passes a power of two in size, so that a growing
@@ -123,18 +129,19 @@ static void end_opening(struct mpx_segment_file *f, int fd)
     f->opening = false;
 }
 
-// The number stays: a child may have been given the descriptor before it was closed, and the
-// rest of us after.
-static void close_file(struct mpx_segment_file *f)
-{
-    mpx_close(f->fd);
-}
-
 static bool is_file(const struct mpx_segment_file *f, int fd)
 {
     struct stat st;
     return fd >= 0 && mpx_fstat(fd, &st) == 0 && st.st_dev == f->device &&
            st.st_ino == f->inode;
+}
+
+// The number stays: a child may have been given the descriptor before it was closed, and the
+// rest of us after.
+static void close_file(struct mpx_segment_file *f)
+{
+    if (is_file(f, f->fd))
+        mpx_close(f->fd);
 }
 
 static void close_if_in_directory(struct mpx_segment_file *f, int fd)
@@ -169,8 +176,32 @@ static void close_in_directory(struct mpx_segment_file *f)
         mpx_close(dir);
 }
 
+// Address space for a mapping that may lie anywhere, so that it is known before it is made.
+static void *find_room(size_t length)
+{
+    void *at = mpx_mmap(NULL, length, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+// What is mapped there is ours to the end: whoever is stopped on the way leaves no mapping of
+// the file, and nobody unmaps what another thread has mapped there since.
+static void give_room(void *at, size_t *length)
+{
+    size_t had = *length;
+    if (had == 0)
+        return;
+    mpx_mmap(at, had, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+             -1, 0);
+    atomic_signal_fence(memory_order_seq_cst);
+    *length = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    mpx_munmap(at, had);
+}
+
 void mpx_segment_file_forget(struct mpx_segment_file *f)
 {
+    give_room(f->room_at, &f->room_length);
     if (is_file(f, f->fd))
         mpx_close(f->fd);
     else if (f->opening)
@@ -198,15 +229,19 @@ static unsigned lock_and_fill(struct mpx_segment_file *f, const struct stat *st,
                               const void *image, size_t size)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (!is_file(f, f->fd))
+        return MPX_OFF_DESCRIPTOR;
     if (mpx_lock_fd(f->fd, F_OFD_SETLK, &lock) != 0)
         return MPX_OFF_ACCESS;
     if (exceeds_file_limit(size))
         return MPX_OFF_FSIZE;
+    if (!is_file(f, f->fd))
+        return MPX_OFF_DESCRIPTOR;
     ssize_t put = mpx_pwrite(f->fd, image, size, 0);
     if (put != (ssize_t)size)
         return put < 0 ? reasons_of(errno) : MPX_OFF_SPACE;
     // Growth opens the file again, whatever the umask took away.
-    if ((st->st_mode & 0777) != 0600 && mpx_fchmod(f->fd, 0600) != 0)
+    if ((st->st_mode & 0777) != 0600 && mpx_chmod(f->path, 0600) != 0)
         return MPX_OFF_ACCESS;
     f->size = size;
     return MPX_OFF_NONE;
@@ -219,7 +254,7 @@ static unsigned create_and_fill(struct mpx_segment_file *f,
     begin_opening(f);
     int fd = create_new(f, image);
     unsigned reasons = fd < 0 ? reasons_of(errno) : MPX_OFF_NONE;
-    if (fd >= 0 && mpx_fstat(fd, &st) != 0)
+    if (fd >= 0 && mpx_lstat(f->path, &st) != 0)
         reasons = MPX_OFF_ACCESS;
     f->device = st.st_dev;
     f->inode = st.st_ino;
@@ -266,7 +301,8 @@ static bool rename_to(struct mpx_segment_file *f, struct mpx_seg_header *header,
     bool own_name = header->kind == MPX_SEG_PROGRAM || header->kind == MPX_SEG_LAUNCH;
     if (own_name && number != header->image) {
         header->image = number;
-        if (mpx_pwrite(f->fd, &header->image, sizeof header->image,
+        if (!is_file(f, f->fd) ||
+            mpx_pwrite(f->fd, &header->image, sizeof header->image,
                        offsetof(struct mpx_seg_header, image)) != sizeof header->image)
             return false;
     }
@@ -329,10 +365,13 @@ unsigned mpx_segment_file_rename(struct mpx_segment_file *f,
     return reasons;
 }
 
-void mpx_segment_file_finish(struct mpx_segment_file *f)
+bool mpx_segment_file_finish(struct mpx_segment_file *f, void *first)
 {
-    close_file(f);
-    f->attached = true;
+    f->attached = is_file(f, f->fd);
+    f->first = first;
+    if (f->attached)
+        mpx_close(f->fd);
+    return f->attached;
 }
 
 // ---- growth
@@ -355,90 +394,144 @@ static unsigned check_growth(struct mpx_segment_file *f, uint64_t end)
     return mpx_crowd_is_large(directory_of(f)) ? MPX_OFF_CROWDED : MPX_OFF_NONE;
 }
 
-// Into f->fd: 0, or reasons.
-static unsigned open_again(struct mpx_segment_file *f)
+// Nobody else gives names in our directory, so the path leads to what was looked at.
+static unsigned check_path(const struct mpx_segment_file *f)
 {
-    begin_opening(f);
-    int fd = mpx_open(f->path, OPEN_FLAGS, 0);
-    unsigned reasons = fd < 0 ? reasons_of(errno) : MPX_OFF_NONE;
-    end_opening(f, fd);
-    if (fd < 0)
-        return reasons;
     struct stat st;
-    if (is_file(f, fd) && mpx_fstat(fd, &st) == 0 && (uint64_t)st.st_size >= f->size)
-        return MPX_OFF_NONE;
-    mpx_close(fd);
-    f->fd = -1;
-    return MPX_OFF_REMOVED;
+    if (mpx_lstat(f->path, &st) != 0)
+        return reasons_of(errno);
+    bool is_ours = st.st_dev == f->device && st.st_ino == f->inode;
+    return is_ours && (uint64_t)st.st_size >= f->size ? MPX_OFF_NONE : MPX_OFF_REMOVED;
 }
 
-// Allocates, so that no later touch can fail. Without fallocate (some network file
-// systems) zeroes are written.
-static unsigned allocate(int fd, uint64_t offset, size_t length)
+static unsigned set_size(const struct mpx_segment_file *f, uint64_t size)
 {
     int failed;
     do
-        failed = mpx_fallocate(fd, (off_t)offset, length);
+        failed = mpx_truncate(f->path, size);
     while (failed && errno == EINTR);
-    if (!failed)
-        return MPX_OFF_NONE;
-    if (errno != EOPNOTSUPP && errno != ENOSYS)
-        return reasons_of(errno);
-    static const char zeroes[MPX_SEG_PAGE];
-    for (size_t at = 0; at < length; at += sizeof zeroes) {
-        ssize_t put = mpx_pwrite(fd, zeroes, sizeof zeroes, (off_t)(offset + at));
-        if (put != (ssize_t)sizeof zeroes)
-            return put < 0 ? reasons_of(errno) : MPX_OFF_SPACE;
+    return failed ? reasons_of(errno) : MPX_OFF_NONE;
+}
+
+// No later touch can fail: the kernel has written to each page, which it could not where a touch
+// would kill.
+static unsigned allocate(char *at, size_t length)
+{
+    for (size_t done = 0; done < length; done += MPX_SEG_PAGE) {
+        struct timespec *page = (void *)(at + done);
+        if (mpx_clock_gettime(CLOCK_MONOTONIC, page) != 0)
+            return MPX_OFF_SPACE;
+        *page = (struct timespec){0};
     }
     return MPX_OFF_NONE;
 }
 
-// Address space for a mapping that may lie anywhere, so that it is known before it is made.
-static void *find_room(size_t length)
+static bool take_room(struct mpx_segment_file *f, size_t length)
 {
-    void *at = mpx_mmap(NULL, length, PROT_NONE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return at == MAP_FAILED ? NULL : at;
+    f->room_at = find_room(length);
+    atomic_signal_fence(memory_order_seq_cst);
+    f->room_length = f->room_at ? length : 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    return f->room_at != NULL;
 }
 
+// Into the room, by a descriptor that was ours after the mapping, and so while it was made:
+// nothing of another file is ever touched.
+static unsigned map_by_descriptor(struct mpx_segment_file *f)
+{
+    for (int tries = 0; tries < 8; tries++) {
+        begin_opening(f);
+        int fd = mpx_open(f->path, OPEN_FLAGS, 0);
+        unsigned reasons = fd < 0 ? reasons_of(errno) : MPX_OFF_NONE;
+        end_opening(f, fd);
+        if (reasons)
+            return reasons;
+        void *mapped = mpx_mmap(f->room_at, f->room_length, PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_FIXED, fd, (off_t)f->size);
+        bool is_ours = is_file(f, fd);
+        if (is_ours)
+            mpx_close(fd);
+        if (is_ours && mapped != MAP_FAILED)
+            return MPX_OFF_NONE;
+        if (is_ours)
+            return MPX_OFF_MEMORY;
+    }
+    return MPX_OFF_DESCRIPTOR;
+}
+
+// The file's new end in a room of its own: at the end of the whole file, or alone.
+static unsigned map_in_room(struct mpx_segment_file *f, size_t length, char **end_at)
+{
+    if (f->first && take_room(f, f->size + length)) {
+        *end_at = (char *)f->room_at + f->size;
+        if (mpx_mremap(f->first, 0, f->room_length, f->room_at) != MAP_FAILED)
+            return MPX_OFF_NONE;
+        // Somebody else may live there now. Not tried again.
+        f->room_length = 0;
+        f->first = NULL;
+    }
+    if (!take_room(f, length))
+        return MPX_OFF_MEMORY;
+    *end_at = f->room_at;
+    return map_by_descriptor(f);
+}
+
+static bool put_in_place(struct mpx_segment_file *f, char *end_at, size_t length,
+                         void *at)
+{
+    bool is_whole = end_at != f->room_at;
+    if (mpx_mremap(end_at, is_whole ? 0 : length, length, at) == MAP_FAILED)
+        return false;
+    if (!is_whole)
+        f->room_length = 0;
+    return true;
+}
+
+// What is at `at` stays until all can be had.
 static unsigned map_end(struct mpx_segment_file *f, size_t length, void *at, void **out,
                         bool *hole)
 {
-    void *room = at ? at : find_room(length);
-    if (!room)
-        return MPX_OFF_MEMORY;
-    f->mapped_at = room;
-    f->mapped_length = length;
-    atomic_signal_fence(memory_order_seq_cst);
-    *out = mpx_mmap(room, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, f->fd,
-                    (off_t)f->size);
-    if (*out != MAP_FAILED)
-        return MPX_OFF_NONE;
-    mpx_segment_file_settle(f);
-    *hole = at != NULL;
-    if (!at)
-        mpx_munmap(room, length);
-    return MPX_OFF_MEMORY;
+    char *end_at;
+    unsigned reasons = map_in_room(f, length, &end_at);
+    if (!reasons)
+        reasons = allocate(end_at, length);
+    void *place = at || reasons ? at : find_room(length);
+    if (!reasons && !place)
+        reasons = MPX_OFF_MEMORY;
+    if (!reasons) {
+        f->mapped_at = *out = place;
+        f->mapped_length = length;
+        atomic_signal_fence(memory_order_seq_cst);
+        if (!put_in_place(f, end_at, length, place)) {
+            reasons = MPX_OFF_MEMORY;
+            mpx_segment_file_settle(f);
+            *hole = at != NULL;
+        }
+    }
+    give_room(f->room_at, &f->room_length);
+    return reasons;
 }
 
 unsigned mpx_segment_file_grow(struct mpx_segment_file *f, size_t length, void *at,
                                void **out, uint64_t *offset, bool *hole)
 {
     *hole = false;
-    unsigned reasons = check_growth(f, f->size + length);
+    uint64_t end = f->size + length;
+    unsigned reasons = check_growth(f, end);
     if (!reasons)
-        reasons = open_again(f);
+        reasons = check_path(f);
+    if (!reasons)
+        reasons = set_size(f, end);
     if (reasons)
         return reasons;
-    reasons = allocate(f->fd, f->size, length);
-    if (!reasons)
-        reasons = map_end(f, length, at, out, hole);
-    if (!reasons) {
-        *offset = f->size;
-        f->size += length;
+    reasons = map_end(f, length, at, out, hole);
+    if (reasons) {
+        set_size(f, f->size); // gives back what it got
+        return reasons;
     }
-    close_file(f);
-    return reasons;
+    *offset = f->size;
+    f->size = end;
+    return MPX_OFF_NONE;
 }
 
 void mpx_segment_file_settle(struct mpx_segment_file *f)

@@ -1,5 +1,5 @@
 // The file of a segment: its name, its birth, and its growth page by page. No descriptor is
-// kept: the mapping of the first page holds the lock, and growth opens the path again.
+// kept: the mapping of the first page holds the lock, and growth begins from that mapping.
 #ifndef MPX_SEGMENT_FILE_H
 #define MPX_SEGMENT_FILE_H
 
@@ -18,6 +18,7 @@ struct mpx_segment_file {
     ino_t inode;
     uint64_t size;
     bool attached;   // there is a file that we may let grow
+    void *first;     // its first page, mapped
     bool bounded;    // the bounds without a live proxy apply
     unsigned births; // tells the names of files being born apart
     size_t dir_length;
@@ -28,6 +29,8 @@ struct mpx_segment_file {
     int fd;          // -1: none
     void *mapped_at; // the last mapping, until mpx_segment_file_settle()
     size_t mapped_length;
+    void *room_at; // where the file is mapped as a whole while it grows
+    size_t room_length;
 };
 
 // Create `.new-*` in a checked directory, lock it and write the image (whole pages). NULL for
@@ -40,7 +43,9 @@ unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path
 // The descriptor stays open, for the lock, until the file is mapped. On failure it is gone.
 unsigned mpx_segment_file_rename(struct mpx_segment_file *f,
                                  struct mpx_seg_header *header);
-void mpx_segment_file_finish(struct mpx_segment_file *f);
+// The file is mapped, its first page at `first`: the descriptor is closed. False when it was not
+// ours any more, and so may not be what was mapped.
+bool mpx_segment_file_finish(struct mpx_segment_file *f, void *first);
 void mpx_segment_file_abandon(struct mpx_segment_file *f);
 
 // Append `length` zero bytes (whole pages) and map them: at `at`, or where there is room
@@ -51,7 +56,8 @@ unsigned mpx_segment_file_grow(struct mpx_segment_file *f, size_t length, void *
 
 void mpx_segment_file_settle(struct mpx_segment_file *f);
 
-// What was under way will not go on: close its descriptor. Its mapping is left to the caller.
+// What was under way will not go on: close its descriptor, give back its room. What is mapped
+// for the caller is left to it.
 void mpx_segment_file_forget(struct mpx_segment_file *f);
 
 // Whether a segment of an earlier image of this process said that it has started.
