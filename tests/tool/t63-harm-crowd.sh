@@ -62,7 +62,7 @@ kill_later $!
 wait_for "the crowd" test -e "$DIR/held"
 many=$(calls 3)
 echo "system calls of a start and three forks: $few, beside 10,000 others $many"
-[ "$many" -le $((few + 4 * 10)) ] || fail "$many system calls beside 10,000, $few without them"
+[ "$many" -le $((few + 4 * 12)) ] || fail "$many system calls beside 10,000, $few without them"
 kill -KILL $!
 stop_proxy
 find "$DIR" -name '*.seg' -delete
