@@ -43,8 +43,11 @@ void mpx_daemon_trim(struct mproxy_daemon *d)
     if (d->round_count % ROUNDS_BETWEEN != 0)
         return;
     size_t before = held();
-    if (before <= d->trim_above)
+    if (before <= d->trim_above) {
+        // What was in use at the last try may be free by now: some tries later there is another.
+        d->trim_above -= d->trim_above / 8;
         return;
+    }
     struct mallinfo2 heap = mallinfo2();
     size_t used = heap.uordblks + heap.hblkhd;
     if (before <= used + used / 4 + SLACK)
