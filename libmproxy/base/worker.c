@@ -4,7 +4,8 @@
 // The lock guards the two lists and is never held while a work runs or is done. Both the
 // owner and the thread hold a reference, because the thread may come back from the
 // kernel long after the owner has given it up: then it finds `left_behind` and touches
-// nothing but its own worker. Its work is nobody's any more and stays where it is.
+// nothing but its own worker. Its work is nobody's any more: it is told so (`left`)
+// on the thread, or stays where it is.
 //
 // One thread and not a pool: works are done in the order in which they were put, which
 // their users rely on (a profile is written before it is rewritten), and a file server
@@ -101,8 +102,11 @@ static void run_one_locked(struct mpx_worker *w, struct mpx_work *work)
     pthread_mutex_lock(&w->lock);
     w->began_ns = 0;
     w->pending--;
-    if (w->left_behind)
+    if (w->left_behind) {
+        if (work->left)
+            work->left(work);
         return;
+    }
     queue_add(&w->finished, work);
     (void)!write(w->event_fd, &one, sizeof one);
     if (w->pending == 0)

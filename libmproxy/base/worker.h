@@ -28,6 +28,8 @@ struct mpx_work {
     // On the owner's thread, once, in the order of put(); may put again. `has_run` is false
     // for what the close came before. Not called for a work that outlives the close.
     void (*done)(struct mpx_work *work, bool has_run);
+    // On the worker's thread, instead, for a work that outlived the close; may be NULL.
+    void (*left)(struct mpx_work *work);
     struct mpx_work *next; // the worker's
 };
 

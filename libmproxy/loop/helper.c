@@ -2,7 +2,7 @@
 //
 // The worker tells by a descriptor that something has run; it is watched like any other, and
 // what has run is done on the loop's thread. A close may leave the thread behind, with the
-// job that it hangs in, whose memory stays then; the worker outlives its helper for that.
+// job that it hangs in; the worker outlives its helper for that, and frees the job.
 
 #include <mproxy/loop.h>
 
@@ -27,6 +27,11 @@ static void run_job(struct mpx_work *work)
 {
     struct job *job = (struct job *)work;
     job->run(job->arg);
+}
+
+static void drop_job(struct mpx_work *work)
+{
+    free(work);
 }
 
 static void end_job(struct mpx_work *work, bool has_run)
@@ -79,8 +84,10 @@ mproxy_status mproxy_helper_put(mproxy_helper *helper, void (*run)(void *arg),
     struct job *job = malloc(sizeof *job);
     if (!job)
         return MPROXY_E_NOMEM;
-    *job = (struct job){
-        .work = {.run = run_job, .done = end_job}, .run = run, .done = done, .arg = arg};
+    *job = (struct job){.work = {.run = run_job, .done = end_job, .left = drop_job},
+                        .run = run,
+                        .done = done,
+                        .arg = arg};
     if (mpx_worker_put(helper->worker, &job->work))
         return MPROXY_OK;
     free(job);

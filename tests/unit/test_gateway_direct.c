@@ -21,6 +21,13 @@ static bool is_over(void *arg, const char *jobid, uint32_t uid)
     return over && strcmp(jobid, over) == 0;
 }
 
+static void open_direct(void)
+{
+    struct mpx_direct_options counters = {
+        .dir_path = folder, .is_over = is_over, .segments = segments};
+    ck_assert_int_eq(mpx_direct_open(&counters, &direct, NULL), MPROXY_OK);
+}
+
 static void set_up(void)
 {
     setup();
@@ -28,9 +35,7 @@ static void set_up(void)
     mproxy_gateway_options options = {.struct_size = sizeof options,
                                       .socket_path = socket_path};
     gw = gateway_open(&options, folder);
-    struct mpx_direct_options counters = {
-        .dir_path = folder, .is_over = is_over, .segments = segments};
-    ck_assert_int_eq(mpx_direct_open(&counters, &direct, NULL), MPROXY_OK);
+    open_direct();
     over = NULL;
     main_key.uid = geteuid();
 }
@@ -168,8 +173,10 @@ static void check_both(int fd)
     mpx_direct_set(direct, &main_key, "k", "d", 6, 5, NULL);
     whole_round();
     check_shown(6);
+    mpx_direct_close(direct); // the next proxy has its own
     close_proxy();
     open_proxy();
+    open_direct();
     whole_round();
     check_shown(6);
     close(fd);
