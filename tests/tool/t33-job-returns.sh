@@ -50,6 +50,11 @@ older() {
     ls "$TMP/prefix/profiles" | sed -n "s/^\($1@[0-9]*\)\.json$/\1/p"
 }
 
+# The newest run is answered before it is stored, which gives the older one its name.
+has_older() {
+    [ -n "$(older "$1")" ]
+}
+
 start_proxy --linger 100 --continue 600
 wait_for "the first round" get /-/ready
 counts goes-on 1
@@ -76,6 +81,7 @@ counts other 2 'another command'
 wait_for "the other run" sh -c "curl -s '$URL/profiles/get?jobid=other' |
     grep -q '\"name\":\"chaos_total\"[^}]*\"value\":3'"
 want "the newest run" "$(of other)" "3 1"
+wait_for "the older run" has_older other
 want "the older run" "$(of "$(older other)")" "1 1"
 stop_proxy
 
@@ -89,6 +95,7 @@ counts returns 2
 wait_for "the other run" sh -c "curl -s '$URL/profiles/get?jobid=returns' |
     grep -q '\"name\":\"chaos_total\"[^}]*\"value\":3'"
 want "the newest run" "$(of returns)" "3 1"
+wait_for "the older run" has_older returns
 want "the older run" "$(of "$(older returns)")" "1 1"
 want "profiles" "$(keys returns)" 2
 # While no proxy lived: one run ended, the next one began. Neither has a share yet.
@@ -99,6 +106,7 @@ counts unseen 2
 start_proxy --linger 100 --continue 1
 wait_for "the newest run" released unseen
 want "the newest run" "$(of unseen)" "3 1"
+wait_for "the older run" has_older unseen
 want "the older run" "$(of "$(older unseen)")" "1 1"
 # A run whose share is open when the proxy dies takes no process of a later run.
 CHAOS_PROGRAM='count 3;sleep 300' "$BIN/proxy_run" -u "$SOCKET" -j open -- "$TMP/worker" &
@@ -112,6 +120,7 @@ counts open 2
 start_proxy --linger 100 --continue 1
 wait_for "the newest run" released open
 want "the newest run" "$(of open)" "3 1"
+wait_for "the older run" has_older open
 want "the older run" "$(of "$(older open)")" "6 1"
 want "main" "$(value chaos_total)" $((10 + 1 + 3 + 1 + 3 + 1 + 3 + 6 + 3))
 stop_proxy
@@ -126,4 +135,5 @@ counts none 2
 wait_for "the other run" sh -c "curl -s '$URL/profiles/get?jobid=none' |
     grep -q '\"name\":\"chaos_total\"[^}]*\"value\":3'"
 want "the newest run" "$(of none)" "3 1"
+wait_for "the older run" has_older none
 want "the older run" "$(of "$(older none)")" "1 1"
