@@ -48,10 +48,12 @@ told later h_count=none partial=yes
 run same observe 'h{op="read"}' 3 1 2 4 ';'
 told same 'h_bucket{op="read",le="4"}=1' partial=no
 
-# A gauge that others know as a counter.
+# A gauge that another job knows as a counter is its own; only within one job the first wins.
 run counter count z 1
 told counter z=1 partial=no
-run gauge gauge z 1 count y_total 1
-told gauge z=none y_total=1 partial=yes 'uncounted.refused metric=1'
+run gauge gauge z 7 count y_total 1
+told gauge z=7 y_total=1 partial=no
+run twice count w 1 gauge w 2
+told twice w=1 partial=yes
 stop_proxy
 want "exit status" "$STATUS" 0
