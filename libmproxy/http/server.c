@@ -24,6 +24,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <strings.h>
 #include <sys/resource.h>
 
@@ -357,14 +358,27 @@ mproxy_status mpx_server_open(const struct mpx_server_options *options,
     return status;
 }
 
+// Listeners get the last bytes of their streams before connections are closed; one that does not
+// read them is not waited for.
+static void end_events(struct mpx_events_hub *events)
+{
+    enum { STEP_US = 1000, STEPS = 500 };
+    struct mpx_events_stats stats = {.listeners = 1};
+    mpx_events_end(events); // wakes all that listen
+    for (int i = 0; i < STEPS && stats.listeners > 0; i++) {
+        usleep(STEP_US);
+        mpx_events_get_stats(events, &stats);
+    }
+}
+
 void mpx_server_close(struct mpx_server *server)
 {
     if (!server)
         return;
     if (server->transport)
         mpx_transport_stop(server->transport);
-    if (server->options.events) // wakes all that listen
-        mpx_events_end(server->options.events);
+    if (server->options.events)
+        end_events(server->options.events);
     mpx_transport_close(server->transport);
     mpx_larges_fini(&server->larges);
     free(server->table.counts);
