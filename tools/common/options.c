@@ -276,3 +276,16 @@ int tool_parse(const struct tool *tool, int argc, char **argv, tool_take *take,
     *status = p.stop ? p.status : hint_at_help(tool);
     return -1;
 }
+
+void tool_put_json(const char *text)
+{
+    putchar('"');
+    for (; *text; text++)
+        if (*text == '"' || *text == '\\')
+            printf("\\%c", *text);
+        else if ((unsigned char)*text < ' ')
+            printf("\\u%04x", (unsigned)*text);
+        else
+            putchar(*text);
+    putchar('"');
+}

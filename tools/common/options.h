@@ -128,4 +128,7 @@ bool tool_decimal(const char *text, double min, double max, double *out,
 // Take what may be any text but an empty one.
 bool tool_text(const char *argument, const char **out, char why[TOOL_WHY]);
 
+// A text in JSON, with its quotes, on stdout.
+void tool_put_json(const char *text);
+
 #endif

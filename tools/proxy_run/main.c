@@ -29,19 +29,6 @@ static void print_exporters(const struct settings *s, FILE *out)
         fprintf(out, " - %s\n", mproxy_exporters_get(s->exporters, i)->name);
 }
 
-static void print_json_text(const char *text)
-{
-    putchar('"');
-    for (; *text; text++)
-        if (*text == '"' || *text == '\\')
-            printf("\\%c", *text);
-        else if ((unsigned char)*text < ' ')
-            printf("\\u%04x", (unsigned)*text);
-        else
-            putchar(*text);
-    putchar('"');
-}
-
 static void print_exporters_json(const struct settings *s)
 {
     size_t count = s->exporters ? mproxy_exporters_count(s->exporters) : 0;
@@ -49,9 +36,9 @@ static void print_exporters_json(const struct settings *s)
     for (size_t i = 0; i < count; i++) {
         const mproxy_exporter *e = mproxy_exporters_get(s->exporters, i);
         fputs(i ? ",\n{\"name\":" : "\n{\"name\":", stdout);
-        print_json_text(e->name);
+        tool_put_json(e->name);
         fputs(",\"path\":", stdout);
-        print_json_text(e->path);
+        tool_put_json(e->path);
         printf(",\"default\":%s}", e->opt_in ? "false" : "true");
     }
     puts("\n]");

@@ -66,19 +66,6 @@ static bool ends_as_openmetrics(const struct text *page)
            (length == strlen(end) || page->bytes[length - strlen(end) - 1] == '\n');
 }
 
-static void put_json_text(const char *text)
-{
-    putchar('"');
-    for (; *text; text++)
-        if (*text == '"' || *text == '\\')
-            printf("\\%c", *text);
-        else if ((unsigned char)*text < ' ')
-            printf("\\u%04x", (unsigned)*text);
-        else
-            putchar(*text);
-    putchar('"');
-}
-
 static void put_fault(const struct check *c, const mproxy_error *err)
 {
     if (!c->as_json) {
@@ -86,9 +73,9 @@ static void put_fault(const struct check *c, const mproxy_error *err)
         return;
     }
     fputs("{\"file\":", stdout);
-    put_json_text(c->path);
+    tool_put_json(c->path);
     printf(",\"ok\":false,\"line\":%d,\"column\":%d,\"error\":", err->line, err->column);
-    put_json_text(err->text);
+    tool_put_json(err->text);
     puts("}");
 }
 
@@ -115,14 +102,14 @@ static void put_verdict(const struct check *c, const mproxy_page *page,
         return;
     }
     fputs("{\"file\":", stdout);
-    put_json_text(c->path);
+    tool_put_json(c->path);
     printf(",\"ok\":true,\"families\":%zu,\"series\":%zu,\"remarks\":[", page->families,
            series);
     for (size_t i = 0; i < remarks->count; i++) {
         fputs(i ? ",\n{\"metric\":" : "\n{\"metric\":", stdout);
-        put_json_text(remarks->items[i].metric);
+        tool_put_json(remarks->items[i].metric);
         fputs(",\"text\":", stdout);
-        put_json_text(remarks->items[i].text);
+        tool_put_json(remarks->items[i].text);
         putchar('}');
     }
     puts("]}");
