@@ -8,4 +8,8 @@
 
 bool mpx_name_is_reserved(const char *name);
 
+// Names that a page of somebody else may not bring: those above, and those of our exporters,
+// since a sum would not tell theirs from ours. Also of a name that text shows as one of them.
+bool mpx_name_is_ours(const char *name);
+
 #endif

@@ -32,6 +32,7 @@
 
 #include "base/err.h"
 #include "base/options.h"
+#include "store/buckets.h"
 #include "store/cache.h"
 #include "store/exempt.h"
 #include "store/names.h"
@@ -56,6 +57,7 @@ struct mproxy_snapshot {
 
 struct mproxy_store {
     struct mpx_names *names;
+    struct mpx_buckets *buckets;
     uint64_t sequence; // the writer's
     pthread_mutex_t lock;
     mproxy_snapshot *newest; // guarded by lock; never NULL while open
@@ -135,6 +137,8 @@ mproxy_status mproxy_store_open(const mproxy_store_options *options, mproxy_stor
     pthread_mutex_init(&store->lock, NULL);
     store->names = mpx_names_new(max_metrics);
     if (store->names)
+        store->buckets = mpx_buckets_new(store->names);
+    if (store->buckets)
         store->newest = snapshot_new(0, NULL, 0, NULL);
     if (!store->newest) {
         mproxy_store_close(store);
@@ -149,6 +153,7 @@ void mproxy_store_close(mproxy_store *store)
     if (!store)
         return;
     mproxy_snapshot_unref(store->newest);
+    mpx_buckets_free(store->buckets);
     mpx_names_unref(store->names);
     pthread_mutex_destroy(&store->lock);
     free(store);
@@ -180,6 +185,11 @@ mproxy_status mpx_store_metric_for(mproxy_store *store, const char *name,
 void mpx_store_close_account(mproxy_store *store, const size_t *account)
 {
     mpx_names_close_account(store->names, account);
+}
+
+struct mpx_buckets *mpx_store_buckets(mproxy_store *store)
+{
+    return store->buckets;
 }
 
 uint64_t mpx_store_metric_version(const mproxy_store *store)

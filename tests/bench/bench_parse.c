@@ -1,5 +1,6 @@
 // Parse and apply a page of 100,000 series: node_exporter's real output, repeated with a label
-// that tells the copies apart, its values put into an array of slots. Beside it, in the same
+// that tells the copies apart, as a scrape does it: past the door (ingest/), its values put into
+// an array of slots. Beside it, in the same
 // run, what one would write without this library: strtok_r() by lines, a hash of the name,
 // strtod(). One line of JSON a figure; the pages of a figure alternate, with other values.
 //
@@ -7,8 +8,6 @@
 // families:    the families of each page are in another order, as a hash table's walk gives
 // lines:       the same, and the series of a family in another order too
 // first page:  nothing is known
-#include <mproxy/exposition.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/index.h"
+#include "ingest/ingest.h"
 
 #define FIXTURE TEST_DATA "/exposition/captured/node_exporter.prom"
 #define SERIES 100000
@@ -165,32 +165,40 @@ static void make_pages(struct pages *pages, size_t copies, bool families_shuffle
 
 // --- the two readers ---------------------------------------------------------------------
 
-static mproxy_parser *parser;
+static mproxy_store *store;
+static struct mpx_ingest *in;
 
-static mproxy_parser *make_parser(void)
+static void open_door(void)
 {
-    mproxy_parser *made = NULL;
-    if (mproxy_parser_new(NULL, &made, NULL) != MPROXY_OK)
+    if (mproxy_store_open(NULL, &store, NULL) != MPROXY_OK ||
+        mpx_ingest_open(&(struct mpx_ingest_options){.store = store}, &in, NULL) !=
+            MPROXY_OK)
         die("no memory");
-    return made;
+}
+
+static void close_door(void)
+{
+    mpx_ingest_close(in);
+    mproxy_store_close(store);
 }
 
 static size_t read_ours(const struct mpx_buf *text)
 {
-    mproxy_page page = {.struct_size = sizeof page};
+    struct mpx_ingest_page page;
     mproxy_error err = {0};
-    if (mproxy_parser_read(parser, text->data, text->size, MPROXY_FORMAT_PROMETHEUS,
-                           &page, &err) != MPROXY_OK)
+    if (mpx_ingest_parse(in, text->data, text->size, MPROXY_FORMAT_PROMETHEUS, &err) !=
+            MPROXY_OK ||
+        mpx_ingest_apply(in, &page, &err) != MPROXY_OK)
         die(err.text);
     for (size_t i = 0; i < page.count; i++)
         slots[page.series[i]] = page.values[i];
-    return page.count;
+    return page.samples;
 }
 
 static size_t read_ours_first(const struct mpx_buf *text)
 {
-    mproxy_parser_free(parser);
-    parser = make_parser();
+    close_door();
+    open_door();
     return read_ours(text);
 }
 
@@ -290,7 +298,7 @@ int main(int argc, char **argv)
     known.names = calloc(pages.series, sizeof *known.names);
     if (!slots || !known.names)
         die("no memory");
-    parser = make_parser();
+    open_door();
 
     compare("same_order", &pages, copies, false, false, 2000);
     compare("families_shuffled", &pages, copies, true, false, 700);
@@ -307,7 +315,7 @@ int main(int argc, char **argv)
         free(known.names[i]);
     free(known.names);
     mpx_index_fini(&known.index);
-    mproxy_parser_free(parser);
+    close_door();
     mpx_buf_free(&fixture);
     free(families);
     free(slots);
