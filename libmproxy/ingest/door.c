@@ -4,22 +4,14 @@
 // is looked at by itself, and those of histograms are put to theirs; then the histograms are
 // judged and their series taken. A page is not cut within a histogram where only so many are
 // settled at a time.
-//
-// The bound of a bucket is written as programs' buckets have it, so that `1.0` of OpenMetrics
-// and `1` of the text format are one series.
 
 #include "ingest/private.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/array.h"
-#include "base/decimal.h"
 #include "base/err.h"
-#include "exposition/parse_number.h"
-#include "metric/escape.h"
-#include "metric/label.h"
-#include "metric/order.h"
+#include "ingest/name.h"
 #include "metric/reserved.h"
 #include "store/exempt.h"
 
@@ -155,73 +147,6 @@ static mproxy_status take_named(struct mpx_ingest *in, uint32_t series, mproxy_t
     return MPROXY_OK;
 }
 
-// ---- names
-
-static const struct mpx_ingest_label *own_label(const struct mpx_ingest *in,
-                                                const struct mpx_label *label)
-{
-    for (size_t i = 0; i < in->o.label_count; i++)
-        if (mpx_label_is(label, in->o.labels[i].name))
-            return &in->o.labels[i];
-    return NULL;
-}
-
-static void add_label(struct mpx_buf *out, const char *name, size_t length)
-{
-    mpx_buf_add(out, memchr(out->data, '{', out->size) ? "," : "{", 1);
-    mpx_buf_add(out, name, length);
-    mpx_buf_add_text(out, "=\"");
-}
-
-static void add_bound(struct mpx_buf *out, const struct mpx_label *label)
-{
-    double bound;
-    char text[64];
-    if (!mpx_number_is(label->value, label->value_length, true, &bound)) {
-        mpx_buf_add(out, label->value, label->value_length);
-        return;
-    }
-    mpx_decimal_shortest(text, sizeof text, bound);
-    mpx_buf_add_text(out, isinf(bound) ? (bound > 0 ? "+Inf" : "-Inf") : text);
-}
-
-// A series' name here; NULL: no memory.
-static const char *make_name(struct mpx_ingest *in, const mproxy_series *s)
-{
-    bool has_bound = s->kind == MPROXY_FAMILY_HISTOGRAM;
-    size_t base = mproxy_metric_base_length(s->name);
-    struct mpx_buf *out = &in->name;
-    struct mpx_label label;
-    if (in->o.label_count == 0 && !has_bound)
-        return s->name;
-    mpx_buf_clear(out);
-    mpx_buf_add(out, s->name, base);
-    for (const char *at = s->name + base; !out->failed && mpx_label_next(&at, &label);) {
-        if (own_label(in, &label))
-            continue;
-        add_label(out, label.name, label.name_length);
-        if (has_bound && mpx_label_is(&label, "le"))
-            add_bound(out, &label);
-        else
-            mpx_buf_add(out, label.value, label.value_length);
-        mpx_buf_add_text(out, "\"");
-    }
-    for (size_t i = 0; !out->failed && i < in->o.label_count; i++) {
-        const struct mpx_ingest_label *own = &in->o.labels[i];
-        if (!*own->value)
-            continue;
-        add_label(out, own->name, strlen(own->name));
-        mpx_escape_label(out, own->value, strlen(own->value));
-        mpx_buf_add_text(out, "\"");
-    }
-    if (!out->failed && memchr(out->data, '{', out->size))
-        mpx_buf_add_text(out, "}");
-    char *name = mpx_buf_text(out);
-    if (name && mproxy_metric_check_name(name, out->size, NULL) == MPROXY_OK)
-        mpx_name_order(name);
-    return name;
-}
-
 // ---- settling
 
 // How much of the base is a histogram's name; 0: the series is none of a histogram's counters.
@@ -239,7 +164,8 @@ static mproxy_status describe(struct mpx_ingest *in, uint32_t series, mproxy_ser
     *out = (mproxy_series){.struct_size = sizeof *out};
     mproxy_status status = mproxy_parser_series(in->parser, series, out, err);
     if (status == MPROXY_OK && out->fits)
-        *name = make_name(in, out);
+        *name = mpx_ingest_name(&in->name, out->name, out->kind, in->o.labels,
+                                in->o.label_count);
     if (status == MPROXY_OK && out->fits && !*name)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the page's series");
     return status;
