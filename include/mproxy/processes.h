@@ -8,7 +8,8 @@
  * and hands what they say to the ledger; once the ledger has that on disk, segments that are
  * final are unlinked. A directory that somebody removed is made again, with all that is known.
  *
- * Threads: one thread at a time, the writer of the store.
+ * Threads: one thread at a time, the writer of the store. A thread of its own tells programs
+ * that the proxy is at work while a round is long; it touches nothing else.
  */
 #ifndef MPROXY_PROCESSES_H
 #define MPROXY_PROCESSES_H

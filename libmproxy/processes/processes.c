@@ -9,8 +9,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "processes/attendance.h"
 #include "processes/hold.h"
-#include "segment/crowd.h"
 #include "segment/rendezvous.h"
 
 enum { LINGER_MS = 2000, CONTINUE_MS = 600000 };
@@ -19,6 +19,7 @@ struct mproxy_processes {
     char dir_path[PATH_MAX];
     struct mpx_logger logger;
     struct mpx_hold hold;
+    struct mpx_attendance attendance; // to the hold's directory
     mproxy_ledger *ledger;
     struct mpx_segments *segments;
     mproxy_input input;
@@ -33,8 +34,10 @@ mproxy_status mpx_processes_keep(mproxy_processes *p, mproxy_error *err)
     if (mpx_hold_is_whole(&p->hold, p->segments))
         return MPROXY_OK;
     mproxy_error why;
+    mpx_attendance_end(&p->attendance);
     mproxy_status status =
         mpx_hold_remake(&p->hold, p->dir_path, p->ledger, p->segments, &why);
+    mpx_attendance_begin(&p->attendance, &p->hold);
     if (status != MPROXY_OK)
         return mpx_fail(err, status, "the rendezvous directory was removed: %s",
                         why.text);
@@ -63,6 +66,7 @@ static mproxy_status before_round(void *self, const mproxy_round *round,
     mproxy_status wiring = check_ledger(p, round, err);
     if (wiring != MPROXY_OK)
         return wiring;
+    mpx_attendance_at_work(&p->attendance, round->period_ms);
     mproxy_status status = mpx_processes_keep(p, err);
     if (status == MPROXY_E_BUSY)
         return status;
@@ -77,7 +81,8 @@ static mproxy_status after_round(void *self, const mproxy_round *round, mproxy_e
     (void)err;
     if (round->written && round->ledger == p->ledger)
         mpx_segments_unlink(p->segments);
-    mpx_crowd_attend(p->hold.lock_fd, p->hold.dir_fd, round->period_ms);
+    mpx_attendance_tell(&p->attendance, round->period_ms,
+                        mpx_segments_bytes(p->segments));
     return MPROXY_OK;
 }
 
@@ -119,7 +124,13 @@ static mproxy_status open_parts(struct mproxy_processes *p,
                                                   .proc_root = o->proc_root,
                                                   .log = o->log,
                                                   .log_arg = o->log_arg};
-    return mpx_segments_open(&segments, &p->segments, err);
+    status = mpx_segments_open(&segments, &p->segments, err);
+    if (status == MPROXY_OK && !mpx_attendance_begin(&p->attendance, &p->hold))
+        mpx_say(
+            &p->logger, MPROXY_LOG_WARNING,
+            "no thread to tell programs that the proxy is at work: in a round that is "
+            "long they may take it for absent");
+    return status;
 }
 
 mproxy_status mproxy_processes_open(const mproxy_processes_options *options,
@@ -136,6 +147,7 @@ mproxy_status mproxy_processes_open(const mproxy_processes_options *options,
     if (!p)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the node's programs");
     p->hold = MPX_HOLD_NONE;
+    p->attendance.stop_fd = -1;
     p->logger = (struct mpx_logger){o.log, o.log_arg};
     p->input = (mproxy_input){.struct_size = sizeof p->input,
                               .name = "segments can't be read",
@@ -155,6 +167,7 @@ void mproxy_processes_close(mproxy_processes *processes)
     struct mproxy_processes *p = processes;
     if (!p)
         return;
+    mpx_attendance_end(&p->attendance);
     mpx_segments_close(p->segments);
     mproxy_ledger_close(p->ledger);
     mpx_hold_close(&p->hold);

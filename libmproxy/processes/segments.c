@@ -254,6 +254,11 @@ void mpx_segments_unlink(struct mpx_segments *s)
             mpx_segments_drop(s, s->segments[i]);
 }
 
+uint64_t mpx_segments_bytes(const struct mpx_segments *s)
+{
+    return mpx_readers_bytes(s->readers);
+}
+
 bool mpx_segments_lost(const struct mpx_segments *s)
 {
     struct stat path, open;

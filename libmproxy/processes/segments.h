@@ -45,6 +45,9 @@ void mpx_segments_close(struct mpx_segments *s); // accepts NULL
 mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
                                  uint64_t wall_us, mproxy_error *err);
 
+// Bytes mapped of all segments.
+uint64_t mpx_segments_bytes(const struct mpx_segments *s);
+
 // Whether a segment of this name is adopted. It is kept then, even if its file is removed.
 bool mpx_segments_has(const struct mpx_segments *s, const char *name);
 

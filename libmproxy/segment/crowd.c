@@ -6,7 +6,6 @@
 #include "segment/crowd.h"
 
 #include <dirent.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/vfs.h>
 
@@ -21,9 +20,9 @@ enum {
     TMPFS_ENTRY = 20, // bytes of a directory's size for each entry and for two more
     SAMPLED = 256,    // segments whose sizes are looked at
     WORD_SIZE = 64,   // of the proxy's line, always written whole
-    // How long a proxy may be silent: until new entries are bounded by those it left, and
+    // How long a proxy may be silent: until what is new is bounded beside what it knew of, and
     // until it is as good as none.
-    SLOW_MS = 1000,
+    SLOW_MS = 2000,
     SILENT_MS = 10000,
 };
 
@@ -31,6 +30,7 @@ enum {
 struct word {
     int64_t at_ms; // of the clock since boot; 0: nothing yet
     long period_ms, entries;
+    int64_t bytes;
 };
 
 static int64_t read_number(const char **at)
@@ -56,19 +56,20 @@ static bool read_word(const char *dir_path, struct word *out)
     out->at_ms = read_number(&at);
     out->period_ms = (long)read_number(&at);
     out->entries = (long)read_number(&at);
+    out->bytes = read_number(&at);
     return live;
 }
 
-void mpx_crowd_attend(int lock_fd, int dir_fd, unsigned period_ms)
+void mpx_crowd_attend(int lock_fd, int dir_fd, unsigned period_ms, uint64_t bytes)
 {
     char text[WORD_SIZE];
     struct stat st;
     if (mpx_fstat(dir_fd, &st) != 0)
         return;
     memset(text, ' ', sizeof text);
-    int length =
-        mpx_format(text, sizeof text, "%d %lld %u %ld", (int)getpid(),
-                   (long long)mpx_boot_ms(), period_ms, (long)(st.st_size / TMPFS_ENTRY));
+    int length = mpx_format(text, sizeof text, "%d %lld %u %ld %llu", (int)getpid(),
+                            (long long)mpx_boot_ms(), period_ms,
+                            (long)(st.st_size / TMPFS_ENTRY), (unsigned long long)bytes);
     text[length] = ' ';
     text[sizeof text - 1] = '\n';
     // A word that is not written counts as silence.
@@ -77,17 +78,25 @@ void mpx_crowd_attend(int lock_fd, int dir_fd, unsigned period_ms)
 }
 
 // The most that may lie there as things are.
-static long entries_allowed(const char *dir_path)
+struct allowance {
+    bool is_bounded;
+    long entries;
+    int64_t bytes;
+};
+
+static struct allowance allowance_of(const char *dir_path)
 {
+    struct allowance most = {true, MPX_CROWD_ENTRIES_MAX, MPX_CROWD_BYTES_MAX};
     struct word word;
     if (!read_word(dir_path, &word))
-        return MPX_CROWD_ENTRIES_MAX;
+        return most;
     int64_t silence = mpx_clock_ns(CLOCK_BOOTTIME) / 1000000 - word.at_ms;
-    if (word.at_ms == 0 || silence < SLOW_MS + 2 * word.period_ms)
-        return LONG_MAX;
-    if (silence < SILENT_MS + 3 * word.period_ms)
-        return MPX_CROWD_ENTRIES_MAX + word.entries;
-    return MPX_CROWD_ENTRIES_MAX;
+    most.is_bounded = word.at_ms != 0 && silence >= SLOW_MS + 2 * word.period_ms;
+    if (silence < SILENT_MS + 3 * word.period_ms) {
+        most.entries += word.entries;
+        most.bytes += word.bytes;
+    }
+    return most;
 }
 
 // Calls `take` for each entry until it is false.
@@ -137,9 +146,10 @@ bool mpx_crowd_is_full(const char *dir_path, off_t dir_size, long more)
         entries = 0;
         read_directory(dir_path, count_one, &entries);
     }
-    long allowed =
-        entries < MPX_CROWD_ENTRIES_MAX + more ? LONG_MAX : entries_allowed(dir_path);
-    return allowed != LONG_MAX && entries >= allowed + more;
+    if (entries < MPX_CROWD_ENTRIES_MAX + more)
+        return false;
+    struct allowance most = allowance_of(dir_path);
+    return most.is_bounded && entries >= most.entries + more;
 }
 
 struct sizes {
@@ -163,11 +173,12 @@ bool mpx_crowd_is_large(const char *dir_path)
 {
     struct stat st;
     struct sizes sizes = {0};
-    if (mpx_lstat(dir_path, &st) != 0 || entries_allowed(dir_path) == LONG_MAX)
+    struct allowance most = allowance_of(dir_path);
+    if (!most.is_bounded || mpx_lstat(dir_path, &st) != 0)
         return false;
     read_directory(dir_path, add_size, &sizes);
     long entries = (long)(st.st_size / TMPFS_ENTRY) - 2;
     if (sizes.seen == SAMPLED && entries > SAMPLED)
         sizes.bytes = sizes.bytes / SAMPLED * entries;
-    return sizes.bytes >= MPX_CROWD_BYTES_MAX;
+    return sizes.bytes >= most.bytes;
 }

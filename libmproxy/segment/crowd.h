@@ -1,13 +1,14 @@
 // How much may lie in a rendezvous directory, told at a cost that does not grow with it.
 //
 // A proxy that attends to the directory takes away what is final, so nothing is bounded
-// beside one. Its word is a line in the file `proxy`, written anew each round: when, how
-// long a period is, and how many entries were left. One that is stopped holds its lock and
-// stays silent; then as many may come as without one.
+// beside one. Its word is a line in the file `proxy`, written anew each round and while one is
+// long: when, how long a period is, and how many entries and bytes there were. One that is
+// stopped holds its lock and stays silent; then as many may come as without one.
 #ifndef MPX_SEGMENT_CROWD_H
 #define MPX_SEGMENT_CROWD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <mproxy/base.h>
@@ -26,7 +27,8 @@ MPROXY_API bool mpx_crowd_is_full(const char *dir_path, off_t dir_size, long mor
 // The same for the bytes of all segments, guessed from some of them where they are many.
 MPROXY_API bool mpx_crowd_is_large(const char *dir_path);
 
-// By the proxy, at the end of a round: `lock_fd` is its file.
-MPROXY_API void mpx_crowd_attend(int lock_fd, int dir_fd, unsigned period_ms);
+// By the proxy: `lock_fd` is its file, `bytes` those of the segments it holds.
+MPROXY_API void mpx_crowd_attend(int lock_fd, int dir_fd, unsigned period_ms,
+                                 uint64_t bytes);
 
 #endif

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Many processes in one rendezvous: a start or a fork makes no more system calls for them, and
-# a proxy that is stopped is no reason for files without end. A forked child leaves /proc alone.
+# a proxy that is stopped is no reason for files without end. One whose round takes long is not
+# taken for stopped. A forked child leaves /proc alone.
 . "$(dirname "$0")/../support/lib.sh"
 . "$SUPPORT/harm/lib.sh"
 need compiler python3 curl strace
@@ -71,7 +72,7 @@ find "$DIR" -name '*.seg' -delete
 start_proxy --linger 100
 wait_for "the first round" get /-/ready
 kill -STOP "$PROXY_PID"
-wait_past $(($(now_ms) + 2000))
+wait_past $(($(now_ms) + 3000))
 "$BIN/proxy_run" -u "$SOCKET" -j stopped -e process -- "$TMP/forks" 9000
 files=$(find "$DIR" | wc -l)
 kill -CONT "$PROXY_PID"
@@ -89,5 +90,23 @@ print({name: v for name, v in values.items() if "uncounted" in name or "has_" in
 assert 3900 < values["has_started"] < 4200, values["has_started"]
 assert profile["partial"], "not partial"
 PY
+stop_proxy
+want "exit status" "$STATUS" 0
+
+# The thread that reads segments gets nowhere, as in a round of seconds; the proxy runs.
+start_proxy --linger 100
+wait_for "the first round" get /-/ready
+python3 "$SUPPORT/hold_thread.py" "$PROXY_PID" "$TMP/held" 2>"$TMP/err" &
+holder=$!
+kill_later $holder
+wait_for "a thread that is held" sh -c "test -e '$TMP/held' || ! kill -0 $holder"
+[ -e "$TMP/held" ] || skip_part ptrace "$(cat "$TMP/err")"
+if [ -e "$TMP/held" ]; then
+    wait_past $(($(now_ms) + 3000))
+    "$BIN/proxy_run" -u "$SOCKET" -j busy -e process -- "$TMP/forks" 5000
+    rm "$TMP/held"
+    wait $holder
+    told busy has_started=5001 has_finished=5001 partial=no
+fi
 stop_proxy
 want "exit status" "$STATUS" 0

@@ -292,11 +292,11 @@ static off_t fill(int count)
 }
 
 // As a proxy would have said it so long ago.
-static void say(int lock, long long age_ms, long entries)
+static void say(int lock, long long age_ms, long entries, long long bytes)
 {
     char word[100];
-    int length = snprintf(word, sizeof word, "%d %lld 1000 %ld\n", (int)getpid(),
-                          (long long)mpx_boot_ms() - age_ms, entries);
+    int length = snprintf(word, sizeof word, "%d %lld 1000 %ld %lld\n", (int)getpid(),
+                          (long long)mpx_boot_ms() - age_ms, entries, bytes);
     ck_assert_int_eq(ftruncate(lock, 0), 0);
     ck_assert_int_eq(pwrite(lock, word, (size_t)length, 0), length);
 }
@@ -311,22 +311,47 @@ START_TEST(a_proxy_that_attends_lifts_the_bound_and_a_silent_one_does_not)
     ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
 
     ck_assert(!mpx_crowd_is_full(program_dir, size, 0)); // it has just begun
-    mpx_crowd_attend(lock, fd, 1000);
+    mpx_crowd_attend(lock, fd, 1000, 0);
     ck_assert(!mpx_crowd_is_full(program_dir, size, 0));
 
-    say(lock, 5000, 100); // slow: what it knew of, and the bound more
+    say(lock, 5000, 100, 0); // slow: what it knew of, and the bound more
     ck_assert(!mpx_crowd_is_full(program_dir, size, 0));
-    say(lock, 5000, 0);
+    say(lock, 5000, 0, 0);
     ck_assert(mpx_crowd_is_full(program_dir, size, 0));
-    say(lock, 20000, 100);
+    say(lock, 20000, 100, 0);
     ck_assert(mpx_crowd_is_full(program_dir, size, 0));
-    mpx_crowd_attend(lock, fd, 1000);
+    mpx_crowd_attend(lock, fd, 1000, 0);
     ck_assert(!mpx_crowd_is_full(program_dir, size, 0));
     int pid;
     ck_assert(mpx_rendezvous_is_live(fd, &pid));
     ck_assert_int_eq(pid, getpid());
     close(lock);
     ck_assert(mpx_crowd_is_full(program_dir, size, 0));
+}
+END_TEST
+
+START_TEST(a_slow_proxy_bounds_bytes_beside_those_it_knew_of)
+{
+    int fd, lock;
+    fill(1);
+    int file = open(path, O_WRONLY);
+    ck_assert_int_eq(posix_fallocate(file, 0, MPX_CROWD_BYTES_MAX), 0);
+    close(file);
+    ck_assert(mpx_crowd_is_large(program_dir));
+    ck_assert_int_eq(mpx_rendezvous_open(program_dir, false, &fd, NULL), MPROXY_OK);
+    ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
+
+    mpx_crowd_attend(lock, fd, 1000, 4096);
+    ck_assert(!mpx_crowd_is_large(program_dir));
+
+    say(lock, 5000, 100, 4096);
+    ck_assert(!mpx_crowd_is_large(program_dir));
+    say(lock, 5000, 100, 0);
+    ck_assert(mpx_crowd_is_large(program_dir));
+    say(lock, 20000, 100, 4096);
+    ck_assert(mpx_crowd_is_large(program_dir));
+    close(lock);
+    close(fd);
 }
 END_TEST
 
@@ -368,6 +393,7 @@ int main(void)
     tcase_add_test(t, refusal_needs_neither_descriptor_nor_file_size);
     tcase_add_test(t, notes_beyond_their_bound_are_counted_in_a_file);
     tcase_add_test(t, a_proxy_that_attends_lifts_the_bound_and_a_silent_one_does_not);
+    tcase_add_test(t, a_slow_proxy_bounds_bytes_beside_those_it_knew_of);
     tcase_add_test(t, reasons_have_words);
     suite_add_tcase(suite, t);
     return run_suite(suite);

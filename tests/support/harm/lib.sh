@@ -37,5 +37,5 @@ run_both() {
 
 # told JOB WHAT...: see told.py.
 told() {
-    URL=$URL SOCKET=$SOCKET python3 "$SUPPORT/harm/told.py" "$@" || exit 1
+    URL=$URL SOCKET=$SOCKET LOG=$LOG python3 "$SUPPORT/harm/told.py" "$@" || exit 1
 }

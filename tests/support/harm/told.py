@@ -4,6 +4,9 @@
 Waits for a job's profile and compares: the values of counters and gauges (their total), and
 whether it says of this node that something was not counted. `uncounted.REASON` stands for
 mproxy_processes_uncounted_total{reason="REASON"}.
+
+What does not fit is printed with all that the proxy says of what was not counted, and its log,
+whose path is in $LOG.
 """
 import os
 import sys
@@ -37,6 +40,21 @@ def long_name(name):
     return f'mproxy_processes_uncounted_total{{reason="{name[len(start):]}"}}'
 
 
+def tell_uncounted(profile, values):
+    """To stderr: what the profile and the proxy say was not counted."""
+    print("partial:", profile["partial"], file=sys.stderr)
+    for name, value in values.items():
+        if name in ("has_started", "has_finished", "has_left") or "uncounted" in name:
+            print(f"{name}: {value}", file=sys.stderr)
+    for line in ask("/metrics").body.decode().splitlines():
+        name, _, value = line.rpartition(" ")
+        if name.startswith(("mproxy_refused", "mproxy_bad")) and float(value) != 0:
+            print(line, file=sys.stderr)
+    if os.environ.get("LOG"):
+        with open(os.environ["LOG"], encoding="utf-8", errors="replace") as log:
+            sys.stderr.write(log.read())
+
+
 def check(job, text, profile, values):
     name, _, wanted = text.rpartition("=")
     at_least = name.endswith(">")
@@ -55,8 +73,12 @@ def check(job, text, profile, values):
 def main(job, *texts):
     profile = profile_of(job)
     values = values_of(profile)
-    for text in texts:
-        check(job, text, profile, values)
+    try:
+        for text in texts:
+            check(job, text, profile, values)
+    except SystemExit:
+        tell_uncounted(profile, values)
+        raise
 
 
 main(*sys.argv[1:])
