@@ -14,6 +14,8 @@ bool mpx_buf_reserve(struct mpx_buf *b, size_t more)
 {
     if (b->failed)
         return false;
+    if (b->drain && more > b->room - b->size)
+        b->drain(b);
     if (more <= b->room - b->size)
         return true;
     size_t room = b->room ? b->room : 256;

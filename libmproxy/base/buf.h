@@ -2,6 +2,9 @@
 //
 // Failed growth is remembered in `failed` and makes every later append do nothing, so that
 // a caller appends freely and looks once at the end.
+//
+// A buffer with `drain` is a window on something longer, such as exposition/sink.h: instead of
+// growing it hands over what it holds. Those who append to it need not know.
 #ifndef MPX_BASE_BUF_H
 #define MPX_BASE_BUF_H
 
@@ -15,6 +18,8 @@ struct mpx_buf {
     size_t size; // bytes used
     size_t room; // bytes allocated
     bool failed;
+    // Takes all that is held and leaves size 0; NULL: the buffer grows.
+    void (*drain)(struct mpx_buf *b);
 };
 
 #define MPX_BUF_INIT                                                                     \

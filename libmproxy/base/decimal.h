@@ -4,11 +4,17 @@
 #define MPX_BASE_DECIMAL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 // As strtod().
 double mpx_decimal_read(const char *text, char **end);
 
 // The shortest decimal that reads back as the same number, in the form of `%g`.
 void mpx_decimal_shortest(char *out, size_t room, double value);
+
+// Integers, of at most MPX_INTEGER_MAX bytes; both return their end, no NUL is added.
+#define MPX_INTEGER_MAX 20
+char *mpx_write_u64(char *out, uint64_t value);
+char *mpx_write_i64(char *out, int64_t value);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/utf8.h"
 
 // What stands behind the backslash in JSON; 0: no short form.
@@ -59,7 +60,7 @@ void mpx_json_escape(struct mpx_buf *out, const char *text, size_t length)
     }
 }
 
-void mpx_json_string(struct mpx_buf *out, const char *text)
+static void add_string(struct mpx_buf *out, const char *text)
 {
     mpx_buf_add(out, "\"", 1);
     mpx_json_escape(out, text, strlen(text));
@@ -98,19 +99,21 @@ void mpx_json_key(struct mpx_json *j, const char *key)
 void mpx_json_put_string(struct mpx_json *j, const char *text)
 {
     put(j, "", 0);
-    mpx_json_string(j->out, text);
+    add_string(j->out, text);
 }
 
 void mpx_json_put_u64(struct mpx_json *j, uint64_t value)
 {
-    put(j, "", 0);
-    mpx_buf_addf(j->out, "%llu", (unsigned long long)value);
+    char *at = mpx_json_room(j, MPX_INTEGER_MAX);
+    if (at)
+        mpx_json_wrote(j, mpx_write_u64(at, value));
 }
 
 void mpx_json_put_i64(struct mpx_json *j, int64_t value)
 {
-    put(j, "", 0);
-    mpx_buf_addf(j->out, "%lld", (long long)value);
+    char *at = mpx_json_room(j, MPX_INTEGER_MAX);
+    if (at)
+        mpx_json_wrote(j, mpx_write_i64(at, value));
 }
 
 void mpx_json_put_bool(struct mpx_json *j, bool value)
@@ -123,6 +126,14 @@ void mpx_json_put_raw(struct mpx_json *j, const char *json)
     put(j, json, strlen(json));
 }
 
+void mpx_json_line(struct mpx_json *j)
+{
+    put(j, "\n", 1);
+    j->wants_comma = false;
+}
+
+// ---- keys with values
+
 void mpx_json_member(struct mpx_json *j, const char *key, const char *text)
 {
     mpx_json_key(j, key);
@@ -133,4 +144,16 @@ void mpx_json_member_u64(struct mpx_json *j, const char *key, uint64_t value)
 {
     mpx_json_key(j, key);
     mpx_json_put_u64(j, value);
+}
+
+void mpx_json_member_i64(struct mpx_json *j, const char *key, int64_t value)
+{
+    mpx_json_key(j, key);
+    mpx_json_put_i64(j, value);
+}
+
+void mpx_json_member_bool(struct mpx_json *j, const char *key, bool value)
+{
+    mpx_json_key(j, key);
+    mpx_json_put_bool(j, value);
 }

@@ -18,9 +18,7 @@
 #include <string.h>
 
 #include "base/index.h"
-#include "base/json.h"
 #include "exposition/json.h"
-#include "exposition/sink.h"
 
 struct run {
     char *key;
@@ -35,8 +33,7 @@ struct mpx_listing {
     size_t replaced_count;
     struct mpx_index run_index, replaced_index; // by key
     // of rendering
-    struct mpx_buf *body;
-    size_t count;
+    struct mpx_json j;
     size_t shown;  // of the runs
     char *command; // of the last row; by_command only
     bool failed;
@@ -154,47 +151,50 @@ static bool is_replaced(const struct mpx_listing *list, const char *key)
 static void put_desc(struct mpx_listing *list, const mproxy_job *job, const char *key,
                      bool is_provisional)
 {
-    struct mpx_sink s;
     union {
         const char *from;
         char *to;
     } jobid = {.from = key};
     mproxy_job desc = *job;
     desc.jobid = jobid.to; // under which it can be asked for
-    if (mpx_sink_init(&s, mpx_write_to_buf, list->body) != MPROXY_OK) {
-        list->failed = true;
-        return;
-    }
-    mpx_json_desc(&s, &desc);
-    list->failed |= mpx_sink_fini(&s) != MPROXY_OK;
-    if (is_provisional && list->body->size > 0) {
-        list->body->size--; // the brace
-        mpx_buf_add_text(list->body, ",\"provisional\":true}");
-    }
+    mpx_json_begin(&list->j, '{');
+    mpx_json_desc_members(&list->j, &desc);
+    if (is_provisional)
+        mpx_json_member_bool(&list->j, "provisional", true);
+    mpx_json_end(&list->j, '}');
 }
 
-// What comes between the row before and this.
-static void put_separator(struct mpx_listing *list, const mproxy_job *job)
+static void end_command(struct mpx_listing *list)
 {
-    if (!list->by_command) {
-        mpx_buf_add_text(list->body, list->count++ ? "," : "");
-        return;
-    }
+    if (list->command)
+        mpx_json_end(&list->j, ']');
+    free(list->command);
+    list->command = NULL;
+}
+
+// Begin a list of its own for a command other than the row before had.
+static void begin_command(struct mpx_listing *list, const mproxy_job *job)
+{
     size_t length;
     const char *text = mproxy_command_trim(job->command, &length);
-    bool goes_on = list->command && strlen(list->command) == length &&
-                   memcmp(list->command, text, length) == 0;
-    if (goes_on) {
-        mpx_buf_add_text(list->body, ",");
+    if (list->command && strlen(list->command) == length &&
+        memcmp(list->command, text, length) == 0)
         return;
-    }
-    mpx_buf_add_text(list->body, list->count++ ? "]," : "");
-    free(list->command);
+    end_command(list);
     list->command = strndup(text, length);
     list->failed |= !list->command;
-    if (list->command)
-        mpx_json_string(list->body, list->command);
-    mpx_buf_add_text(list->body, ":[");
+    if (list->failed)
+        return;
+    mpx_json_key(&list->j, list->command);
+    mpx_json_begin(&list->j, '[');
+}
+
+static void put_row(struct mpx_listing *list, const mproxy_job *job, const char *key,
+                    bool is_provisional)
+{
+    if (list->by_command)
+        begin_command(list, job);
+    put_desc(list, job, key, is_provisional);
 }
 
 // The runs whose commands come before that of a job; NULL: all that are left.
@@ -204,8 +204,7 @@ static void add_runs_before(struct mpx_listing *list, const mproxy_job *job)
         const struct run *run = &list->runs[list->shown];
         if (job && compare_commands(&run->desc, job) >= 0)
             return;
-        put_separator(list, &run->desc);
-        put_desc(list, &run->desc, run->key, true);
+        put_row(list, &run->desc, run->key, true);
     }
 }
 
@@ -222,24 +221,21 @@ static void add_stored(void *arg, const mproxy_archive_item *item)
     }
     if (list->by_command)
         add_runs_before(list, item->desc);
-    put_separator(list, item->desc);
-    put_desc(list, item->desc, key, false);
+    put_row(list, item->desc, key, false);
 }
 
 bool mpx_listing_render(struct mpx_listing *list, mproxy_archive *archive,
                         struct mpx_buf *body)
 {
-    list->body = body;
-    mpx_buf_add_text(body, list->by_command ? "{" : "[");
+    list->j = (struct mpx_json){.out = body};
+    mpx_json_begin(&list->j, list->by_command ? '{' : '[');
     if (archive && list->by_command)
         list->failed |=
             mproxy_archive_each_by_command(archive, add_stored, list, NULL) != MPROXY_OK;
     else if (archive)
         mproxy_archive_each(archive, add_stored, list);
     add_runs_before(list, NULL);
-    if (list->by_command)
-        mpx_buf_add_text(body, list->count ? "]}" : "}");
-    else
-        mpx_buf_add_text(body, "]");
+    end_command(list);
+    mpx_json_end(&list->j, list->by_command ? '}' : ']');
     return !list->failed && !body->failed;
 }

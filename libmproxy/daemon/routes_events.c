@@ -1,8 +1,7 @@
 // What /events sends: one topic so far, the rounds.
 
-#include <stdio.h>
-
 #include "base/clock.h"
+#include "base/json.h"
 #include "daemon/daemon_private.h"
 #include "daemon/routes.h"
 
@@ -20,12 +19,16 @@ mproxy_status mpx_daemon_open_events(struct mproxy_daemon *d, mproxy_error *err)
 
 void mpx_daemon_tell_round(struct mproxy_daemon *d)
 {
-    char data[96];
-    snprintf(data, sizeof data, "{\"round\":%llu,\"ts\":%llu}",
-             (unsigned long long)d->round_count,
-             (unsigned long long)mproxy_rounds_last(d->rounds)->wall_us);
-    // Without memory those that listen are told of a gap.
-    (void)mpx_events_publish(d->events, TOPIC_ROUND, data);
+    struct mpx_buf data = MPX_BUF_INIT;
+    struct mpx_json j = {.out = &data};
+    mpx_json_begin(&j, '{');
+    mpx_json_member_u64(&j, "round", d->round_count);
+    mpx_json_member_u64(&j, "ts", mproxy_rounds_last(d->rounds)->wall_us);
+    mpx_json_end(&j, '}');
+    const char *text = mpx_buf_text(&data);
+    // Without memory, here or there, those that listen are told of a gap.
+    (void)mpx_events_publish(d->events, TOPIC_ROUND, text);
+    mpx_buf_free(&data);
 }
 
 void mpx_route_events(struct mpx_request *rq, void *context)

@@ -105,8 +105,7 @@ static void do_scrapes(struct mproxy_daemon *d, struct mpx_request *rq, void *ar
     mpx_json_put_raw(&j, period);
     mpx_json_member_u64(&j, "last_scrape",
                         mproxy_rounds_last(d->rounds)->wall_us / 1000000);
-    mpx_json_key(&j, "healthy");
-    mpx_json_put_bool(&j, true);
+    mpx_json_member_bool(&j, "healthy", true);
     mpx_json_member(&j, "last_error", "");
     mpx_json_member_u64(&j, "samples", mproxy_system_layout(d->system)->count);
     mpx_json_member_u64(&j, "duration_ms", (uint64_t)d->round_ns / 1000000);

@@ -16,67 +16,70 @@ static void ask_for(const mproxy_view *view, size_t index)
     __builtin_prefetch(mpx_metric_of(mpx_view_metric(view, index + AHEAD))->json);
 }
 
-static void put_counters(struct mpx_sink *s, struct mpx_range range,
+// What is written goes into a sink, of which `j` is the writer.
+static void put_counters(struct mpx_sink *s, struct mpx_json *j, struct mpx_range range,
                          const mproxy_render_options *o)
 {
-    bool first = true;
-    mpx_sink_add(s, "[", 1);
+    mpx_json_key(j, "counters");
+    mpx_json_begin(j, '[');
     for (size_t i = range.at; i < range.end && !s->status; i++) {
         mproxy_entry entry = mpx_view_entry(range.view, i);
         if (range.end - i > 2 * AHEAD)
             ask_for(range.view, i);
         if (o->received_only && !mpx_is_received(&entry))
             continue;
-        if (entry.metric->is_of_profiles ||
-            !mpx_json_is_shown(entry.metric->type, &entry.value))
-            continue;
-        if (!first)
-            mpx_sink_add(s, ",", 1);
-        first = false;
-        mpx_json_entry(s, &entry, o->ranks);
+        if (!entry.metric->is_of_profiles &&
+            mpx_json_is_shown(entry.metric->type, &entry.value))
+            mpx_json_put_entry(j, &entry, o->ranks);
     }
-    mpx_sink_add(s, "]", 1);
+    mpx_json_end(j, ']');
 }
 
 // Names that jobs disagree about.
-static void put_left_out(struct mpx_sink *s, const mproxy_view *view)
+static void put_left_out(struct mpx_json *j, const mproxy_view *view)
 {
     const mproxy_metric *const *metrics;
     size_t count = mproxy_view_left_out(view, &metrics);
-    for (size_t i = 0; i < count; i++) {
-        mpx_sink_text(s, i == 0 ? ",\"left_out\":[\"" : "\",\"");
-        mpx_sink_add(s, mpx_metric_of(metrics[i])->json,
-                     mpx_metric_of(metrics[i])->json_length);
+    if (count == 0)
+        return;
+    mpx_json_key(j, "left_out");
+    mpx_json_begin(j, '[');
+    for (size_t i = 0; i < count; i++)
+        mpx_json_put_string(j, metrics[i]->name);
+    mpx_json_end(j, ']');
+}
+
+static void put_view(struct mpx_sink *s, struct mpx_json *j, const mproxy_view *view,
+                     const mproxy_render_options *o)
+{
+    if (o->desc_only == 1) {
+        mpx_json_put_desc(j, mproxy_view_job(view));
+        return;
     }
-    mpx_sink_text(s, count > 0 ? "\"]" : "");
+    mpx_json_begin(j, '{');
+    mpx_json_key(j, "desc");
+    mpx_json_put_desc(j, mproxy_view_job(view));
+    if (!o->desc_only)
+        put_counters(s, j, mpx_select(view, o->metric), o);
+    put_left_out(j, view);
+    mpx_json_end(j, '}');
 }
 
 void mpx_json_view(struct mpx_sink *s, const mproxy_view *view,
                    const mproxy_render_options *o)
 {
-    if (o->desc_only != 1)
-        mpx_sink_text(s, "{\"desc\":");
-    mpx_json_desc(s, mproxy_view_job(view));
-    if (o->desc_only == 1)
-        return;
-    if (!o->desc_only) {
-        mpx_sink_text(s, ",\"counters\":");
-        put_counters(s, mpx_select(view, o->metric), o);
-    }
-    put_left_out(s, view);
-    mpx_sink_add(s, "}", 1);
+    struct mpx_json j = {.out = &s->out};
+    put_view(s, &j, view, o);
 }
 
 void mpx_json_snapshot(struct mpx_sink *s, const mproxy_snapshot *snapshot,
                        const mproxy_render_options *o)
 {
-    mpx_sink_add(s, "[", 1);
-    for (size_t i = 0; i < mproxy_snapshot_size(snapshot) && !s->status; i++) {
-        if (i > 0)
-            mpx_sink_add(s, ",", 1);
-        mpx_json_view(s, mproxy_snapshot_at(snapshot, i), o);
-    }
-    mpx_sink_add(s, "]", 1);
+    struct mpx_json j = {.out = &s->out};
+    mpx_json_begin(&j, '[');
+    for (size_t i = 0; i < mproxy_snapshot_size(snapshot) && !s->status; i++)
+        put_view(s, &j, mproxy_snapshot_at(snapshot, i), o);
+    mpx_json_end(&j, ']');
 }
 
 struct spread {
@@ -107,29 +110,24 @@ static void spread_add(struct spread *spread, size_t node, double value)
     spread->n++;
 }
 
-static void put_spread(struct mpx_sink *s, const char *name, const struct spread *spread,
+static void put_spread(struct mpx_json *j, const char *name, const struct spread *spread,
                        const mproxy_node_part *parts)
 {
-    mpx_sink_text(s, "{\"name\":");
-    mpx_json_text(s, name);
-    mpx_sink_text(s, ",\"min\":");
-    mpx_json_number(s, spread->min);
-    mpx_sink_text(s, ",\"max\":");
-    mpx_json_number(s, spread->max);
-    mpx_sink_text(s, ",\"mean\":");
-    mpx_json_number(s, spread->sum / (double)spread->n);
-    mpx_sink_text(s, ",\"min_node\":");
-    mpx_json_text(s, parts[spread->min_node].node);
-    mpx_sink_text(s, ",\"max_node\":");
-    mpx_json_text(s, parts[spread->max_node].node);
-    mpx_sink_add(s, "}", 1);
+    mpx_json_begin(j, '{');
+    mpx_json_member(j, "name", name);
+    mpx_json_member_number(j, "min", spread->min);
+    mpx_json_member_number(j, "max", spread->max);
+    mpx_json_member_number(j, "mean", spread->sum / (double)spread->n);
+    mpx_json_member(j, "min_node", parts[spread->min_node].node);
+    mpx_json_member(j, "max_node", parts[spread->max_node].node);
+    mpx_json_end(j, '}');
 }
 
-static void put_spreads(struct mpx_sink *s, struct mpx_range range,
+static void put_spreads(struct mpx_sink *s, struct mpx_json *j, struct mpx_range range,
                         const mproxy_node_part *parts, size_t count)
 {
-    bool first = true;
-    mpx_sink_text(s, "],\"spread\":[");
+    mpx_json_key(j, "spread");
+    mpx_json_begin(j, '[');
     for (size_t e = range.at; e < range.end && !s->status; e++) {
         const char *name = mpx_view_metric(range.view, e)->name;
         struct spread spread = {0};
@@ -138,33 +136,36 @@ static void put_spreads(struct mpx_sink *s, struct mpx_range range,
             if (mproxy_view_find(parts[i].view, name, &of_node))
                 spread_add(&spread, i, shown_value(&of_node));
         }
-        if (spread.n == 0 || !isfinite(spread.sum) || mpx_is_of_profiles(name))
-            continue;
-        if (!first)
-            mpx_sink_add(s, ",", 1);
-        first = false;
-        put_spread(s, name, &spread, parts);
+        if (spread.n > 0 && isfinite(spread.sum) && !mpx_is_of_profiles(name))
+            put_spread(j, name, &spread, parts);
     }
-    mpx_sink_add(s, "]", 1);
+    mpx_json_end(j, ']');
+}
+
+static void put_node(struct mpx_sink *s, struct mpx_json *j, const mproxy_node_part *part,
+                     const mproxy_render_options *o)
+{
+    mpx_json_begin(j, '{');
+    mpx_json_member(j, "node", part->node);
+    mpx_json_member_bool(j, "fresh", part->fresh);
+    mpx_json_member_number(j, "age", isfinite(part->age_s) ? part->age_s : 0);
+    put_counters(s, j, mpx_select(part->view, o->metric), o);
+    mpx_json_end(j, '}');
 }
 
 void mpx_json_nodes(struct mpx_sink *s, const mproxy_view *view,
                     const mproxy_node_part *parts, size_t count,
                     const mproxy_render_options *o)
 {
-    mpx_sink_text(s, "{\"desc\":");
-    mpx_json_desc(s, mproxy_view_job(view));
-    mpx_sink_text(s, ",\"nodes\":[");
-    for (size_t i = 0; i < count; i++) {
-        mpx_sink_text(s, i > 0 ? ",{\"node\":" : "{\"node\":");
-        mpx_json_text(s, parts[i].node);
-        mpx_sink_text(s, parts[i].fresh ? ",\"fresh\":true" : ",\"fresh\":false");
-        mpx_sink_text(s, ",\"age\":");
-        mpx_json_number(s, isfinite(parts[i].age_s) ? parts[i].age_s : 0);
-        mpx_sink_text(s, ",\"counters\":");
-        put_counters(s, mpx_select(parts[i].view, o->metric), o);
-        mpx_sink_add(s, "}", 1);
-    }
-    put_spreads(s, mpx_select(view, o->metric), parts, count);
-    mpx_sink_add(s, "}", 1);
+    struct mpx_json j = {.out = &s->out};
+    mpx_json_begin(&j, '{');
+    mpx_json_key(&j, "desc");
+    mpx_json_put_desc(&j, mproxy_view_job(view));
+    mpx_json_key(&j, "nodes");
+    mpx_json_begin(&j, '[');
+    for (size_t i = 0; i < count; i++)
+        put_node(s, &j, &parts[i], o);
+    mpx_json_end(&j, ']');
+    put_spreads(s, &j, mpx_select(view, o->metric), parts, count);
+    mpx_json_end(&j, '}');
 }

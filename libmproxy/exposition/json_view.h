@@ -2,6 +2,8 @@
 #ifndef MPX_EXPOSITION_JSON_VIEW_H
 #define MPX_EXPOSITION_JSON_VIEW_H
 
+#include <mproxy/exposition.h>
+
 #include "exposition/sink.h"
 
 void mpx_json_view(struct mpx_sink *s, const mproxy_view *view,

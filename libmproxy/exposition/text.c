@@ -40,7 +40,7 @@ static void put_sample(struct mpx_text *t, const struct mpx_text_cursor *c,
         *at++ = ' ';
         at = mpx_write_number(at, value);
         *at++ = '\n';
-        s->at = at;
+        mpx_sink_wrote(s, at);
         return;
     }
     size_t base_length = m->family->text->length;

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include <mproxy/exposition.h>
+
 #include "exposition/sink.h"
 
 // One exposition of all views, each family once. With `label_views` every sample carries

@@ -42,8 +42,7 @@ void mpx_text_header(struct mpx_text *t, const struct mpx_family *name, const ch
     mpx_sink_add(s, name->base, name->length);
     mpx_sink_add(s, " ", 1);
     if (t->is_openmetrics) { // escapes quotes too
-        mpx_escape_label(&s->scratch, doc->text, strlen(doc->text));
-        mpx_sink_scratch(s);
+        mpx_escape_label(&s->out, doc->text, strlen(doc->text));
     } else {
         mpx_sink_add(s, doc->help, doc->help_length);
     }
@@ -54,14 +53,16 @@ void mpx_text_header(struct mpx_text *t, const struct mpx_family *name, const ch
     mpx_sink_add(s, "\n", 1);
 }
 
-static void add_label(struct mpx_buf *b, const char *name, size_t name_length,
-                      const char *value, size_t value_length)
+// What stands before a label changes with the first.
+static void add_label(struct mpx_sink *s, const char **before, const char *name,
+                      size_t name_length, const char *value, size_t value_length)
 {
-    mpx_buf_add(b, b->size ? "," : "{", 1);
-    mpx_buf_add(b, name, name_length);
-    mpx_buf_add(b, "=\"", 2);
-    mpx_buf_add(b, value, value_length);
-    mpx_buf_add(b, "\"", 1);
+    mpx_sink_add(s, *before, 1);
+    mpx_sink_add(s, name, name_length);
+    mpx_sink_add(s, "=\"", 2);
+    mpx_sink_add(s, value, value_length);
+    mpx_sink_add(s, "\"", 1);
+    *before = ",";
 }
 
 static bool family_has_label(const struct mpx_text *t, const char *name)
@@ -102,27 +103,28 @@ static const char *renamed_job_id(struct mpx_text *t)
 void mpx_text_labels(struct mpx_text *t, const struct mpx_text_cursor *c, const char *own,
                      const char *le)
 {
-    struct mpx_buf *b = &t->sink->scratch;
+    struct mpx_sink *s = t->sink;
+    const char *before = "{";
     struct mpx_label label;
     while (mpx_label_next(&own, &label)) {
         if (le && mpx_label_is(&label, "le"))
             continue;
         if (c->label && mpx_label_is(&label, "job_id")) {
             const char *name = renamed_job_id(t);
-            add_label(b, name, strlen(name), label.value, label.value_length);
+            add_label(s, &before, name, strlen(name), label.value, label.value_length);
         } else {
-            add_label(b, label.name, label.name_length, label.value, label.value_length);
+            add_label(s, &before, label.name, label.name_length, label.value,
+                      label.value_length);
         }
     }
     if (le)
-        add_label(b, "le", 2, le, strlen(le));
+        add_label(s, &before, "le", 2, le, strlen(le));
     if (c->label) {
-        mpx_buf_add(b, b->size ? "," : "{", 1);
-        mpx_buf_add(b, c->label, c->label_length);
+        mpx_sink_add(s, before, 1);
+        mpx_sink_add(s, c->label, c->label_length);
     }
-    if (b->size)
-        mpx_buf_add(b, "}", 1);
-    mpx_sink_scratch(t->sink);
+    if (c->label || *before == ',')
+        mpx_sink_add(s, "}", 1);
 }
 
 void mpx_text_value(struct mpx_text *t, double value)
@@ -131,5 +133,5 @@ void mpx_text_value(struct mpx_text *t, double value)
     *at++ = ' ';
     at = mpx_write_number(at, value);
     *at++ = '\n';
-    t->sink->at = at;
+    mpx_sink_wrote(t->sink, at);
 }

@@ -29,6 +29,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "http/internal.h"
 
 enum { BEAT_S = 15, STACK = 64 * 1024 };
 
@@ -132,8 +133,10 @@ static struct event *make_gap(const struct mpx_events_hub *e, uint64_t number,
     if (has_id)
         add_id(&text, e, number);
     mpx_buf_add_text(&text, "event: gap\n");
-    add_data(&text, "{\"operation\":\"events were missed: read anew what they are "
-                    "about\",\"success\":false}");
+    mpx_buf_add_text(&text, "data: ");
+    mpx_http_put_operation(&text, "events were missed: read anew what they are about",
+                           false);
+    mpx_buf_add_text(&text, "\n\n");
     return make_event(number, &text);
 }
 
@@ -426,7 +429,8 @@ mproxy_status mpx_events_publish(struct mpx_events_hub *events, unsigned topic,
     struct mpx_events_hub *e = events;
     pthread_mutex_lock(&e->lock);
     uint64_t number = ++e->last;
-    struct event *event = make_named(e, number, e->topics[topic].name, data);
+    struct event *event =
+        data ? make_named(e, number, e->topics[topic].name, data) : NULL;
     if (event)
         put_locked(&e->topics[topic], event);
     else

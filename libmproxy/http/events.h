@@ -46,7 +46,7 @@ void mpx_events_end(struct mpx_events_hub *events);
 void mpx_events_close(struct mpx_events_hub *events);
 
 // Tell all who listen to the topic (its place among those of the options). Lines of `data`
-// end in "\n". Never waits for a listener.
+// end in "\n"; NULL: there was no memory for them. Never waits for a listener.
 // @return MPROXY_OK, MPROXY_E_NOMEM: nobody has heard it, and all are told of a gap
 mproxy_status mpx_events_publish(struct mpx_events_hub *events, unsigned topic,
                                  const char *data);

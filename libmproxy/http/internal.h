@@ -78,6 +78,8 @@ int mpx_http_may(const struct mpx_request *rq, enum mpx_http_need need,
                  mproxy_error *err);
 
 // reply.c
+// What a refusal says, and what is done: {"operation":TEXT,"success":BOOL}.
+void mpx_http_put_operation(struct mpx_buf *out, const char *text, bool success);
 void mpx_http_reply_clear(struct mpx_http_reply *reply); // gives back what it holds
 // Compress a reply that is held; leaves it as it is when there is no memory.
 void mpx_http_reply_gzip(struct mpx_http_reply *reply);

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "http/internal.h"
 
-// What is sent when there is no memory for the reply itself.
+// Sent when there is no memory for the reply itself, so nothing can write it.
 static const char no_memory[] =
     "{\"operation\":\"the proxy has no memory to answer\",\"success\":false}";
 
@@ -53,18 +53,22 @@ void mpx_reply_stream(struct mpx_request *rq, const char *type, mpx_produce_fn p
     rq->reply.produce = produce;
 }
 
+void mpx_http_put_operation(struct mpx_buf *out, const char *text, bool success)
+{
+    struct mpx_json j = {.out = out};
+    mpx_json_begin(&j, '{');
+    mpx_json_member(&j, "operation", text);
+    mpx_json_member_bool(&j, "success", success);
+    mpx_json_end(&j, '}');
+}
+
 static void reply_operation(struct mpx_request *rq, int code, const char *format,
                             va_list args)
 {
     char text[1024];
     vsnprintf(text, sizeof text, format, args);
     struct mpx_buf body = MPX_BUF_INIT;
-    struct mpx_json j = {.out = &body};
-    mpx_json_begin(&j, '{');
-    mpx_json_member(&j, "operation", text);
-    mpx_json_key(&j, "success");
-    mpx_json_put_bool(&j, code == 200);
-    mpx_json_end(&j, '}');
+    mpx_http_put_operation(&body, text, code == 200);
     mpx_reply_buf(rq, code, MPX_TYPE_JSON, &body);
 }
 

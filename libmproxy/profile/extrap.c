@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "exposition/json.h"
+#include "exposition/sink.h"
 #include "profile/archive_private.h"
 
 const char *mproxy_command_trim(const char *command, size_t *length)
@@ -64,49 +65,49 @@ mproxy_archive_each_by_command(mproxy_archive *archive,
 
 // Of A___B___C the metric is B, at the place A->B->C in the program; other names are a metric
 // as they are.
-static void put_name(struct mpx_sink *s, const char *name)
+static void put_name(struct mpx_json *j, const char *name)
 {
     const char *first = strstr(name, "___");
     const char *second = first ? strstr(first + 3, "___") : NULL;
     if (!second) {
-        mpx_sink_text(s, ",\"metric\":");
-        mpx_json_text(s, name);
+        mpx_json_member(j, "metric", name);
         return;
     }
     struct mpx_buf path = MPX_BUF_INIT, metric = MPX_BUF_INIT;
+    mpx_buf_add(&metric, first + 3, (size_t)(second - first - 3));
     mpx_buf_add(&path, name, (size_t)(first - name));
     mpx_buf_add_text(&path, "->");
-    mpx_buf_add(&path, first + 3, (size_t)(second - first - 3));
+    mpx_buf_add(&path, metric.data, metric.size);
     mpx_buf_add_text(&path, "->");
     mpx_buf_add_text(&path, second + 3);
-    mpx_buf_add(&metric, first + 3, (size_t)(second - first - 3));
     const char *path_text = mpx_buf_text(&path), *metric_text = mpx_buf_text(&metric);
-    if (!path_text || !metric_text) {
-        s->status = MPROXY_E_NOMEM;
-    } else {
-        mpx_sink_text(s, ",\"callpath\":");
-        mpx_json_text(s, path_text);
-        mpx_sink_text(s, ",\"metric\":");
-        mpx_json_text(s, metric_text);
+    if (path_text && metric_text) {
+        mpx_json_member(j, "callpath", path_text);
+        mpx_json_member(j, "metric", metric_text);
     }
+    j->out->failed |= !path_text || !metric_text;
     mpx_buf_free(&path);
     mpx_buf_free(&metric);
 }
 
-static void put_point(struct mpx_sink *s, uint64_t size,
+// A line of its own.
+static void put_point(struct mpx_buf *out, uint64_t size,
                       const struct mpx_profile_entry *entry)
 {
     const mproxy_value *v = &entry->value;
     double value = entry->type == MPROXY_COUNTER ? v->total : v->total / v->hits;
     if (!isfinite(value))
         return;
-    mpx_sink_text(s, "{\"params\":{\"size\":");
-    mpx_json_u64(s, size);
-    mpx_sink_text(s, "}");
-    put_name(s, entry->name);
-    mpx_sink_text(s, ",\"value\":");
-    mpx_json_number(s, value);
-    mpx_sink_text(s, "}\n");
+    struct mpx_json j = {.out = out};
+    mpx_json_begin(&j, '{');
+    mpx_json_key(&j, "params");
+    mpx_json_begin(&j, '{');
+    mpx_json_member_u64(&j, "size", size);
+    mpx_json_end(&j, '}');
+    put_name(&j, entry->name);
+    mpx_json_member_number(&j, "value", value);
+    mpx_json_end(&j, '}');
+    mpx_buf_add(out, "\n", 1);
 }
 
 mproxy_status mproxy_profile_render_extrap(const mproxy_profile *profile,
@@ -118,7 +119,7 @@ mproxy_status mproxy_profile_render_extrap(const mproxy_profile *profile,
     if (status != MPROXY_OK)
         return status;
     for (size_t i = 0; i < profile->count && !s.status; i++)
-        put_point(&s, profile->desc.size, &profile->entries[i]);
+        put_point(&s.out, profile->desc.size, &profile->entries[i]);
     return mpx_sink_fini(&s);
 }
 

@@ -20,8 +20,8 @@
 #include <zlib.h>
 
 #include "base/err.h"
-#include "base/json.h"
 #include "exposition/json.h"
+#include "exposition/sink.h"
 
 #define WHOLE_MAX (UINT64_C(1) << 53)
 
@@ -40,101 +40,57 @@ static mproxy_status write_and_sum(void *arg, const char *bytes, size_t length)
 }
 
 // Readers take whole numbers up to 2^53, and so does our own parser.
-static void put_key(struct mpx_sink *s, const char *key, uint64_t value)
+static uint64_t whole(uint64_t value)
 {
-    mpx_sink_text(s, key);
-    mpx_json_u64(s, value < WHOLE_MAX ? value : WHOLE_MAX);
+    return value < WHOLE_MAX ? value : WHOLE_MAX;
 }
 
-static void put_nodes(struct mpx_sink *s, const char *key, char *const *nodes,
+static void put_nodes(struct mpx_json *j, const char *key, char *const *nodes,
                       size_t count)
 {
-    mpx_sink_text(s, key);
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            mpx_sink_text(s, ",");
-        mpx_json_text(s, nodes[i]);
-    }
-    mpx_sink_text(s, "]");
-}
-
-static void put_whole(struct mpx_json *j, const char *key, uint64_t value)
-{
-    mpx_json_member_u64(j, key, value < WHOLE_MAX ? value : WHOLE_MAX);
-}
-
-static void put_time(struct mpx_json *j, const char *key, int64_t ms)
-{
     mpx_json_key(j, key);
-    mpx_json_put_i64(j, ms);
+    mpx_json_begin(j, '[');
+    for (size_t i = 0; i < count; i++)
+        mpx_json_put_string(j, nodes[i]);
+    mpx_json_end(j, ']');
 }
 
-static void put_flag(struct mpx_json *j, const char *key, bool is_set)
-{
-    mpx_json_key(j, key);
-    mpx_json_put_bool(j, is_set);
-}
-
-static void put_share(struct mpx_sink *s, const mproxy_profile *p,
+static void put_share(struct mpx_json *j, const mproxy_profile *p,
                       const struct mpx_profile_share *share)
 {
-    struct mpx_json j = {.out = &s->scratch};
     char directory[33];
     for (size_t i = 0; i < 16; i++)
         snprintf(directory + 2 * i, 3, "%02x", share->directory[i]);
-    mpx_json_begin(&j, '{');
-    mpx_json_member(&j, "directory", directory);
-    put_whole(&j, "number", share->number);
-    mpx_json_member(&j, "node", share->node);
-    put_whole(&j, "epoch", share->epoch);
-    put_whole(&j, "sequence", share->sequence);
-    put_flag(&j, "sealed", share->sealed);
-    put_flag(&j, "incomplete", share->incomplete);
-    put_time(&j, "start_ms", share->start_ms);
-    put_time(&j, "end_ms", share->end_ms);
+    mpx_json_begin(j, '{');
+    mpx_json_member(j, "directory", directory);
+    mpx_json_member_u64(j, "number", whole(share->number));
+    mpx_json_member(j, "node", share->node);
+    mpx_json_member_u64(j, "epoch", whole(share->epoch));
+    mpx_json_member_u64(j, "sequence", whole(share->sequence));
+    mpx_json_member_bool(j, "sealed", share->sealed);
+    mpx_json_member_bool(j, "incomplete", share->incomplete);
+    mpx_json_member_i64(j, "start_ms", share->start_ms);
+    mpx_json_member_i64(j, "end_ms", share->end_ms);
     if (share->command && strcmp(share->command, p->desc.command) != 0)
-        mpx_json_member(&j, "command", share->command);
-    mpx_json_end(&j, '}');
-    mpx_sink_scratch(s);
+        mpx_json_member(j, "command", share->command);
+    mpx_json_end(j, '}');
 }
 
-static void put_head(struct mpx_sink *s, const mproxy_profile *p)
+static void put_head(struct mpx_json *j, const mproxy_profile *p)
 {
-    put_key(s, "{\"version\":", MPX_PROFILE_VERSION);
-    mpx_sink_text(s, ",\"desc\":");
-    mpx_json_desc(s, &p->desc);
-    put_key(s, ",\"uid\":", p->uid);
+    mpx_json_member_u64(j, "version", MPX_PROFILE_VERSION);
+    mpx_json_key(j, "desc");
+    mpx_json_put_desc(j, &p->desc);
+    mpx_json_member_u64(j, "uid", p->uid);
     if (p->provisional)
-        mpx_sink_text(s, ",\"provisional\":true");
-    put_nodes(s, ",\"partial\":[", p->partial, p->partial_count);
-    put_nodes(s, ",\"unheard\":[", p->unheard, p->unheard_count);
-    mpx_sink_text(s, ",\"shares\":[");
-    for (size_t i = 0; i < p->share_count; i++) {
-        if (i > 0)
-            mpx_sink_text(s, ",");
-        put_share(s, p, &p->shares[i]);
-    }
-    mpx_sink_text(s, "],\n");
-}
-
-static void put_number(struct mpx_sink *s, const char *key, double value)
-{
-    mpx_sink_text(s, key);
-    mpx_json_number(s, value);
-}
-
-static void put_value(struct mpx_sink *s, mproxy_type type, const mproxy_value *v)
-{
-    if (type == MPROXY_GAUGE) {
-        put_number(s, "{\"Gauge\":{\"min\":", v->min);
-        put_number(s, ",\"max\":", v->max);
-        put_number(s, ",\"hits\":", v->hits);
-        put_number(s, ",\"total\":", v->total);
-    } else {
-        put_key(s, "{\"Counter\":{\"ts\":", v->ts_us);
-        put_number(s, ",\"value\":", v->total);
-    }
-    mpx_sink_text(s, "}}");
+        mpx_json_member_bool(j, "provisional", true);
+    put_nodes(j, "partial", p->partial, p->partial_count);
+    put_nodes(j, "unheard", p->unheard, p->unheard_count);
+    mpx_json_key(j, "shares");
+    mpx_json_begin(j, '[');
+    for (size_t i = 0; i < p->share_count; i++)
+        put_share(j, p, &p->shares[i]);
+    mpx_json_end(j, ']');
 }
 
 static bool has_ranks(const mproxy_ranks *r)
@@ -143,64 +99,61 @@ static bool has_ranks(const mproxy_ranks *r)
 }
 
 // A reader finds `ranks` in every entry; n is 0 where the spread is not known.
-static void put_ranks(struct mpx_sink *s, const mproxy_ranks *r)
+static void put_ranks(struct mpx_json *j, const mproxy_ranks *r)
 {
     static const mproxy_ranks unknown = {0};
     if (!has_ranks(r))
         r = &unknown;
-    put_key(s, "{\"n\":", r->n);
-    put_number(s, ",\"min\":", r->min);
-    put_number(s, ",\"max\":", r->max);
-    put_number(s, ",\"mean\":", r->n > 0 ? r->sum / (double)r->n : 0);
-    put_number(s, ",\"sum\":", r->sum);
-    put_key(s, ",\"min_rank\":", r->min_rank & MPROXY_RANK_MASK);
-    put_key(s, ",\"max_rank\":", r->max_rank & MPROXY_RANK_MASK);
-    mpx_sink_text(s, "}");
+    mpx_json_key(j, "ranks");
+    mpx_json_begin(j, '{');
+    mpx_json_member_u64(j, "n", whole(r->n));
+    mpx_json_member_number(j, "min", r->min);
+    mpx_json_member_number(j, "max", r->max);
+    mpx_json_member_number(j, "mean", r->n > 0 ? r->sum / (double)r->n : 0);
+    mpx_json_member_number(j, "sum", r->sum);
+    mpx_json_member_u64(j, "min_rank", r->min_rank & MPROXY_RANK_MASK);
+    mpx_json_member_u64(j, "max_rank", r->max_rank & MPROXY_RANK_MASK);
+    mpx_json_end(j, '}');
 }
 
-static void put_entry(struct mpx_sink *s, const struct mpx_profile_entry *e,
+static void put_entry(struct mpx_json *j, const struct mpx_profile_entry *e,
                       const mproxy_value *value, const mproxy_ranks *ranks)
 {
-    mpx_sink_text(s, "{\"name\":");
-    mpx_json_text(s, e->name);
-    mpx_sink_text(s, ",\"doc\":");
-    mpx_json_text(s, e->doc);
-    mpx_sink_text(s, ",\"ctype\":");
-    put_value(s, e->type, value);
-    mpx_sink_text(s, ",\"ranks\":");
-    put_ranks(s, ranks);
-    mpx_sink_text(s, "}");
+    mproxy_value shown = *value;
+    shown.ts_us = whole(shown.ts_us);
+    mpx_json_line(j);
+    mpx_json_begin(j, '{');
+    mpx_json_member(j, "name", e->name);
+    mpx_json_member(j, "doc", e->doc);
+    mpx_json_key(j, "ctype");
+    mpx_json_put_value(j, e->type, &shown);
+    put_ranks(j, ranks);
+    mpx_json_end(j, '}');
 }
 
-static void put_entries(struct mpx_sink *s, const mproxy_profile *p)
+static void put_entries(struct mpx_json *j, const mproxy_profile *p)
 {
-    const char *separator = "\n";
-    mpx_sink_text(s, "\"counters\":[");
+    mpx_json_line(j);
+    mpx_json_key(j, "counters");
+    mpx_json_begin(j, '[');
     for (size_t i = 0; i < p->count; i++) {
         const struct mpx_profile_entry *e = &p->entries[i];
-        if (!mpx_json_is_shown(e->type, &e->value))
-            continue;
-        mpx_sink_text(s, separator);
-        put_entry(s, e, &e->value, &e->ranks);
-        separator = ",\n";
+        if (mpx_json_is_shown(e->type, &e->value))
+            put_entry(j, e, &e->value, &e->ranks);
     }
-    mpx_sink_text(s, "]");
+    mpx_json_end(j, ']');
 }
 
-static void put_merged(struct mpx_sink *s, const struct mpx_merged *merged, size_t count)
+static void put_merged(struct mpx_json *j, const struct mpx_merged *merged, size_t count)
 {
-    const char *separator = "\n";
     for (size_t i = 0; i < count; i++) {
         const struct mpx_merged *m = &merged[i];
-        if (m->is_left_out || !mpx_json_is_shown(m->entry->type, &m->value))
-            continue;
-        mpx_sink_text(s, separator);
-        put_entry(s, m->entry, &m->value, &m->ranks);
-        separator = ",\n";
+        if (!m->is_left_out && mpx_json_is_shown(m->entry->type, &m->value))
+            put_entry(j, m->entry, &m->value, &m->ranks);
     }
 }
 
-static mproxy_status put_node(struct mpx_sink *s,
+static mproxy_status put_node(struct mpx_json *j,
                               const struct mpx_profile_share *const *shares, size_t count)
 {
     struct mpx_merged *merged;
@@ -208,11 +161,13 @@ static mproxy_status put_node(struct mpx_sink *s,
     mproxy_status status = mpx_profile_merge(shares, count, &merged, &merged_count);
     if (status != MPROXY_OK)
         return status;
-    mpx_sink_text(s, "{\"node\":");
-    mpx_json_text(s, shares[0]->node);
-    mpx_sink_text(s, ",\"counters\":[");
-    put_merged(s, merged, merged_count);
-    mpx_sink_text(s, "]}");
+    mpx_json_begin(j, '{');
+    mpx_json_member(j, "node", shares[0]->node);
+    mpx_json_key(j, "counters");
+    mpx_json_begin(j, '[');
+    put_merged(j, merged, merged_count);
+    mpx_json_end(j, ']');
+    mpx_json_end(j, '}');
     free(merged);
     return MPROXY_OK;
 }
@@ -226,7 +181,7 @@ static int by_node(const void *a, const void *b)
 }
 
 // A node may have several shares of a run, also from several directories.
-static mproxy_status put_all_nodes(struct mpx_sink *s, const mproxy_profile *p)
+static mproxy_status put_all_nodes(struct mpx_json *j, const mproxy_profile *p)
 {
     const struct mpx_profile_share **shares = calloc(p->share_count + 1, sizeof *shares);
     if (!shares)
@@ -235,48 +190,52 @@ static mproxy_status put_all_nodes(struct mpx_sink *s, const mproxy_profile *p)
         shares[i] = &p->shares[i];
     qsort(shares, p->share_count, sizeof *shares, by_node);
     mproxy_status status = MPROXY_OK;
-    mpx_sink_text(s, ",\n\"nodes\":[");
+    mpx_json_line(j);
+    mpx_json_key(j, "nodes");
+    mpx_json_begin(j, '[');
     for (size_t i = 0, next; i < p->share_count && status == MPROXY_OK; i = next) {
         for (next = i + 1; next < p->share_count; next++)
             if (strcmp(shares[next]->node, shares[i]->node) != 0)
                 break;
         if (i > 0)
-            mpx_sink_text(s, ",\n");
-        status = put_node(s, shares + i, next - i);
+            mpx_json_line(j);
+        status = put_node(j, shares + i, next - i);
     }
-    mpx_sink_text(s, "]");
+    mpx_json_end(j, ']');
     free(shares);
     return status;
 }
 
-static void put_row(struct mpx_sink *s, size_t place, const struct mpx_profile_entry *e)
+static void put_row(struct mpx_json *j, size_t place, const struct mpx_profile_entry *e)
 {
-    put_key(s, "[", place);
-    put_number(s, ",", e->value.total);
+    mpx_json_begin(j, '[');
+    mpx_json_put_u64(j, place);
+    mpx_json_put_number(j, e->value.total);
     if (e->type == MPROXY_GAUGE) {
-        put_number(s, ",", e->value.min);
-        put_number(s, ",", e->value.max);
-        put_number(s, ",", e->value.hits);
+        mpx_json_put_number(j, e->value.min);
+        mpx_json_put_number(j, e->value.max);
+        mpx_json_put_number(j, e->value.hits);
     } else {
-        put_key(s, ",", e->value.ts_us);
+        mpx_json_put_u64(j, whole(e->value.ts_us));
         if (has_ranks(&e->ranks)) {
-            put_key(s, ",", e->ranks.n);
-            put_number(s, ",", e->ranks.sum);
-            put_number(s, ",", e->ranks.min);
-            put_number(s, ",", e->ranks.max);
-            put_key(s, ",", e->ranks.min_rank);
-            put_key(s, ",", e->ranks.max_rank);
+            mpx_json_put_u64(j, whole(e->ranks.n));
+            mpx_json_put_number(j, e->ranks.sum);
+            mpx_json_put_number(j, e->ranks.min);
+            mpx_json_put_number(j, e->ranks.max);
+            mpx_json_put_u64(j, e->ranks.min_rank);
+            mpx_json_put_u64(j, e->ranks.max_rank);
         }
     }
-    mpx_sink_text(s, "]");
+    mpx_json_end(j, ']');
 }
 
 // Both lists are in the order of names. Places count the entries that are shown only.
-static void put_rows(struct mpx_sink *s, const mproxy_profile *p,
+static void put_rows(struct mpx_json *j, const mproxy_profile *p,
                      const struct mpx_profile_share *share)
 {
     size_t at = 0, place = 0;
-    const char *separator = "";
+    mpx_json_line(j);
+    mpx_json_begin(j, '[');
     for (size_t i = 0; i < share->count; i++) {
         const struct mpx_profile_entry *e = &share->entries[i];
         for (; at < p->count; at++) {
@@ -288,22 +247,20 @@ static void put_rows(struct mpx_sink *s, const mproxy_profile *p,
             p->entries[at].type != e->type || !mpx_json_is_shown(e->type, &e->value) ||
             !mpx_json_is_shown(p->entries[at].type, &p->entries[at].value))
             continue;
-        mpx_sink_text(s, separator);
-        put_row(s, place++, e);
+        put_row(j, place++, e);
         at++;
-        separator = ",";
     }
+    mpx_json_end(j, ']');
 }
 
-static void put_all_rows(struct mpx_sink *s, const mproxy_profile *p)
+static void put_all_rows(struct mpx_json *j, const mproxy_profile *p)
 {
-    mpx_sink_text(s, ",\n\"share_values\":[");
-    for (size_t i = 0; i < p->share_count; i++) {
-        mpx_sink_text(s, i > 0 ? ",\n[" : "\n[");
-        put_rows(s, p, &p->shares[i]);
-        mpx_sink_text(s, "]");
-    }
-    mpx_sink_text(s, "],\n");
+    mpx_json_line(j);
+    mpx_json_key(j, "share_values");
+    mpx_json_begin(j, '[');
+    for (size_t i = 0; i < p->share_count; i++)
+        put_rows(j, p, &p->shares[i]);
+    mpx_json_end(j, ']');
 }
 
 mproxy_status mproxy_profile_render(const mproxy_profile *p, mproxy_write_fn write,
@@ -312,19 +269,24 @@ mproxy_status mproxy_profile_render(const mproxy_profile *p, mproxy_write_fn wri
     MPX_REQUIRE(p && write, NULL);
     struct tee tee = {.write = write, .arg = arg, .sum = crc32(0, NULL, 0)};
     struct mpx_sink sink;
-    char trailer[32];
+    char sum[9];
     mproxy_status status = mpx_sink_init(&sink, write_and_sum, &tee);
     if (status != MPROXY_OK)
         return status;
-    put_head(&sink, p);
-    put_entries(&sink, p);
-    status = put_all_nodes(&sink, p);
-    put_all_rows(&sink, p);
+    struct mpx_json j = {.out = &sink.out};
+    mpx_json_begin(&j, '{');
+    put_head(&j, p);
+    put_entries(&j, p);
+    status = put_all_nodes(&j, p);
+    put_all_rows(&j, p);
     if (status != MPROXY_OK && !sink.status)
         sink.status = status;
+    mpx_json_line(&j);
     mpx_sink_flush(&sink);
-    snprintf(trailer, sizeof trailer, "\"crc32\":\"%08lx\"}\n", tee.sum);
-    mpx_sink_text(&sink, trailer);
+    snprintf(sum, sizeof sum, "%08lx", tee.sum);
+    mpx_json_member(&j, "crc32", sum);
+    mpx_json_end(&j, '}');
+    mpx_sink_text(&sink, "\n");
     return mpx_sink_fini(&sink);
 }
 

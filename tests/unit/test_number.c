@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../support/suite.h"
+#include "base/decimal.h"
 #include "exposition/number.h"
 
 static const struct {
