@@ -34,6 +34,8 @@ typedef struct mproxy_daemon_options {
     mproxy_log_fn log; /**< called from any of the daemon's threads; NULL: silence */
     void *log_arg;
     int ebpf; /**< count system calls of `proxy_run -e strace` in the kernel, if possible */
+    const char *
+        targets; /**< scraped from the start: `HOST:PORT[@MS],...`, or URLs; NULL: none */
 } mproxy_daemon_options;
 
 /**

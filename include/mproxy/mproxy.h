@@ -21,6 +21,7 @@
 #include <mproxy/reduction.h>
 #include <mproxy/remote.h>
 #include <mproxy/round.h>
+#include <mproxy/scrape.h>
 #include <mproxy/self.h>
 #include <mproxy/serve.h>
 #include <mproxy/source.h>

@@ -9,6 +9,7 @@
 #include <mproxy/daemon.h>
 #include <mproxy/profile.h>
 #include <mproxy/round.h>
+#include <mproxy/scrape.h>
 
 #include "base/log.h"
 #include "gateway/gateway.h"
@@ -46,6 +47,7 @@ struct mproxy_daemon {
     mproxy_system *system;
     mproxy_gateway *gateway;
     struct mpx_direct *direct;
+    mproxy_scraper *scraper;
     struct mpx_syscalls *syscalls; // NULL: not asked for, or not possible
     struct mpx_keeper *keeper;     // NULL: no profiles; its archive by any thread
     mproxy_watch *keeper_watch;
@@ -98,6 +100,12 @@ mproxy_status mpx_daemon_serve(struct mproxy_daemon *d, mproxy_error *err);
 // routes_events.c: what /events sends.
 mproxy_status mpx_daemon_open_events(struct mproxy_daemon *d, mproxy_error *err);
 void mpx_daemon_tell_round(struct mproxy_daemon *d); // what it found can be read now
+
+// targets.c: scrape a target, unless it is this proxy.
+mproxy_status mpx_daemon_join(struct mproxy_daemon *d, const char *address,
+                              unsigned period_ms, mproxy_error *err);
+// Those that the options name.
+mproxy_status mpx_daemon_join_options(struct mproxy_daemon *d, mproxy_error *err);
 
 // routes.c
 extern const struct mpx_route mpx_routes[];

@@ -73,6 +73,19 @@ static mproxy_status open_gateway(struct mproxy_daemon *d, mproxy_error *err)
     return mproxy_gateway_open(&options, &d->gateway, err);
 }
 
+static mproxy_status open_scraper(struct mproxy_daemon *d, mproxy_error *err)
+{
+    const mproxy_scraper_options options = {.struct_size = sizeof options,
+                                            .store = d->store,
+                                            .loop = d->loop,
+                                            .host = d->host,
+                                            .period_ms = d->options.sampling_period_ms,
+                                            .log = d->options.log,
+                                            .log_arg = d->options.log_arg};
+    mproxy_status status = mproxy_scraper_open(&options, &d->scraper, err);
+    return status == MPROXY_OK ? mpx_daemon_join_options(d, err) : status;
+}
+
 static void tell_syscalls(struct mproxy_daemon *d)
 {
     const char *why = mpx_syscalls_why_brief(d->syscalls);
@@ -121,6 +134,8 @@ mproxy_status mpx_inputs_open(struct mproxy_daemon *d, mproxy_error *err)
     if (status == MPROXY_OK)
         status = open_gateway(d, err);
     if (status == MPROXY_OK)
+        status = open_scraper(d, err);
+    if (status == MPROXY_OK)
         open_syscalls(d);
     return status;
 }
@@ -134,6 +149,7 @@ mproxy_status mpx_inputs_add(struct mproxy_daemon *d, mproxy_error *err)
                                                       : NULL,
                                           mproxy_processes_input(d->processes),
                                           mproxy_system_input(d->system),
+                                          mproxy_scraper_input(d->scraper),
                                           d->keeper ? &profiles : NULL,
                                           mproxy_self_input(d->self)};
     mproxy_status status = MPROXY_OK;
@@ -170,6 +186,7 @@ void mpx_inputs_end(struct mproxy_daemon *d, int dir_fd)
 void mpx_inputs_close(struct mproxy_daemon *d)
 {
     mpx_inputs_end(d, -1);
+    mproxy_scraper_close(d->scraper);
     mproxy_system_close(d->system);
     mproxy_processes_close(d->processes);
 }

@@ -89,36 +89,6 @@ void mpx_route_period(struct mpx_request *rq, void *context)
     mpx_reply_done(rq, "%u", d->options.sampling_period_ms);
 }
 
-// What is polled: today the node itself.
-static void do_scrapes(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
-{
-    (void)arg;
-    struct mpx_buf body = MPX_BUF_INIT;
-    char period[MPROXY_NUMBER_MAX];
-    mproxy_format_number(d->options.sampling_period_ms / 1e3, period);
-    struct mpx_json j = {.out = &body};
-    mpx_json_begin(&j, '[');
-    mpx_json_begin(&j, '{');
-    mpx_json_member(&j, "target_url", "/system");
-    mpx_json_member(&j, "ttype", "System");
-    mpx_json_key(&j, "period");
-    mpx_json_put_raw(&j, period);
-    mpx_json_member_u64(&j, "last_scrape",
-                        mproxy_rounds_last(d->rounds)->wall_us / 1000000);
-    mpx_json_member_bool(&j, "healthy", true);
-    mpx_json_member(&j, "last_error", "");
-    mpx_json_member_u64(&j, "samples", mproxy_system_layout(d->system)->count);
-    mpx_json_member_u64(&j, "duration_ms", (uint64_t)d->round_ns / 1000000);
-    mpx_json_end(&j, '}');
-    mpx_json_end(&j, ']');
-    mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);
-}
-
-void mpx_route_scrapes(struct mpx_request *rq, void *context)
-{
-    mpx_command_send(context, rq, do_scrapes, NULL);
-}
-
 void mpx_route_topo(struct mpx_request *rq, void *context)
 {
     struct mproxy_daemon *d = context;

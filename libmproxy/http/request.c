@@ -40,6 +40,18 @@ const char *mpx_request_param(const struct mpx_request *rq, const char *name)
     return field_of(rq, MPX_FIELD_PARAM, name);
 }
 
+bool mpx_request_param_at(const struct mpx_request *rq, size_t index, const char **name,
+                          const char **value)
+{
+    for (size_t i = 0; i < rq->field_count; i++)
+        if (rq->fields[i].kind == MPX_FIELD_PARAM && index-- == 0) {
+            *name = rq->fields[i].name;
+            *value = rq->fields[i].value;
+            return true;
+        }
+    return false;
+}
+
 const char *mpx_request_header(const struct mpx_request *rq, const char *name)
 {
     return field_of(rq, MPX_FIELD_HEADER, name);

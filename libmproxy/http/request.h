@@ -55,6 +55,9 @@ const struct sockaddr *mpx_request_peer(const struct mpx_request *rq);
 const char *mpx_request_token(const struct mpx_request *rq);
 // A parameter of the query, decoded; "" without a value, NULL when it is not there.
 const char *mpx_request_param(const struct mpx_request *rq, const char *name);
+// The parameters in their order. False: there are no more.
+bool mpx_request_param_at(const struct mpx_request *rq, size_t index, const char **name,
+                          const char **value);
 // A header of the request by name, whatever its case; NULL when it is not there.
 const char *mpx_request_header(const struct mpx_request *rq, const char *name);
 // How much a header such as Accept wants what it names, 0 to 1; 0 when it does not name it,

@@ -158,8 +158,8 @@ static bool darken(struct mpx_ingest *in, uint32_t series)
 {
     struct mpx_ingest_series *s = &in->series[series];
     bool was_dark = s->dark == in->pages - 1 || s->dark == in->pages;
+    in->stats.total[MPX_INGEST_VALUE] += s->dark != in->pages;
     s->dark = in->pages;
-    in->stats.total[MPX_INGEST_VALUE]++;
     if (was_dark)
         return true;
     mpx_fail(&in->examples[MPX_INGEST_VALUE], MPROXY_E_INVALID,
@@ -218,10 +218,10 @@ static mproxy_status hand_out(struct mpx_ingest *in, struct mpx_ingest_page *out
 mproxy_status mpx_ingest_apply(struct mpx_ingest *in, struct mpx_ingest_page *out,
                                mproxy_error *err)
 {
-    if (!in->is_parsed)
+    if (!in->is_parsed && !in->is_unsettled)
         return mpx_fail(err, MPROXY_E_INVALID, "no page was read");
+    in->pages += in->is_parsed;
     in->is_parsed = false;
-    in->pages++;
     mproxy_status status = MPROXY_E_NOMEM;
     if (MPX_RESERVE_ZEROED(in->series, in->series_room, in->bound)) {
         drop_refused(in);
@@ -229,7 +229,9 @@ mproxy_status mpx_ingest_apply(struct mpx_ingest *in, struct mpx_ingest_page *ou
         status = in->is_unsettled ? mpx_door_settle(in, err) : MPROXY_OK;
     }
     bool done = status != MPROXY_E_NOMEM || in->series_room >= in->bound;
-    if (done && take_gone(in) && hand_out(in, out) == MPROXY_OK)
+    done = done && take_gone(in) && hand_out(in, out) == MPROXY_OK;
+    in->page.gone_count = 0;
+    if (done)
         return MPROXY_OK;
     return mpx_fail(err, MPROXY_E_NOMEM, "no memory for the page's series");
 }

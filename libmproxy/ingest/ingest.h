@@ -79,8 +79,9 @@ struct mpx_ingest_page {
 // @return as mproxy_parser_read()
 mproxy_status mpx_ingest_parse(struct mpx_ingest *in, const char *text, size_t length,
                                mproxy_format format, mproxy_error *err);
-// Apply the page that was parsed last, once, before the next is. Series that max_new or a lack
-// of memory have left are settled by a later call.
+// Apply the page that was parsed last, before the next is. Series that max_new or a lack of
+// memory have left (`unsettled`) are settled by further calls, now or behind a later page; what
+// such a call hands out is the whole page again, but for what is gone.
 //
 // @return MPROXY_OK or MPROXY_E_NOMEM, with *out untouched
 mproxy_status mpx_ingest_apply(struct mpx_ingest *in, struct mpx_ingest_page *out,

@@ -83,9 +83,13 @@ SOCKET=$TMP/third.socket
 start_proxy -t "$TMP/third" -s a:1,b:2@500 -r root:1337 -b 3 --auto-root -m 32.5 -c \
     --instrumentation 2 --inhibit-profile-aggregation
 wait_for "the first round" get /-/ready
-for text in '-s: ' '-r: ' '-b: ' '--auto-root: ' '-m: ' '-c: ' '--instrumentation: '; do
+for text in '-r: ' '-b: ' '--auto-root: ' '-m: ' '-c: ' '--instrumentation: '; do
     grep -qF -- "$text" "$LOG" || fail "nothing is said about $text"
 done
+get /join/list >"$TMP/targets"
+grep -q '"http://a:1/metrics","ttype":"Prometheus","period":0.1' "$TMP/targets" &&
+    grep -q '"http://b:2/metrics","ttype":"Prometheus","period":0.5' "$TMP/targets" ||
+    fail "-s a:1,b:2@500: $(cat "$TMP/targets")"
 head -n 1 "$LOG" | grep -q '^Proxy webserver listening on http://' || fail "first line"
 [ "$(readlink -f "$BIN/proxy_v2")" = "$(readlink -f "$BIN/proxy-v2")" ] ||
     fail "proxy_v2 is not proxy-v2"

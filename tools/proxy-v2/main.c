@@ -24,13 +24,13 @@ static const struct {
     enum tool_option_id option;
     const char *what;
 } without_effect[] = {
-    {OPT_SUBS, "-s: scraping is not built yet: no target is scraped"},
     {OPT_ROOT, "-r: the tree is not built yet: this proxy works alone and saves the "
                "profiles of its node"},
     {OPT_BRANCHES, "-b: the tree is not built yet: without effect"},
     {OPT_AUTO_ROOT, "--auto-root: the tree is not built yet: this proxy works alone"},
     {OPT_ROOT_DIR, "--root-url-dir: the tree is not built yet: without effect"},
-    {OPT_INTO_JOBS, "--scrape-into-jobs: scraping is not built yet: without effect"},
+    {OPT_INTO_JOBS, "--scrape-into-jobs: not built yet: scraped metrics count in main "
+                    "and in the node only"},
     {OPT_TOKEN, "--token-file: authorisation is not built yet: everybody who reaches "
                 "the port may change things"},
     {OPT_TRACE, "-m: without effect until traces exist"},
@@ -91,6 +91,8 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
         return tool_text(argument, &o->socket_path, why);
     case OPT_PREFIX:
         return tool_text(argument, &o->prefix, why);
+    case OPT_SUBS:
+        return tool_text(argument, &o->targets, why);
     case OPT_INHIBIT:
         o->no_profiles = 1;
         break;
@@ -99,7 +101,6 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
         break;
     case OPT_LOG:
         return take_level(argument, why);
-    case OPT_SUBS:
     case OPT_ROOT:
     case OPT_ROOT_DIR:
     case OPT_TOKEN: {

@@ -1,0 +1,114 @@
+// The inside of the scraper. scraper.c is the object and its list of targets, poll.c asks
+// them, page.c takes what they say into their rows, tell.c puts these into the reduction.
+#ifndef MPX_SCRAPE_PRIVATE_H
+#define MPX_SCRAPE_PRIVATE_H
+
+#include <stdbool.h>
+
+#include <mproxy/remote.h>
+#include <mproxy/scrape.h>
+
+#include "base/log.h"
+#include "ingest/ingest.h"
+#include "scrape/rows.h"
+
+enum mpx_scrape_own {
+#define MPX_SCRAPE(id, name, type, labels, doc) MPX_SCRAPE_##id,
+#include "tables/scrape.def"
+#undef MPX_SCRAPE
+    MPX_SCRAPE_OWN
+};
+
+struct mpx_target {
+    struct mproxy_scraper *scraper;
+    uint64_t number;
+    char *url;
+    unsigned period_ms;
+    bool is_joined; // else it was, and its counters are shown
+
+    // asking
+    mproxy_timer *timer;
+    mproxy_remote_call *call; // NULL: none is under way
+    int64_t due_ms; // when the scrape that is under way, or comes next, should begin
+    int64_t begun_ns;
+    int64_t heard_ms; // when a page was taken last, or it was joined
+    unsigned failures;
+    bool is_parsing;  // by the helper, whose the ingest and the page are
+    bool is_settling; // its new series are taken into the store
+    char *page;       // that is parsed; the helper's is owned
+    size_t page_size;
+    mproxy_format format;
+    mproxy_status parsed;
+    mproxy_error parse_error;
+    double ns_per_byte; // of the last parse
+
+    // what is told of it
+    bool is_healthy;
+    char last_error[512], why_refused[320];
+    uint64_t last_us, samples;
+    double seconds;
+    uint64_t counts[MPX_SCRAPE_OWN]; // own counters; REFUSED without those of the ingest
+
+    // its page
+    struct mpx_ingest *ingest; // NULL: it is silent, or was never heard
+    uint32_t *row_of;          // by series
+    double *last;              // the same: its value; NaN: look at the row
+    size_t row_of_room, last_room;
+
+    // what is shown
+    struct mpx_rows rows;
+    uint64_t sequence;
+    uint64_t epoch; // of the state told last; 0: none was
+};
+
+struct mproxy_scraper {
+    mproxy_scraper_options o;
+    struct mpx_logger logger;
+    char host[256];
+    mproxy_remote *remote; // NULL until the first target
+    mproxy_watch *watch;
+    mproxy_helper *helper; // NULL until the first large page
+    mproxy_input input;
+    struct mpx_target **targets; // by number, left ones too
+    size_t count, room;
+    size_t joined;
+    uint64_t last_number;
+    // scratch of tell.c
+    const mproxy_metric **metrics;
+    mproxy_value *values;
+    uint32_t *slots;
+    size_t metrics_room, values_room, slots_room;
+};
+
+// poll.c
+
+// Ask from now on, the first time within a second.
+mproxy_status mpx_poll_begin(struct mpx_target *t, mproxy_error *err);
+// Its period is another one.
+void mpx_poll_hasten(struct mpx_target *t);
+void mpx_poll_end(struct mpx_target *t);
+// A target that was silent for too long gives up its gauges.
+void mpx_poll_look(struct mpx_target *t, int64_t now_ms);
+
+// page.c
+
+// Note which series are others or gone, of each call of mpx_ingest_apply(). On failure the page
+// must be ended.
+mproxy_status mpx_page_note(struct mpx_target *t, const struct mpx_ingest_page *page,
+                            mproxy_error *err);
+// Take the values of a page that is settled. On failure nothing of it was taken.
+mproxy_status mpx_page_take(struct mpx_target *t, const struct mpx_ingest_page *page,
+                            mproxy_error *err);
+// No page any more: gauges go, counters stay.
+void mpx_page_end(struct mpx_target *t);
+uint64_t mpx_page_refused(const struct mpx_target *t); // series and values so far
+
+// tell.c
+
+// Rows of the target's own metrics, if it has none.
+mproxy_status mpx_tell_open(struct mpx_target *t, mproxy_error *err);
+void mpx_tell_close(struct mpx_target *t);
+mproxy_status mpx_tell(struct mpx_target *t, const mproxy_round *round,
+                       mproxy_error *err);
+
+#endif

@@ -1,0 +1,301 @@
+// The scraper: its targets, joined and left, as an input of rounds.
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/err.h"
+#include "base/options.h"
+#include "scrape/private.h"
+
+enum {
+    PERIOD_MS = 1000,
+    PERIOD_MIN_MS = 10,
+    PERIOD_MAX_MS = 3600000,
+    TIMEOUT_MS = 10000,
+    PAGE_MAX = 64 << 20,
+    GONE_MAX = 10000,
+    TARGETS_MAX = 4096,
+    HELPER_WAIT_MS = 10000,
+};
+
+// ---- addresses
+
+static bool has_path(const char *url)
+{
+    const char *path = strchr(strstr(url, "://") + 3, '/');
+    return path && path[1] != '\0';
+}
+
+static mproxy_status make_url(const char *address, char out[MPROXY_REMOTE_URL_MAX],
+                              mproxy_error *err)
+{
+    bool is_url = strstr(address, "://") != NULL;
+    unsigned port = strncasecmp(address, "https:", 6) == 0 ? 443 : 80;
+    mproxy_status status = mproxy_remote_url(address, is_url ? port : 0, "", out, err);
+    if (status != MPROXY_OK)
+        return status;
+    size_t length = strcspn(out + 7, "/?") + 7; // behind http://
+    if (!is_url && length > 2 && strncmp(out + length - 2, ":0", 2) == 0)
+        return mpx_fail(err, MPROXY_E_INVALID,
+                        "address '%.200s': HOST:PORT or a URL was expected", address);
+    if (has_path(out) || strchr(out, '?'))
+        return MPROXY_OK;
+    return mproxy_remote_url(address, port, "/metrics", out, err);
+}
+
+static struct mpx_target *find(const struct mproxy_scraper *s, const char *url)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->targets[i]->url, url) == 0)
+            return s->targets[i];
+    return NULL;
+}
+
+// ---- targets
+
+static void free_target(struct mpx_target *t)
+{
+    if (t->is_parsing)
+        return; // a helper that hangs works with it: never freed
+    mpx_poll_end(t);
+    mpx_rows_fini(&t->rows);
+    free(t->url);
+    free(t);
+}
+
+static struct mpx_target *add(struct mproxy_scraper *s, const char *url,
+                              mproxy_error *err)
+{
+    struct mpx_target *t =
+        MPX_RESERVE(s->targets, s->room, s->count + 1) ? calloc(1, sizeof *t) : NULL;
+    if (t)
+        t->url = strdup(url);
+    if (!t || !t->url) {
+        free(t);
+        mpx_fail(err, MPROXY_E_NOMEM, "no memory for target '%.200s'", url);
+        return NULL;
+    }
+    t->scraper = s;
+    t->number = ++s->last_number;
+    s->targets[s->count++] = t;
+    return t;
+}
+
+static void on_remote(void *scraper, int fd, unsigned events)
+{
+    const struct mproxy_scraper *s = scraper;
+    (void)fd;
+    (void)events;
+    mproxy_remote_dispatch(s->remote);
+}
+
+// Keep a connection to each target.
+static mproxy_status open_remote(struct mproxy_scraper *s, mproxy_error *err)
+{
+    const mproxy_remote_options o = {.struct_size = sizeof o,
+                                     .max_connections = (unsigned)s->o.max_targets};
+    mproxy_status status =
+        s->remote ? MPROXY_OK : mproxy_remote_open(&o, &s->remote, err);
+    if (status == MPROXY_OK && !s->watch)
+        status = mproxy_watch_add(s->o.loop, mproxy_remote_fd(s->remote), MPROXY_READABLE,
+                                  on_remote, s, &s->watch, err);
+    return status;
+}
+
+static mproxy_status begin(struct mproxy_scraper *s, struct mpx_target *t,
+                           mproxy_error *err)
+{
+    if (t->is_joined) {
+        mpx_poll_hasten(t);
+        return MPROXY_OK;
+    }
+    if (s->joined >= s->o.max_targets)
+        return mpx_fail(err, MPROXY_E_LIMIT,
+                        "%zu targets are scraped: at most %zu may be", s->joined,
+                        s->o.max_targets);
+    mproxy_status status = open_remote(s, err);
+    if (status == MPROXY_OK)
+        status = mpx_tell_open(t, err);
+    if (status == MPROXY_OK)
+        status = mpx_poll_begin(t, err);
+    if (status != MPROXY_OK) {
+        mpx_tell_close(t);
+        return status;
+    }
+    snprintf(t->last_error, sizeof t->last_error, "not scraped yet");
+    t->is_joined = true;
+    s->joined++;
+    return MPROXY_OK;
+}
+
+mproxy_status mproxy_scraper_join(mproxy_scraper *scraper, const char *address,
+                                  unsigned period_ms, mproxy_error *err)
+{
+    MPX_REQUIRE(scraper && address, err);
+    char url[MPROXY_REMOTE_URL_MAX];
+    mproxy_status status = make_url(address, url, err);
+    if (status != MPROXY_OK)
+        return status;
+    unsigned period = period_ms ? period_ms : scraper->o.period_ms;
+    if (period < PERIOD_MIN_MS || period > PERIOD_MAX_MS)
+        return mpx_fail(err, MPROXY_E_INVALID, "period %u ms: %d to %d was expected",
+                        period, PERIOD_MIN_MS, PERIOD_MAX_MS);
+    struct mpx_target *t = find(scraper, url);
+    bool is_new = !t;
+    if (!t)
+        t = add(scraper, url, err);
+    if (!t)
+        return MPROXY_E_NOMEM;
+    unsigned before = t->period_ms;
+    t->period_ms = period;
+    status = begin(scraper, t, err);
+    if (status == MPROXY_OK)
+        return MPROXY_OK;
+    t->period_ms = before;
+    if (is_new) {
+        scraper->count--;
+        free_target(t);
+    }
+    return status;
+}
+
+mproxy_status mproxy_scraper_leave(mproxy_scraper *scraper, const char *address,
+                                   mproxy_error *err)
+{
+    MPX_REQUIRE(scraper && address, err);
+    char url[MPROXY_REMOTE_URL_MAX];
+    mproxy_status status = make_url(address, url, err);
+    if (status != MPROXY_OK)
+        return status;
+    struct mpx_target *t = find(scraper, url);
+    if (!t || !t->is_joined)
+        return mpx_fail(err, MPROXY_E_NOTFOUND, "'%.200s' is not scraped", url);
+    t->is_joined = t->is_healthy = false;
+    scraper->joined--;
+    mpx_poll_end(t);
+    mpx_tell_close(t);
+    return MPROXY_OK;
+}
+
+size_t mproxy_scraper_count(const mproxy_scraper *scraper)
+{
+    return scraper->joined;
+}
+
+// "REASON: a sentence", of the first reason that there is.
+static const char *explain(struct mpx_target *t)
+{
+    t->why_refused[0] = '\0';
+    for (int i = 0; t->ingest && !t->is_parsing && i < MPX_INGEST_REASONS; i++) {
+        enum mpx_ingest_reason reason = (enum mpx_ingest_reason)i;
+        const char *text = mpx_ingest_example(t->ingest, reason);
+        if (*text && !*t->why_refused)
+            snprintf(t->why_refused, sizeof t->why_refused, "%s: %s",
+                     mpx_ingest_reason_text(reason), text);
+    }
+    return t->why_refused;
+}
+
+mproxy_status mproxy_scraper_target(const mproxy_scraper *scraper, size_t index,
+                                    mproxy_scrape_target *out, mproxy_error *err)
+{
+    MPX_REQUIRE(scraper && out, err);
+    struct mpx_target *t = NULL;
+    for (size_t i = 0, joined = 0; i < scraper->count && !t; i++)
+        if (scraper->targets[i]->is_joined && joined++ == index)
+            t = scraper->targets[i];
+    if (!t)
+        return mpx_fail(err, MPROXY_E_NOTFOUND, "target %zu of %zu", index,
+                        scraper->joined);
+    struct mpx_ingest_stats stats = {0};
+    if (t->ingest && !t->is_parsing)
+        mpx_ingest_get_stats(t->ingest, &stats);
+    const mproxy_scrape_target told = {.url = t->url,
+                                       .period_ms = t->period_ms,
+                                       .healthy = t->is_healthy,
+                                       .last_error = t->last_error,
+                                       .last_scrape_us = t->last_us,
+                                       .samples = t->samples,
+                                       .duration_ms = t->seconds * 1e3,
+                                       .refused = stats.refused,
+                                       .why_refused = explain(t)};
+    return MPX_STRUCT_GIVE(mproxy_scrape_target, why_refused, out, &told, err);
+}
+
+// ---- rounds
+
+static mproxy_status show(void *self, const mproxy_round *round, mproxy_error *err)
+{
+    struct mproxy_scraper *s = self;
+    mproxy_status first = MPROXY_OK;
+    for (size_t i = 0; i < s->count; i++) {
+        mpx_poll_look(s->targets[i], round->boot_ms);
+        mproxy_status status = mpx_tell(s->targets[i], round, first ? NULL : err);
+        first = first ? first : status;
+    }
+    return first;
+}
+
+const mproxy_input *mproxy_scraper_input(const mproxy_scraper *scraper)
+{
+    return &scraper->input;
+}
+
+// ---- life
+
+static void fill_in(mproxy_scraper_options *o)
+{
+    o->period_ms = o->period_ms ? o->period_ms : PERIOD_MS;
+    o->timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS;
+    o->max_page = o->max_page ? o->max_page : PAGE_MAX;
+    o->max_gone = o->max_gone ? o->max_gone : GONE_MAX;
+    o->max_targets = o->max_targets ? o->max_targets : TARGETS_MAX;
+}
+
+mproxy_status mproxy_scraper_open(const mproxy_scraper_options *options,
+                                  mproxy_scraper **out, mproxy_error *err)
+{
+    MPX_REQUIRE(options && out, err);
+    mproxy_scraper_options o;
+    mproxy_status status =
+        MPX_OPTIONS_TAKE(mproxy_scraper_options, log_arg, &o, options, err);
+    if (status != MPROXY_OK)
+        return status;
+    MPX_REQUIRE(o.store && o.loop, err);
+    struct mproxy_scraper *s = calloc(1, sizeof *s);
+    if (!s)
+        return mpx_fail(err, MPROXY_E_NOMEM, "no memory for scrapes");
+    fill_in(&o);
+    s->o = o;
+    s->logger = (struct mpx_logger){o.log, o.log_arg};
+    if (o.host)
+        snprintf(s->host, sizeof s->host, "%s", o.host);
+    else if (gethostname(s->host, sizeof s->host - 1) != 0)
+        snprintf(s->host, sizeof s->host, "localhost");
+    s->o.host = NULL; // the caller's
+    s->input = (mproxy_input){
+        .struct_size = sizeof s->input, .name = "scrapes", .self = s, .show = show};
+    *out = s;
+    return MPROXY_OK;
+}
+
+void mproxy_scraper_close(mproxy_scraper *scraper)
+{
+    struct mproxy_scraper *s = scraper;
+    if (!s)
+        return;
+    mproxy_helper_close(s->helper, HELPER_WAIT_MS);
+    for (size_t i = 0; i < s->count; i++)
+        free_target(s->targets[i]);
+    mproxy_watch_remove(s->watch);
+    mproxy_remote_close(s->remote);
+    free(s->targets);
+    free(s->metrics);
+    free(s->values);
+    free(s->slots);
+    free(s);
+}

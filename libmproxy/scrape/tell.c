@@ -1,0 +1,190 @@
+// Rows put into the reduction: whole when they are others, else what has changed.
+//
+// What the proxy tells of a target itself (tables/scrape.def) are rows among the others, with
+// the target as a label. They begin at zero with each start of the proxy, like all of its own
+// metrics.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "metric/escape.h"
+#include "scrape/private.h"
+#include "store/exempt.h"
+
+static const struct {
+    const char *name, *doc;
+    mproxy_type type;
+} own_metrics[] = {
+#define MPX_SCRAPE(id, name, type, labels, doc) {name, doc, MPROXY_##type},
+#include "tables/scrape.def"
+#undef MPX_SCRAPE
+};
+
+// ---- the target's own metrics
+
+static mproxy_status add_own(struct mpx_target *t, enum mpx_scrape_own own,
+                             mproxy_error *err)
+{
+    struct mpx_buf name = MPX_BUF_INIT;
+    const mproxy_metric *metric;
+    mpx_buf_addf(&name, "%s{target=\"", own_metrics[own].name);
+    mpx_escape_label(&name, t->url, strlen(t->url));
+    mpx_buf_add_text(&name, "\"}");
+    const char *text = mpx_buf_text(&name);
+    mproxy_status status =
+        text ? mpx_store_metric_exempt(t->scraper->o.store, text, own_metrics[own].type,
+                                       own_metrics[own].doc, &metric, err)
+             : MPROXY_E_NOMEM;
+    mpx_buf_free(&name);
+    uint32_t row = status == MPROXY_OK ? mpx_rows_add(&t->rows, metric) : MPX_ROW_NONE;
+    if (row == MPX_ROW_NONE)
+        return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory", t->url);
+    t->rows.items[row].own = (uint8_t)(own + 1);
+    return MPROXY_OK;
+}
+
+void mpx_tell_close(struct mpx_target *t)
+{
+    for (uint32_t row = (uint32_t)t->rows.count; row-- > 0;)
+        if (t->rows.items[row].own)
+            mpx_rows_remove(&t->rows, row);
+}
+
+mproxy_status mpx_tell_open(struct mpx_target *t, mproxy_error *err)
+{
+    mproxy_status status = MPROXY_OK;
+    for (int own = 0; own < MPX_SCRAPE_OWN && !status; own++)
+        status = add_own(t, (enum mpx_scrape_own)own, err);
+    if (status)
+        mpx_tell_close(t);
+    return status;
+}
+
+static double own_value(const struct mpx_target *t, enum mpx_scrape_own own)
+{
+    switch (own) {
+    case MPX_SCRAPE_UP:
+        return t->is_healthy;
+    case MPX_SCRAPE_SAMPLES:
+        return (double)t->samples;
+    case MPX_SCRAPE_DURATION:
+        return t->seconds;
+    case MPX_SCRAPE_REFUSED:
+        return (double)mpx_page_refused(t);
+    default:
+        return (double)t->counts[own];
+    }
+}
+
+static void refresh_own(struct mpx_target *t, uint64_t wall_us)
+{
+    size_t left = MPX_SCRAPE_OWN;
+    for (uint32_t i = 0; i < t->rows.count && left > 0; i++) {
+        struct mpx_row *row = &t->rows.items[i];
+        if (!row->own)
+            continue;
+        left--;
+        double value = own_value(t, (enum mpx_scrape_own)(row->own - 1));
+        if (row->raw == value && row->ts_us > 0)
+            continue;
+        row->raw = value;
+        row->ts_us = wall_us;
+        mpx_rows_mark(&t->rows, i);
+    }
+}
+
+// ---- the source
+
+static mproxy_source source_of(struct mpx_target *t, const mproxy_round *round)
+{
+    mproxy_source source = {.struct_size = sizeof source,
+                            .kind = MPROXY_SOURCE_TARGET,
+                            .number = t->number,
+                            .epoch = 1,
+                            .sequence = t->sequence + 1,
+                            .host = t->scraper->host};
+    if (round->ledger) {
+        memcpy(source.directory, mproxy_ledger_directory(round->ledger),
+               sizeof source.directory);
+        source.epoch = mproxy_ledger_epoch(round->ledger);
+    }
+    return source;
+}
+
+static mproxy_status put_whole(struct mpx_target *t, mproxy_source *source,
+                               mproxy_reduction *reduction, mproxy_error *err)
+{
+    struct mproxy_scraper *s = t->scraper;
+    const struct mpx_rows *r = &t->rows;
+    if (!MPX_RESERVE(s->metrics, s->metrics_room, r->count + 1) ||
+        !MPX_RESERVE(s->values, s->values_room, r->count + 1))
+        return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory", t->url);
+    for (size_t i = 0; i < r->count; i++) {
+        s->metrics[i] = r->items[i].metric;
+        s->values[i] = mpx_row_value(&r->items[i]);
+    }
+    source->count = r->count;
+    source->metrics = s->metrics;
+    source->values = s->values;
+    return mproxy_reduction_put(reduction, source, err);
+}
+
+static size_t collect_changes(struct mpx_target *t)
+{
+    struct mproxy_scraper *s = t->scraper;
+    const struct mpx_rows *r = &t->rows;
+    size_t count = 0;
+    for (size_t word = 0; word < (r->count + 63) / 64; word++)
+        for (uint64_t left = r->changed[word]; left; left &= left - 1) {
+            uint32_t row = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
+            s->slots[count] = row;
+            s->values[count++] = mpx_row_value(&r->items[row]);
+        }
+    return count;
+}
+
+static mproxy_status put_changes(struct mpx_target *t, mproxy_source *source,
+                                 mproxy_reduction *reduction, mproxy_error *err)
+{
+    struct mproxy_scraper *s = t->scraper;
+    if (!MPX_RESERVE(s->slots, s->slots_room, t->rows.count) ||
+        !MPX_RESERVE(s->values, s->values_room, t->rows.count))
+        return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory", t->url);
+    const mproxy_change change = {.struct_size = sizeof change,
+                                  .source = source,
+                                  .from = t->sequence,
+                                  .count = collect_changes(t),
+                                  .slots = s->slots,
+                                  .values = s->values};
+    return mproxy_reduction_apply(reduction, &change, err);
+}
+
+static void settle(struct mpx_target *t, const mproxy_source *source)
+{
+    t->sequence = source->sequence;
+    t->epoch = source->epoch;
+    t->rows.is_changed = t->rows.is_reshaped = false;
+    if (t->rows.changed)
+        memset(t->rows.changed, 0, t->rows.changed_room * sizeof *t->rows.changed);
+}
+
+mproxy_status mpx_tell(struct mpx_target *t, const mproxy_round *round, mproxy_error *err)
+{
+    if (t->is_joined)
+        refresh_own(t, round->wall_us);
+    mproxy_source source = source_of(t, round);
+    bool is_whole = t->rows.is_reshaped || t->epoch != source.epoch;
+    if (!is_whole && !t->rows.is_changed)
+        return MPROXY_OK;
+    mproxy_status status = MPROXY_E_GAP;
+    if (!is_whole)
+        status = put_changes(t, &source, round->reduction, err);
+    if (status == MPROXY_E_GAP)
+        status = put_whole(t, &source, round->reduction, err);
+    if (status == MPROXY_OK)
+        settle(t, &source);
+    return status;
+}
