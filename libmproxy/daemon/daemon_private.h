@@ -91,9 +91,6 @@ void mpx_daemon_close_profiles(struct mproxy_daemon *d);
 void mpx_daemon_settle(struct mproxy_daemon *d);
 size_t mpx_daemon_profiles(struct mproxy_daemon *d); // stored; any thread
 
-// memory.c: give back what a burst of work has left behind; often.
-void mpx_daemon_trim(struct mproxy_daemon *d);
-
 // serve.c: from the first round to the last.
 mproxy_status mpx_daemon_serve(struct mproxy_daemon *d, mproxy_error *err);
 

@@ -13,6 +13,29 @@
 #define SERIES_AHEAD 4
 #define TEXT_AHEAD 2
 
+// Each asks memory for what the next step looks at.
+
+static void warm_cell(const struct mpx_parse_table *t, uint32_t hash)
+{
+    if (t->by_text.room > 0)
+        __builtin_prefetch(&t->by_text.cells[mpx_index_start(&t->by_text, hash)]);
+}
+
+static uint32_t warm_series(const struct mpx_parse_table *t, uint32_t hash)
+{
+    uint32_t at = mpx_index_start(&t->by_text, hash), series;
+    if (!mpx_index_next(&t->by_text, hash, &at, &series))
+        return MPX_NONE;
+    __builtin_prefetch(&t->series[series]);
+    return series;
+}
+
+static void warm_text(const struct mpx_parse_table *t, uint32_t series)
+{
+    if (series != MPX_NONE)
+        __builtin_prefetch(mpx_parsed_text(t, t->series[series].spelling));
+}
+
 static struct mpx_ahead_line *ahead(struct mpx_scan *s, uint32_t lines)
 {
     return &s->ahead[(s->ahead_from + lines) % MPX_AHEAD];
@@ -29,7 +52,7 @@ static bool look_at_next(struct mpx_scan *s)
     struct mpx_ahead_line *line = ahead(s, s->ahead_count++);
     *line = (struct mpx_ahead_line){.at = at, .value = value, .series = MPX_NONE};
     line->hash = mpx_parsed_hash(at, (size_t)(value - at));
-    mpx_parsed_warm_cell(s->t, line->hash);
+    warm_cell(s->t, line->hash);
     s->ahead_at = end + 1;
     return true;
 }
@@ -53,10 +76,9 @@ uint32_t mpx_ahead_find(struct mpx_scan *s, const char **value)
     if (s->ahead_count == 0 || ahead(s, 0)->at != s->line.at)
         return MPX_NONE;
     if (s->ahead_count > SERIES_AHEAD)
-        ahead(s, SERIES_AHEAD)->series =
-            mpx_parsed_warm_series(s->t, ahead(s, SERIES_AHEAD)->hash);
+        ahead(s, SERIES_AHEAD)->series = warm_series(s->t, ahead(s, SERIES_AHEAD)->hash);
     if (s->ahead_count > TEXT_AHEAD)
-        mpx_parsed_warm_text(s->t, ahead(s, TEXT_AHEAD)->series);
+        warm_text(s->t, ahead(s, TEXT_AHEAD)->series);
     const struct mpx_ahead_line *line = ahead(s, 0);
     *value = line->value;
     return mpx_parsed_hashed(s->t, line->hash, line->at,

@@ -10,17 +10,17 @@
 // to 19 digits, as sums of seconds have.
 //
 // Everything else, words and malformed ones among it, goes the slow way: the form is checked
-// here, and strtod_l() reads it in the locale that has a point.
+// here, and base/decimal.h reads it.
 //
 // Loops over digits need no bound: a newline ends every text that is read, or a quote.
 
 #include "exposition/parse_number.h"
 
-#include <locale.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "base/decimal.h"
 
 #define EXACT_INTEGER (UINT64_C(1) << 53)
 #define EXACT_POWER 22
@@ -130,22 +130,12 @@ static bool underscores_are_good(const char *at, const char *end)
     return true;
 }
 
-// Of a form that was checked, without a sign.
-static double read_checked(const char *at)
-{
-    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    double value = c ? strtod_l(at, NULL, c) : strtod(at, NULL);
-    if (c)
-        freelocale(c);
-    return value;
-}
-
 static bool read_unsigned(const char *at, const char *end, bool go, double *out)
 {
     bool hex = go && is_prefixed(at, end);
     if (!(hex ? is_hexadecimal(at + 2, end) : is_decimal(at, end)))
         return false;
-    *out = read_checked(at);
+    *out = mpx_decimal_read(at, NULL); // of a form that was checked
     return !isinf(*out);
 }
 

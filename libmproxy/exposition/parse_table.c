@@ -195,27 +195,6 @@ uint32_t mpx_parsed_spelled(const struct mpx_parse_table *t, const char *text,
     return mpx_parsed_hashed(t, mpx_parsed_hash(text, length), text, length);
 }
 
-void mpx_parsed_warm_cell(const struct mpx_parse_table *t, uint32_t hash)
-{
-    if (t->by_text.room > 0)
-        __builtin_prefetch(&t->by_text.cells[mpx_index_start(&t->by_text, hash)]);
-}
-
-uint32_t mpx_parsed_warm_series(const struct mpx_parse_table *t, uint32_t hash)
-{
-    uint32_t at = mpx_index_start(&t->by_text, hash), series;
-    if (!mpx_index_next(&t->by_text, hash, &at, &series))
-        return MPX_NONE;
-    __builtin_prefetch(&t->series[series]);
-    return series;
-}
-
-void mpx_parsed_warm_text(const struct mpx_parse_table *t, uint32_t series)
-{
-    if (series != MPX_NONE)
-        __builtin_prefetch(mpx_parsed_text(t, t->series[series].spelling));
-}
-
 uint32_t mpx_parsed_named(const struct mpx_parse_table *t, const char *name,
                           size_t length, uint32_t family, uint8_t kind, uint32_t *twin)
 {

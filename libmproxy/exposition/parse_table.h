@@ -162,14 +162,10 @@ void mpx_parsed_fini(struct mpx_parse_table *t);
 bool mpx_parsed_keep(struct mpx_parse_table *t, const char *text, size_t length,
                      struct mpx_span *out);
 
-// The hash that a spelling is found under; asking memory for what is found there: the cell of
-// the index, then the series that is likely, then its text.
+// The hash that a spelling is found under, and what is found there: a series or MPX_NONE.
 uint32_t mpx_parsed_hash(const char *spelling, size_t length);
 uint32_t mpx_parsed_hashed(const struct mpx_parse_table *t, uint32_t hash,
                            const char *text, size_t length);
-void mpx_parsed_warm_cell(const struct mpx_parse_table *t, uint32_t hash);
-uint32_t mpx_parsed_warm_series(const struct mpx_parse_table *t, uint32_t hash);
-void mpx_parsed_warm_text(const struct mpx_parse_table *t, uint32_t series);
 // The series with this spelling, or MPX_NONE.
 uint32_t mpx_parsed_spelled(const struct mpx_parse_table *t, const char *text,
                             size_t length);

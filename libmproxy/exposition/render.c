@@ -4,9 +4,14 @@
 
 #include "base/err.h"
 #include "base/options.h"
-#include "exposition/json_view.h"
-#include "exposition/select.h"
+#include "exposition/json.h"
 #include "exposition/text.h"
+
+static mproxy_status take_options(mproxy_render_options *out,
+                                  const mproxy_render_options *options)
+{
+    return MPX_OPTIONS_TAKE(mproxy_render_options, ranks, out, options, NULL);
+}
 
 static bool is_format(mproxy_format format)
 {
@@ -20,7 +25,7 @@ mproxy_status mproxy_render_view(const mproxy_view *view, mproxy_format format,
     MPX_REQUIRE(view && write, NULL);
     MPX_REQUIRE(is_format(format), NULL);
     mproxy_render_options o;
-    mproxy_status status = mpx_render_options_take(&o, options);
+    mproxy_status status = take_options(&o, options);
     if (status != MPROXY_OK)
         return status;
     struct mpx_sink sink;
@@ -56,7 +61,7 @@ mproxy_status mproxy_render_snapshot(const mproxy_snapshot *snapshot,
     MPX_REQUIRE(snapshot && write, NULL);
     MPX_REQUIRE(is_format(format), NULL);
     mproxy_render_options o;
-    mproxy_status status = mpx_render_options_take(&o, options);
+    mproxy_status status = take_options(&o, options);
     if (status != MPROXY_OK)
         return status;
     struct mpx_sink sink;
@@ -103,7 +108,7 @@ mproxy_status mproxy_render_nodes(const mproxy_view *view, const mproxy_node_par
     MPX_REQUIRE(view && write, NULL);
     MPX_REQUIRE(parts || count == 0, NULL);
     mproxy_render_options o;
-    mproxy_status status = mpx_render_options_take(&o, options);
+    mproxy_status status = take_options(&o, options);
     mproxy_node_part *taken = NULL;
     if (status == MPROXY_OK && count > 0)
         status = take_parts(parts, count, &taken);

@@ -2,14 +2,7 @@
 
 #include <string.h>
 
-#include "base/options.h"
 #include "store/names.h"
-
-mproxy_status mpx_render_options_take(mproxy_render_options *out,
-                                      const mproxy_render_options *options)
-{
-    return MPX_OPTIONS_TAKE(mproxy_render_options, ranks, out, options, NULL);
-}
 
 static bool is_of(const mproxy_metric *metric, const char *name, size_t base_length)
 {

@@ -15,9 +15,6 @@ struct mpx_range {
     size_t at, end;
 };
 
-// The caller's options as this version knows them; `options` may be NULL.
-mproxy_status mpx_render_options_take(mproxy_render_options *out,
-                                      const mproxy_render_options *options);
 // The entries of a metric (whole name) or family (base); all of them if `metric` is NULL.
 struct mpx_range mpx_select(const mproxy_view *view, const char *metric);
 // Whether a metric stands in profiles only: a parent of the older make ends itself over a

@@ -20,11 +20,55 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/decimal.h"
 #include "exposition/number.h"
 #include "metric/label.h"
-#include "exposition/arena.h"
+
+#define BLOCK_SIZE (32 * 1024 - 64)
+
+struct block {
+    struct block *next;
+    size_t size;
+    char bytes[];
+};
+
+// Texts that are given back all at once.
+struct arena {
+    struct block *blocks;
+    size_t used; // of the first block
+};
+
+// A copy with a NUL behind it; NULL: no memory.
+static char *arena_text(struct arena *a, const char *text, size_t length)
+{
+    if (!a->blocks || a->blocks->size - a->used < length + 1) {
+        size_t room = length + 1 > BLOCK_SIZE ? length + 1 : BLOCK_SIZE;
+        struct block *block = malloc(sizeof *block + room);
+        if (!block)
+            return NULL;
+        block->next = a->blocks;
+        block->size = room;
+        a->blocks = block;
+        a->used = 0;
+    }
+    char *copy = a->blocks->bytes + a->used;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    a->used += length + 1;
+    return copy;
+}
+
+static void arena_fini(struct arena *a)
+{
+    while (a->blocks) {
+        struct block *next = a->blocks->next;
+        free(a->blocks);
+        a->blocks = next;
+    }
+    a->used = 0;
+}
 
 // One bucket. Buckets of one cursor and equal `set` are one histogram.
 struct bucket {
@@ -39,7 +83,7 @@ struct bucket {
 struct collection {
     struct bucket *buckets;
     size_t count;
-    struct mpx_arena texts;
+    struct arena texts;
 };
 
 static bool parse_le(struct bucket *bucket)
@@ -58,8 +102,7 @@ static bool read_bucket(struct mpx_text *t, struct collection *all, struct bucke
     mpx_buf_clear(&t->name);
     while (mpx_label_next(&at, &label)) {
         if (mpx_label_is(&label, "le")) {
-            bucket->le_text =
-                mpx_arena_text(&all->texts, label.value, label.value_length);
+            bucket->le_text = arena_text(&all->texts, label.value, label.value_length);
             continue;
         }
         mpx_buf_add(&t->name, t->name.size ? "," : "{", 1);
@@ -70,7 +113,7 @@ static bool read_bucket(struct mpx_text *t, struct collection *all, struct bucke
     const char *set = mpx_buf_text(&t->name);
     if (!set || !bucket->le_text)
         return false;
-    bucket->set = mpx_arena_text(&all->texts, set, t->name.size);
+    bucket->set = arena_text(&all->texts, set, t->name.size);
     return bucket->set && parse_le(bucket) && metric->type == MPROXY_COUNTER &&
            mpx_metric_of(metric)->text && isfinite(bucket->entry.value.total);
 }
@@ -156,8 +199,7 @@ static bool rises(const struct collection *all, size_t i)
 }
 
 // A set without sum or count, a sum or count without a set, a bound given twice, buckets that
-// fall: then
-// nothing is put together, for nothing may be left out.
+// fall: then nothing is put together, for nothing may be left out.
 static bool find_parts(struct mpx_text *t, struct collection *all,
                        const struct mpx_family *stem)
 {
@@ -253,6 +295,6 @@ bool mpx_text_histogram(struct mpx_text *t, const struct mpx_family *buckets)
         mpx_ids_add(t, &t->histograms, buckets->stem->id);
     }
     free(all.buckets);
-    mpx_arena_fini(&all.texts);
+    arena_fini(&all.texts);
     return is_one;
 }

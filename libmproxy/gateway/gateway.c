@@ -37,7 +37,6 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "gateway/message_json.h"
-#include "gateway/peer.h"
 #include "gateway/socket.h"
 #include "metric/reserved.h"
 #include "own/scribe.h"

@@ -1,7 +1,7 @@
 // A request and its reply, as the files of this module see them.
 //
 // They call each other in one direction: server -> transport -> crowd, and
-// server -> admit -> {route, access, reply} -> request. Transport reaches the server
+// server -> admit -> {route, reply} -> request. Transport reaches the server
 // through the functions that it was opened with.
 #ifndef MPX_HTTP_INTERNAL_H
 #define MPX_HTTP_INTERNAL_H
@@ -71,11 +71,6 @@ bool mpx_http_check_framing(struct mpx_request *rq);
 // Whether a request whose route is known may go on; `allow`: methods of the path when its
 // own is none of them.
 void mpx_http_admit(struct mpx_request *rq, unsigned allow, bool ready);
-
-// access.c: the one place that decides what a request may do.
-// @return 0, or 401 or 403 with the reason in err
-int mpx_http_may(const struct mpx_request *rq, enum mpx_http_need need,
-                 mproxy_error *err);
 
 // reply.c
 // What a refusal says, and what is done: {"operation":TEXT,"success":BOOL}.

@@ -191,11 +191,6 @@ void mpx_unit_read(struct mpx_segments *s, struct mpx_unit *u);
 bool mpx_unit_check_life(struct mpx_segments *s, struct mpx_unit *u);
 // Read /proc/PID if it is time to.
 void mpx_unit_sample(struct mpx_segments *s, struct mpx_unit *u);
-// Keep the last of the values that its images have set a gauge to. False: no memory.
-bool mpx_unit_keep_last_gauges(struct mpx_segments *s, struct mpx_unit *u);
-
-// submit.c
-
 // Hand it to the ledger, unless that has it.
 mproxy_status mpx_unit_submit(struct mpx_segments *s, struct mpx_unit *u,
                               mproxy_error *err);

@@ -1,6 +1,5 @@
 // The keeper's parts, each calling those below it only: rounds (keeper.c), plans made in them
-// (keeper_plan.c), runs (keeper_runs.c), and the execution of plans by the keeper's worker
-// (keeper_store.c).
+// and carried out by the keeper's worker (keeper_plan.c), runs (keeper_runs.c).
 #ifndef MPX_PROFILE_KEEPER_PRIVATE_H
 #define MPX_PROFILE_KEEPER_PRIVATE_H
 
