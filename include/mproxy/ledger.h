@@ -117,6 +117,11 @@ MPROXY_API mproxy_status mproxy_ledger_process(mproxy_ledger *ledger,
  */
 MPROXY_API void mproxy_ledger_whole(mproxy_ledger *ledger);
 /**
+ * In a round: something of this user waits to be read in a later one, so that none of his shares
+ * is sealed in this one. Of the ledger's own user: no share at all.
+ */
+MPROXY_API void mproxy_ledger_unread(mproxy_ledger *ledger, uint32_t uid);
+/**
  * Between rounds, or in one before any process is told of: this layout is not used any more.
  * Does nothing when it is not known.
  */

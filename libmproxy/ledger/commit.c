@@ -47,11 +47,19 @@ int mproxy_ledger_is_idle(const mproxy_ledger *l, const char *jobid, uint32_t ui
     return 0;
 }
 
+bool mpx_ledger_is_unread(const struct mproxy_ledger *l, uint32_t uid)
+{
+    for (size_t i = 0; i < l->unread_count && !l->all_unread; i++)
+        if (l->unread[i] == uid)
+            return true;
+    return l->all_unread;
+}
+
 void mpx_ledger_mark_seals(struct mproxy_ledger *l)
 {
     for (uint32_t i = 0; i < l->share_count; i++) {
         struct mpx_share *s = l->shares[i];
-        if (!is_over(l, s) || s->passive > 0)
+        if (!is_over(l, s) || s->passive > 0 || mpx_ledger_is_unread(l, s->uid))
             continue;
         s->spread = mpx_rank_condense(&s->ranks, s->slots.count);
         if (!s->spread) // no memory: it is sealed in a later round

@@ -83,6 +83,7 @@ void mproxy_ledger_close(mproxy_ledger *l)
     mproxy_metric_unref(l->refused_metric);
     mproxy_metric_unref(l->walltime);
     free(l->names);
+    free(l->unread);
     free(l->shares);
     free(l->absorbed);
     free(l->file_index);
@@ -229,7 +230,8 @@ void mproxy_ledger_round_begin(mproxy_ledger *l, int64_t boot_ms, uint64_t wall_
     l->boot_ms = boot_ms;
     l->wall_us = wall_us;
     l->member_count = 0;
-    l->whole = false;
+    l->whole = l->all_unread = false;
+    l->unread_count = 0;
     l->node_layout = NULL;
     for (uint32_t i = 0; i < l->columns.count; i++)
         if (l->columns.items[i])
@@ -278,6 +280,16 @@ mproxy_status mproxy_ledger_process(mproxy_ledger *l, const mproxy_process *proc
 void mproxy_ledger_whole(mproxy_ledger *l)
 {
     l->whole = true;
+}
+
+void mproxy_ledger_unread(mproxy_ledger *l, uint32_t uid)
+{
+    if (mpx_ledger_is_unread(l, uid))
+        return;
+    l->all_unread |=
+        uid == geteuid() || !MPX_RESERVE(l->unread, l->unread_room, l->unread_count + 1);
+    if (!l->all_unread)
+        l->unread[l->unread_count++] = uid;
 }
 
 // Another layout may come to lie at the address of one that is gone.

@@ -50,7 +50,10 @@ struct mproxy_ledger {
     bool dirty;         // the state file is behind
     bool is_base_loose; // it may have gauges that no process counts any more
     bool whole;         // this round was told of every process that there is
-    bool rebooted;      // the file's boot times are of another boot
+    uint32_t *unread;   // users of whom something waits to be read
+    size_t unread_count, unread_room;
+    bool all_unread;
+    bool rebooted; // the file's boot times are of another boot
     // of metrics in the file: position + 1 by store id, and the encoded table, as long as no
     // name was given back
     uint64_t file_forgotten;
@@ -96,6 +99,8 @@ struct mproxy_ledger {
 bool mpx_ledger_prepare(struct mproxy_ledger *l);
 void mpx_ledger_track(struct mproxy_ledger *l); // after the counting
 // commit.c: seal, absorb, write.
+// Whether files of this user wait that may belong to any of his jobs.
+bool mpx_ledger_is_unread(const struct mproxy_ledger *l, uint32_t uid);
 void mpx_ledger_mark_seals(struct mproxy_ledger *l);
 mproxy_status mpx_ledger_commit(struct mproxy_ledger *l, mproxy_error *err);
 

@@ -86,7 +86,8 @@ struct mpx_segments {
     int dir_fd;
     DIR *dir;
     struct mpx_logger logger;
-    unsigned warned; // in this round
+    unsigned warned;      // in this round
+    unsigned limit_looks; // in this scan, at files that there was no room for
     struct mpx_procfs *procfs;
     struct mpx_samples *samples; // NULL: no room for the file
     struct mpx_readers *readers;

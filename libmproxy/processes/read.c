@@ -2,8 +2,8 @@
 //
 // The lock of a segment is tested before its values are read: values read after the lock
 // was found free are final, whatever ended the process. A segment that can't be read for
-// want of memory or descriptors is read in the next round, and not folded before; one that
-// is damaged keeps its last good values.
+// want of memory, descriptors or room is read in the next round, and not folded before; one
+// that is damaged keeps its last good values.
 //
 // A process has ended when all locks of its images are free and /proc no longer has its pid
 // with that start. Where /proc can't tell, as for another PID namespace, two rounds in a row
@@ -113,7 +113,10 @@ static void read_segment(struct mpx_segments *s, struct mpx_unit *u,
     bool final = mpx_reader_is_final(seg->reader);
     mproxy_status status =
         seg->damaged ? MPROXY_OK : mpx_reader_sample(seg->reader, &changed, &err);
-    if (status != MPROXY_OK && status != MPROXY_E_NOMEM && status != MPROXY_E_SYSTEM) {
+    if (status == MPROXY_E_BUSY)
+        mproxy_ledger_unread(s->ledger, seg->user->uid);
+    if (status != MPROXY_OK && status != MPROXY_E_NOMEM && status != MPROXY_E_SYSTEM &&
+        status != MPROXY_E_BUSY) {
         seg->damaged = true;
         s->stats.damaged++;
         u->changed = true;

@@ -14,7 +14,8 @@
 // process that could not even leave a link. Everything else is left alone.
 //
 // A file that cannot be read is refused with a reason, told once, and looked at again
-// when it has changed or when what was missing may be there. Files count for their
+// when it has changed or when what was missing may be there. Of those that are final as many
+// are read in a round as there is room for; meanwhile no share of their user is sealed. Files count for their
 // owner, as stat() says, never for the user whom their header names.
 
 #include "processes/private.h"
@@ -33,7 +34,8 @@
 enum {
     NEW_AGE_MAX_S = 60,
     LIMIT_RETRY_ROUNDS = 8,
-    NOTE_MAX = 600, // bytes of a link's target
+    LIMIT_LOOKS_MAX = 1024, // in each other round
+    NOTE_MAX = 600,         // bytes of a link's target
     TICK_MAX_NS = 50 * 1000 * 1000,
     SKIPS_MAX = 8,
 };
@@ -43,14 +45,23 @@ static int64_t mtime_ns(const struct stat *st)
     return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
+// What is missing for it may be there at the next look.
+static bool is_for_want(mproxy_status status)
+{
+    return status == MPROXY_E_SYSTEM || status == MPROXY_E_NOMEM ||
+           status == MPROXY_E_BUSY;
+}
+
 // Whether to look at a refused file again: it is not what it was, or what was missing may be
 // there.
 static bool is_worth_retry(struct mpx_segments *s, struct mpx_segment *seg)
 {
     struct stat st;
-    if (seg->bad == MPROXY_E_SYSTEM || seg->bad == MPROXY_E_NOMEM)
+    if (is_for_want(seg->bad))
         return true;
-    if (seg->bad == MPROXY_E_LIMIT && s->round % LIMIT_RETRY_ROUNDS == 0)
+    // There is room once it is final.
+    if (seg->bad == MPROXY_E_LIMIT &&
+        (s->round % LIMIT_RETRY_ROUNDS == 0 || s->limit_looks++ < LIMIT_LOOKS_MAX))
         return true;
     if (fstatat(s->dir_fd, seg->name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
         (st.st_ino == seg->inode && st.st_size == seg->size &&
@@ -67,11 +78,12 @@ static void refuse(struct mpx_segments *s, struct mpx_segment *seg, mproxy_statu
                    const mproxy_error *why)
 {
     s->watch = true;
-    if (seg->bad != status)
+    if (seg->bad != status && status != MPROXY_E_BUSY)
         mpx_segments_warn(s, "%s", why->text);
     seg->bad = status;
-    if (status == MPROXY_E_SYSTEM || status == MPROXY_E_NOMEM)
-        s->missed = true;
+    s->missed |= is_for_want(status);
+    if (status == MPROXY_E_BUSY)
+        mproxy_ledger_unread(s->ledger, seg->user->uid);
 }
 
 // Our client never writes such an id; the ledger puts the process into the base.
@@ -245,6 +257,7 @@ mproxy_status mpx_segments_scan(struct mpx_segments *s, mproxy_error *err)
         return MPROXY_OK;
     s->watch = false;
     s->missed = false;
+    s->limit_looks = 0;
     s->stats.bad_crowd = 0;
     s->read_round = s->round;
     rewinddir(s->dir);

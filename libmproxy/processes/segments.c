@@ -200,6 +200,7 @@ mproxy_status mpx_segments_round(struct mpx_segments *s, int64_t boot_ms,
     s->boot_ms = boot_ms;
     s->wall_us = wall_us;
     s->warned = 0;
+    mpx_readers_begin(s->readers);
     mpx_vectors_sweep(s->vectors, s->ledger);
     mproxy_status status = mpx_segments_scan(s, err);
     mpx_segments_forget_unseen(s);
@@ -290,6 +291,7 @@ static void count_refused(const struct mpx_segment *seg, struct mpx_segments_sta
 {
     switch (seg->bad) {
     case MPROXY_OK:
+    case MPROXY_E_BUSY: // read in the next round
         break;
     case MPROXY_E_VERSION:
         out->bad_version++;

@@ -69,6 +69,36 @@ void mpx_reader_drop_mapping(struct mpx_reader *r)
     r->map_size = 0;
 }
 
+// One that is final is mapped for a moment only, so it waits for no room that others give back:
+// budgets are for the living. But what it leaves in memory stays to the end of the round, so
+// all of a round have a bound as well.
+static mproxy_status take_spare(struct mpx_reader *r, uint64_t more, mproxy_error *err)
+{
+    struct mpx_readers *rs = r->rs;
+    if (rs->spare_used > 0 && more > rs->max_bytes - rs->spare_used)
+        return mpx_fail(err, MPROXY_E_BUSY,
+                        "segment '%s': waits for the next round, %" PRIu64
+                        " bytes are read in this one",
+                        r->name, rs->spare_used);
+    uint64_t left = rs->max_bytes - rs->spare_used;
+    rs->spare_used += more < left ? more : left;
+    return MPROXY_OK;
+}
+
+static mproxy_status take_bytes(struct mpx_reader *r, const struct mpx_owner *owner,
+                                uint64_t size, mproxy_error *err)
+{
+    uint64_t most = r->rs->max_bytes, more = size - r->map_size;
+    if (more <= most && owner->bytes <= most - more)
+        return MPROXY_OK;
+    if (r->final)
+        return take_spare(r, more, err);
+    return mpx_fail(err, MPROXY_E_LIMIT,
+                    "segment '%s': %" PRIu64 " bytes, user %u has %" PRIu64
+                    " of at most %" PRIu64,
+                    r->name, size, r->owner, owner->bytes, most);
+}
+
 mproxy_status mpx_reader_map(struct mpx_reader *r, int fd, uint64_t size,
                              mproxy_error *err)
 {
@@ -76,12 +106,9 @@ mproxy_status mpx_reader_map(struct mpx_reader *r, int fd, uint64_t size,
     struct mpx_owner *owner = find_owner(rs, r->owner);
     if (!owner)
         return mpx_fail(err, MPROXY_E_NOMEM, "segment '%s': no memory", r->name);
-    if (size - r->map_size > rs->max_bytes ||
-        owner->bytes > rs->max_bytes - (size - r->map_size))
-        return mpx_fail(err, MPROXY_E_LIMIT,
-                        "segment '%s': %" PRIu64 " bytes, user %u has %" PRIu64
-                        " of at most %" PRIu64,
-                        r->name, size, r->owner, owner->bytes, rs->max_bytes);
+    mproxy_status status = take_bytes(r, owner, size, err);
+    if (status != MPROXY_OK)
+        return status;
     void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
         return mpx_fail_errno(err, "segment '%s'", r->name);

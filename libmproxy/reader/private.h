@@ -21,6 +21,7 @@ struct mpx_readers {
     struct mpx_owner *owners;
     size_t owner_count, owner_room;
     uint64_t bytes;
+    uint64_t spare_used;    // beyond budgets, by segments that are final
     struct mpx_buf metrics; // of the log that is being read
     uint64_t *sum;          // of the segment that is being read
     double *columns;        // as mpx_reader_columns() gave them last
@@ -40,7 +41,8 @@ struct mpx_reader {
     bool final;        // the lock was seen free
     bool done;         // sampled after that
     bool bad;
-    bool crowded; // could not follow its growth
+    bool crowded;             // could not follow its growth
+    uint32_t crowded_samples; // in a row
     char why[160];
     struct mpx_seg_header header;
     struct mpx_reader_state state;
@@ -59,7 +61,8 @@ int mpx_reader_borrow(const struct mpx_reader *r);
 void mpx_reader_return(const struct mpx_reader *r, int fd);
 void mpx_reader_drop_descriptor(struct mpx_reader *r);
 void mpx_reader_drop_mapping(struct mpx_reader *r);
-// Map the whole file anew; on failure what was mapped stays.
+// Map the whole file anew; on failure what was mapped stays. MPROXY_E_LIMIT: the owner has no
+// bytes left; MPROXY_E_BUSY: it is known to be final, and there is no room in this round.
 mproxy_status mpx_reader_map(struct mpx_reader *r, int fd, uint64_t size,
                              mproxy_error *err);
 // `why` with the segment's name before it.

@@ -89,6 +89,11 @@ uint64_t mpx_readers_bytes(const struct mpx_readers *rs)
     return rs->bytes;
 }
 
+void mpx_readers_begin(struct mpx_readers *rs)
+{
+    rs->spare_used = 0;
+}
+
 void mpx_readers_set_directory(struct mpx_readers *rs, int dir_fd)
 {
     rs->dir_fd = dir_fd;
@@ -192,6 +197,15 @@ static mproxy_status read_first(struct mpx_reader *r, int dir_fd, mproxy_error *
     return status;
 }
 
+// Nothing of it has been read yet, so what is read now is final if its lock is free.
+static mproxy_status map_first(struct mpx_reader *r, mproxy_error *err)
+{
+    mproxy_status status = mpx_reader_map(r, r->fd, r->size, err);
+    if (status == MPROXY_E_LIMIT && mpx_reader_is_final(r))
+        status = mpx_reader_map(r, r->fd, r->size, err);
+    return status;
+}
+
 mproxy_status mpx_reader_open(struct mpx_readers *rs, int dir_fd, const char *name,
                               struct mpx_reader **out, mproxy_error *err)
 {
@@ -221,7 +235,7 @@ mproxy_status mpx_reader_open(struct mpx_readers *rs, int dir_fd, const char *na
     r->size = (uint64_t)st.st_size;
     status = check_file(r, &st, err);
     if (status == MPROXY_OK)
-        status = mpx_reader_map(r, r->fd, r->size, err);
+        status = map_first(r, err);
     if (status == MPROXY_OK)
         status = read_first(r, dir_fd, err);
     if (status != MPROXY_OK)

@@ -43,6 +43,9 @@ mproxy_status mpx_readers_open(const struct mpx_readers_options *options,
                                struct mpx_readers **out, mproxy_error *err);
 void mpx_readers_close(struct mpx_readers *rs); // accepts NULL; readers first
 
+// A round of reading begins.
+void mpx_readers_begin(struct mpx_readers *rs);
+
 // Bytes mapped of all segments.
 uint64_t mpx_readers_bytes(const struct mpx_readers *rs);
 // Where segments whose descriptor is not kept are looked for; mpx_reader_open() sets it too.
@@ -50,8 +53,9 @@ void mpx_readers_set_directory(struct mpx_readers *rs, int dir_fd);
 
 // Open a segment of the directory: a regular file, not a link, of one name. Keeps a mapping
 // and, while there are some, a descriptor.
-// @return MPROXY_OK, MPROXY_E_NOTFOUND, _CORRUPT, _VERSION, _LIMIT (bytes of the owner), or
-//         for want of descriptors or memory _SYSTEM, _NOMEM; the text names the file
+// @return MPROXY_OK, MPROXY_E_NOTFOUND, _CORRUPT, _VERSION, _LIMIT (bytes of the owner), _BUSY
+//         (it is final, and there is no room in this round), or for want of descriptors or
+//         memory _SYSTEM, _NOMEM; the text names the file
 mproxy_status mpx_reader_open(struct mpx_readers *rs, int dir_fd, const char *name,
                               struct mpx_reader **out, mproxy_error *err);
 void mpx_reader_close(struct mpx_reader *r); // accepts NULL
@@ -74,8 +78,8 @@ bool mpx_reader_is_final(struct mpx_reader *r);
 // rows: u64 sums for integer slots, doubles for double slots, both already turned into
 // doubles (scale not applied). `*changed` says whether any differs from the last sample, or
 // the table or the state has changed.
-// @return MPROXY_OK, MPROXY_E_CORRUPT (then, and from then on, the last good values stay) or
-//         MPROXY_E_NOMEM
+// @return MPROXY_OK, MPROXY_E_CORRUPT (then, and from then on, the last good values stay), or
+//         MPROXY_E_NOMEM, MPROXY_E_BUSY (it is final and there is no room in this round)
 mproxy_status mpx_reader_sample(struct mpx_reader *r, bool *changed, mproxy_error *err);
 
 struct mpx_def_table *mpx_reader_table(const struct mpx_reader *r); // write `user` only
@@ -83,7 +87,8 @@ struct mpx_def_table *mpx_reader_table(const struct mpx_reader *r); // write `us
 const double *mpx_reader_columns(const struct mpx_reader *r);
 
 // The changing header fields as of the last sample. `flags` says MPX_OFF_LIMIT also when the
-// owner's bytes are used up and the segment's growth could not be followed.
+// owner's bytes are used up and the segment's growth could not be followed for 8 samples in a
+// row, or to its end.
 struct mpx_reader_state {
     uint32_t flags, started, finished, left;
     uint64_t end_wall_ns, final_set, final[MPX_SEG_FINAL_MAX];

@@ -37,6 +37,9 @@
 // cost of a round.
 enum { SIZE_PERIOD = 16 };
 
+// A segment that grows while others are about to give room back is no more than late.
+enum { CROWDED_SAMPLES = 8 };
+
 enum { METRICS_KEPT = 64 << 10 }; // bytes of records that the next segment finds room for
 
 static uint32_t load32(const uint32_t *p)
@@ -60,6 +63,15 @@ static void load_state(const struct mpx_seg_header *h, struct mpx_reader_state *
     state->final_set = load64(&h->final_set);
     for (int i = 0; i < MPX_SEG_FINAL_MAX; i++)
         state->final[i] = load64(&h->final[i]);
+}
+
+// One that lives goes on with what is mapped of it.
+static mproxy_status follow_growth(struct mpx_reader *r, int fd, mproxy_error *err)
+{
+    mproxy_error why;
+    mproxy_status status = mpx_reader_map(r, fd, r->size, &why);
+    r->crowded = status != MPROXY_OK;
+    return status == MPROXY_E_BUSY ? mpx_fail(err, status, "%s", why.text) : MPROXY_OK;
 }
 
 mproxy_status mpx_reader_follow_size(struct mpx_reader *r, mproxy_error *err)
@@ -88,7 +100,7 @@ mproxy_status mpx_reader_follow_size(struct mpx_reader *r, mproxy_error *err)
             status = mpx_fail(err, MPROXY_E_CORRUPT, "segment '%s': lost its first page",
                               r->name);
         else
-            r->crowded = mpx_reader_map(r, fd, r->size, NULL) != MPROXY_OK;
+            status = follow_growth(r, fd, err);
         mpx_guard_enter(r->map, r->map_size);
     }
     mpx_reader_return(r, fd);
@@ -182,7 +194,8 @@ static mproxy_status read_all(struct mpx_reader *r, bool *changed, mproxy_error 
         status = read_rows(r, changed, &why);
     if (status != MPROXY_OK)
         return mpx_reader_fail(r, &why, err);
-    if (r->log.seen < count)
+    r->crowded_samples = r->log.seen < count ? r->crowded_samples + 1 : 0;
+    if (r->crowded_samples >= CROWDED_SAMPLES || (r->crowded_samples > 0 && r->final))
         state.flags |= MPX_OFF_LIMIT;
     if (memcmp(&state, &r->state, sizeof state) != 0)
         *changed = true;
@@ -222,7 +235,7 @@ mproxy_status mpx_reader_sample(struct mpx_reader *r, bool *changed, mproxy_erro
         }
         return MPROXY_OK;
     }
-    if (status != MPROXY_E_NOMEM && status != MPROXY_E_SYSTEM)
+    if (status != MPROXY_E_NOMEM && status != MPROXY_E_SYSTEM && status != MPROXY_E_BUSY)
         remember_bad(r, &why);
     return mpx_fail(err, status, "%s", why.text);
 }

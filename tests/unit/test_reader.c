@@ -388,29 +388,81 @@ START_TEST(reader_tells_another_version_from_damage)
 }
 END_TEST
 
+// A segment of one page that lives, and then grows by four that nobody has room for.
+static struct mpx_reader *open_crowded(struct image *m, int *fd)
+{
+    *m = image_new(1, "j");
+    image_counters(m, "c", 1);
+    image_row0(m)[0] = 1;
+    *fd = image_write(m, dir, "a.seg", m->size);
+    ck_assert_int_eq(image_lock(*fd, F_WRLCK), 0);
+    struct mpx_reader *a = open_reader("a.seg");
+    sample(a);
+    image_extent(m, 1, 0, 4 * 512)[0] = 5;
+    image_row0(m)[0] = 2;
+    ck_assert_int_eq(pwrite(*fd, m->bytes, m->size, 0), (ssize_t)m->size);
+    return a;
+}
+
 START_TEST(reader_keeps_a_budget_of_bytes_per_user)
 {
     teardown();
     setup_limited(4 * MPX_SEG_PAGE, 0);
-    struct image m = image_new(1, "j");
-    image_counters(&m, "c", 1);
-    image_row0(&m)[0] = 1;
-    int fd = image_write(&m, dir, "a.seg", m.size);
-    struct mpx_reader *a = open_reader("a.seg");
-    sample(a);
-    image_extent(&m, 1, 0, 4 * 512)[0] = 5; // four pages more
-    image_row0(&m)[0] = 2;
-    ck_assert_int_eq(pwrite(fd, m.bytes, m.size, 0), (ssize_t)m.size);
-    close(image_write(&m, dir, "b.seg", m.size));
+    struct image m;
+    int fd;
+    struct mpx_reader *a = open_crowded(&m, &fd);
+    int other = image_write(&m, dir, "b.seg", m.size);
+    ck_assert_int_eq(image_lock(other, F_WRLCK), 0);
     mproxy_error err;
 
     ck_assert(sample(a));
-
     ck_assert_double_eq(mpx_reader_columns(a)[0], 2); // what is mapped goes on
+    ck_assert_uint_eq(mpx_reader_state(a)->flags, 0); // it is late, for now
+    for (int i = 0; i < 8; i++)
+        sample(a);
+
     ck_assert_uint_eq(mpx_reader_state(a)->flags, MPX_OFF_LIMIT);
     ck_assert_int_eq(try_open("b.seg", &err), MPROXY_E_LIMIT);
     close(fd);
+    close(other);
     mpx_reader_close(a);
+    image_free(&m);
+}
+END_TEST
+
+START_TEST(reader_has_room_for_some_that_are_final_in_each_round)
+{
+    teardown();
+    setup_limited(4 * MPX_SEG_PAGE, 0);
+    struct image m;
+    int fd;
+    bool changed;
+    mproxy_error err;
+    struct mpx_reader *a = open_crowded(&m, &fd);
+    sample(a);
+    close(image_write(&m, dir, "b.seg", m.size));
+    close(image_write(&m, dir, "c.seg", m.size));
+    close(fd);
+
+    mpx_readers_begin(readers);
+    struct mpx_reader *b = open_reader("b.seg"); // alone larger than all may be
+    ck_assert_int_eq(try_open("c.seg", &err), MPROXY_E_BUSY);
+    ck_assert(mpx_reader_is_final(a));
+    ck_assert_int_eq(mpx_reader_sample(a, &changed, &err), MPROXY_E_BUSY);
+    ck_assert(mpx_reader_is_final(b));
+    ck_assert(sample(b));
+    ck_assert_double_eq(mpx_reader_columns(b)[0], 7);
+    mpx_readers_begin(readers);
+    ck_assert(mpx_reader_is_final(a));
+    ck_assert(sample(a));
+
+    ck_assert_double_eq(mpx_reader_columns(a)[0], 7);
+    ck_assert_uint_eq(mpx_reader_state(a)->flags, 0);
+    mpx_readers_begin(readers);
+    ck_assert_int_eq(try_open("c.seg", &err), MPROXY_OK);
+    mpx_reader_close(a);
+    mpx_reader_close(b);
+    ck_assert_uint_eq(mpx_readers_bytes(readers), 0);
     image_free(&m);
 }
 END_TEST
@@ -508,6 +560,7 @@ int main(void)
     tcase_add_test(tc, reader_takes_the_owner_for_the_user);
     tcase_add_test(tc, reader_tells_another_version_from_damage);
     tcase_add_test(tc, reader_keeps_a_budget_of_bytes_per_user);
+    tcase_add_test(tc, reader_has_room_for_some_that_are_final_in_each_round);
     tcase_add_test(tc, reader_needs_no_kept_descriptor);
     tcase_add_test(tc, reader_blanks_names_that_are_no_text);
     tcase_add_test(tc, reader_takes_ten_thousand_names);

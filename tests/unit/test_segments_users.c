@@ -5,10 +5,11 @@
 
 enum { OTHER = 54321, THIRD = 54322 };
 
-static void open_bounded(uint32_t files, uint32_t names)
+static void open_with_budget(uint32_t files, uint32_t names, uint64_t bytes)
 {
     mproxy_error err = {0};
     struct mpx_segments_options so = {.store = store,
+                                      .max_bytes_per_uid = bytes,
                                       .ledger = ledger,
                                       .dir_path = folder,
                                       .dir_fd = dir,
@@ -19,6 +20,11 @@ static void open_bounded(uint32_t files, uint32_t names)
     mpx_segments_close(segments);
     ck_assert_msg(mpx_segments_open(&so, &segments, &err) == MPROXY_OK, "%s", err.text);
     warnings = 0;
+}
+
+static void open_bounded(uint32_t files, uint32_t names)
+{
+    open_with_budget(files, names, 0);
 }
 
 // A segment of a user that is locked, as by a process that lives; its descriptor.
@@ -239,6 +245,64 @@ START_TEST(what_proc_said_of_a_process_is_no_other_users)
 }
 END_TEST
 
+// Of a process of this PID namespace that is known to be gone, and ended seconds ago.
+static void drop_ended(uint32_t number)
+{
+    char name[32];
+    struct stat st;
+    enum { NO_PID = 1 << 30 };
+    ck_assert_int_eq(stat("/proc/self/ns/pid", &st), 0);
+    struct image m = image_new(NO_PID + number, "crowd");
+    image_header(&m)->pid_ns = st.st_ino;
+    image_header(&m)->end_wall_ns = (uint64_t)(clock_ms(CLOCK_REALTIME) - 5000) * 1000000;
+    snprintf(name, sizeof name, "c%u", number);
+    image_counters(&m, name, 1);
+    image_row0(&m)[0] = 1;
+    snprintf(name, sizeof name, "%u.seg", number);
+    int fd = image_write(&m, dir, name, m.size);
+    ck_assert_int_eq(fchown(fd, OTHER, OTHER), 0);
+    close(fd);
+    image_free(&m);
+}
+
+// A job that lives has taken all room of its user, and of another more has ended than a round
+// reads beside: its share, sealed with a part of it, would be told as the whole.
+START_TEST(nothing_is_sealed_while_ended_processes_wait_to_be_read)
+{
+    enum { ALL = 40 };
+    mproxy_error err;
+    mproxy_ledger_options lo = {
+        .struct_size = sizeof lo, .host = "host", .linger_ms = 100};
+    mpx_segments_close(segments);
+    segments = NULL;
+    mproxy_ledger_close(ledger);
+    ck_assert_int_eq(mproxy_ledger_open(state, store, &lo, &ledger, &err), MPROXY_OK);
+    open_with_budget(0, 0, 3 * MPX_SEG_PAGE);
+    drop_segment(OTHER, 1, "lives", "many", 128);
+    play_round();
+    ck_assert_uint_eq(stats().bytes, 3 * MPX_SEG_PAGE);
+    for (uint32_t number = 1; number <= ALL; number++)
+        drop_ended(number);
+    boot_ms += 5000;
+
+    int rounds = 0;
+    do {
+        play_round();
+        ck_assert_int_lt(++rounds, ALL);
+    } while (!job_source("crowd")->sealed);
+
+    ck_assert_int_gt(rounds, 2);
+    ck_assert_double_eq(shown("crowd", "c40_00000"), 1);
+    for (uint32_t number = 1; number <= ALL; number++) {
+        char name[32];
+        snprintf(name, sizeof name, "c%u_00000", number);
+        ck_assert_double_eq(shown("crowd", name), 1);
+    }
+    ck_assert_int_eq(job_source("crowd")->incomplete, 0);
+    ck_assert_uint_eq(warnings, 0);
+}
+END_TEST
+
 int main(void)
 {
     if (geteuid() != 0)
@@ -252,6 +316,7 @@ int main(void)
     tcase_add_test(tc, a_user_with_too_many_files_waits_and_others_do_not);
     tcase_add_test(tc, links_and_what_is_no_segment_count_too);
     tcase_add_test(tc, what_proc_said_of_a_process_is_no_other_users);
+    tcase_add_test(tc, nothing_is_sealed_while_ended_processes_wait_to_be_read);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
