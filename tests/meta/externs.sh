@@ -39,11 +39,17 @@ externs() {
         }' | sort -k5,5 -k4,4
 }
 
-# Their number, and how many of them one other file names.
+# Their number, and how many of them one other file names: one of another folder, whose module is
+# used by it, or one of their own.
 externs_summary() {
-    awk '{ all++; one += $1 == 1 } END {
-        printf "%d private functions and variables, %d (%d %%) with one calling file\n",
+    awk '
+    function folder(file) { sub(/[^\/]*$/, "", file); return file }
+    { all++; one += $1 == 1; across += $1 == 1 && folder($5) != folder($6) }
+    END {
+        printf "%d private functions and variables, %d (%d %%) with one calling file",
             all, one, all ? 100 * one / all : 0
+        printf ", %d of them in their own folder (%d %%)\n", one - across,
+            all ? 100 * (one - across) / all : 0
     }' "$1"
 }
 

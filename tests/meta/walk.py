@@ -1,6 +1,6 @@
 """The walk of a counter through the files, as its steps are called in a proxy that runs.
 
-Under gdb (walk.sh starts it so) it stops at the functions named in WALK_STEPS and writes their
+Under gdb (walk.sh starts it so) it stops at the FILE:FUNCTION of WALK_STEPS and writes their
 call stacks to WALK_STACKS. By itself, `walk.py STACKS STEP...`, it prints the files in the order
 in which a reader comes to them who follows the steps: down into the functions called, and back
 to the caller whose next call leads on. "back" marks a file that was left before.

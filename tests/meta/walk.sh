@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
 trap 'kill $gdb 2>/dev/null || :; rm -rf "$scratch" "/dev/shm/$(echo "$scratch" | sed "s,/,%2F,g")"*' EXIT
 steps=$(awk -F'`' '/^<!-- walk -->/ { walk = 1 } /^#/ { walk = 0 }
-    walk && NF > 4 { print $(NF - 1) }' "$source_dir/docs/architecture.md")
+    walk && NF > 4 { print $(NF - 3) ":" $(NF - 1) }' "$source_dir/docs/architecture.md")
 WALK_STEPS=$steps WALK_STACKS=$scratch/stacks gdb -q -batch -x "$here/walk.py" --args \
     "$build_dir/bin/proxy-v2" -u "$scratch/socket" -t "$scratch" -p 0 -S 500 --linger 200 \
     >"$scratch/log" 2>&1 &
