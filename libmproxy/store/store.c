@@ -338,9 +338,7 @@ const mproxy_view *mproxy_snapshot_find(const mproxy_snapshot *snapshot, const c
     return NULL;
 }
 
-mproxy_status mpx_snapshot_body(mproxy_snapshot *snapshot, const char *key,
-                                mpx_body_fn render, void *arg, const char **bytes,
-                                size_t *length)
+struct mpx_cache *mpx_snapshot_cache(const mproxy_snapshot *snapshot)
 {
-    return mpx_cache_get(snapshot->cache, snapshot, key, render, arg, bytes, length);
+    return snapshot->cache;
 }
