@@ -1,63 +1,11 @@
-// The writing side of a segment: birth, definitions, rows, limits, fork.
-#include "writer/writer.h"
-
-#include <sys/mman.h>
+// The writing side of a segment: birth, definitions, rows, limits. test_writer_child.c forks.
 #include <sys/resource.h>
 
-#include "../support/program.h"
+#include "../support/writer_fixture.h"
 #include "reader/reader.h"
 #include "segment/crowd.h"
 #include "segment/rendezvous.h"
 #include "writer/parts.h"
-
-static const mproxy_job job = {.jobid = "job 7", .command = "./a", .size = 4};
-
-// Larger pages of other systems can be had: what is mapped lies on a page here too.
-static const uint32_t page_sizes[] = {4096, 16384, 65536};
-enum { PAGE_SIZES = sizeof page_sizes / sizeof *page_sizes };
-
-static uint32_t page_size_of(int number)
-{
-    uint32_t least = (uint32_t)sysconf(_SC_PAGESIZE);
-    return page_sizes[number] > least ? page_sizes[number] : least;
-}
-
-static struct mpx_writer *open_paged(enum mpx_seg_kind kind, uint32_t page_size)
-{
-    struct mpx_writer *w = NULL;
-    unsigned reasons = 0;
-    mproxy_error err = {0};
-    struct mpx_writer_birth birth = {.dir_path = program_dir,
-                                     .job = &job,
-                                     .rank = 3,
-                                     .kind = kind,
-                                     .page_size = page_size};
-    ck_assert_msg(mpx_writer_open(&birth, &w, &reasons, &err) == MPROXY_OK, "%s",
-                  err.text);
-    return w;
-}
-
-static struct mpx_writer *open_kind(enum mpx_seg_kind kind)
-{
-    return open_paged(kind, 0);
-}
-
-static struct probe read_back(struct mpx_writer *w)
-{
-    struct probe p = {0};
-    ck_assert(probe_open(&p, program_dir, mpx_writer_path(w) + strlen(program_dir) + 1));
-    return p;
-}
-
-static uint32_t define(struct mpx_writer *w, const char *name)
-{
-    uint32_t slot = 0;
-    mproxy_error err = {0};
-    ck_assert_msg(mpx_writer_define(w, MPX_DEF_COUNTER, name, "Doc.", 1, NULL, 0, &slot,
-                                    &err) == MPROXY_OK,
-                  "%s", err.text);
-    return slot;
-}
 
 START_TEST(segment_tells_who_we_are_and_is_locked)
 {
@@ -375,173 +323,6 @@ START_TEST(large_segments_meet_the_bound_of_bytes)
 }
 END_TEST
 
-START_TEST(a_child_writes_to_memory_and_then_to_a_file_of_its_own)
-{
-    unsigned reasons;
-    uint32_t row, slot = 0;
-    char name[40];
-    struct mpx_writer *w = open_paged(MPX_SEG_PROGRAM, page_size_of(_i));
-    for (int i = 0; i < 2000; i++) {
-        snprintf(name, sizeof name, "metric_%d_total", i);
-        slot = define(w, name);
-    }
-    ck_assert_int_eq(mpx_writer_add_row(w, 2000, &row, NULL), MPROXY_OK);
-    _Atomic uint64_t *zero = mpx_writer_row(w, 0).slots;
-    zero[slot] = 100;
-    mpx_writer_row(w, row).slots[0] = 7;
-
-    pid_t pid = fork();
-    if (pid == 0) {
-        PROGRAM_CHECK(mpx_writer_child_begin(w, 0, &reasons, NULL) == MPROXY_OK);
-        PROGRAM_CHECK(zero[slot] == 100); // the parent's
-        PROGRAM_CHECK(mpx_writer_child_detach(w, row));
-        PROGRAM_CHECK(zero[slot] == 0);
-        mpx_writer_row(w, row).slots[0] = 66; // an update that is pending
-        PROGRAM_CHECK(mpx_writer_child_restore(w, &reasons, NULL) == MPROXY_OK);
-        PROGRAM_CHECK(mpx_writer_row(w, 0).slots == zero && zero[slot] == 0);
-        zero[slot] = 1;
-        PROGRAM_CHECK(mpx_writer_row(w, row).extent == 0);
-        mpx_writer_row(w, row).slots[0] = 77; // memory, not the file
-        PROGRAM_CHECK(mpx_writer_extend_row(w, row, 5, NULL) == MPROXY_OK);
-        mpx_writer_row(w, row).slots[0] = 2;
-        PROGRAM_CHECK(mpx_writer_define(w, MPX_DEF_COUNTER, "new_total", "", 1, NULL, 0,
-                                        &slot, NULL) == MPROXY_OK);
-        PROGRAM_CHECK(slot == 2000);
-        _exit(0);
-    }
-    ck_assert_int_eq(program_wait(pid), 0);
-
-    ck_assert_int_eq(probe_directory(program_dir, getpid(), "metric_1999_total").value,
-                     100);
-    ck_assert_int_eq(probe_directory(program_dir, getpid(), "metric_0_total").value, 7);
-    ck_assert_int_eq(probe_directory(program_dir, pid, "metric_1999_total").value, 1);
-    ck_assert_int_eq(probe_directory(program_dir, pid, "metric_0_total").value, 2);
-    ck_assert_int_eq(probe_directory(program_dir, pid, "new_total").value, 0);
-    ck_assert_int_eq(probe_directory(program_dir, pid, NULL).locked, 0);
-    mpx_writer_close(w);
-}
-END_TEST
-
-// As if killed between the mapping of a chunk, or of a row's end, and what comes after it.
-START_TEST(a_change_that_was_stopped_leaves_no_mapping_behind)
-{
-    unsigned reasons;
-    char name[40];
-    uint32_t row, slot = 0;
-    struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    for (int i = 0; i < 100; i++) {
-        snprintf(name, sizeof name, "metric_%d_total", i);
-        define(w, name);
-    }
-    ck_assert_uint_gt(w->chunk_count, 1);
-    ck_assert_int_eq(mpx_writer_add_row(w, 1, &row, NULL), MPROXY_OK);
-
-    // Published: it stays, and is read in a forked child.
-    w->file.mapped_at = w->chunks[1].at;
-    w->file.mapped_length = w->chunks[1].length;
-    mpx_writer_resume(w);
-    pid_t pid = fork();
-    if (pid == 0) {
-        PROGRAM_CHECK(mpx_writer_child_begin(w, 0, &reasons, NULL) == MPROXY_OK);
-        PROGRAM_CHECK(mpx_writer_child_detach(w, 0));
-        PROGRAM_CHECK(mpx_writer_child_restore(w, &reasons, NULL) == MPROXY_OK);
-        _exit(0);
-    }
-    ck_assert_int_eq(program_wait(pid), 0);
-
-    // Not published: nothing of the file is left there.
-    w->file.mapped_at = mmap(NULL, page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    w->file.mapped_length = page;
-    void *free_room = w->file.mapped_at;
-    mpx_writer_resume(w);
-    ck_assert_int_eq(msync(free_room, page, MS_ASYNC), -1);
-    char *end = w->rows[row].at + w->rows[row].extent * 8;
-    ck_assert_ptr_eq(
-        mmap(end, page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0), end);
-    w->file.mapped_at = end;
-    w->file.mapped_length = page;
-    mpx_writer_resume(w);
-    int ends[2];
-    ck_assert_int_eq(pipe(ends), 0);
-    ck_assert_int_eq(write(ends[1], end, 1), -1); // reserved, and not to be read
-    ck_assert_int_eq(mpx_writer_extend_row(w, row, 1000, NULL), MPROXY_OK);
-    slot = define(w, "last_total");
-    ck_assert_uint_eq(slot, 100);
-    mpx_writer_close(w);
-}
-END_TEST
-
-// As in a child that was forked while another thread opened the file.
-START_TEST(a_descriptor_that_is_being_opened_is_closed_whatever_its_number)
-{
-    struct rlimit r;
-    struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
-    getrlimit(RLIMIT_NOFILE, &r);
-    r.rlim_cur = r.rlim_max;
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &r), 0);
-    int low = open(mpx_writer_path(w), O_RDWR), other = open("/dev/null", O_RDWR);
-    int high = fcntl(low, F_DUPFD, 1500);
-    ck_assert(low >= 0 && other >= 0 && high >= 1500);
-
-    w->file.fd = -1;
-    w->file.opening = true;
-    mpx_writer_resume(w);
-
-    ck_assert_int_eq(fcntl(low, F_GETFD), -1);
-    ck_assert_int_eq(fcntl(high, F_GETFD), -1);
-    ck_assert_int_ge(fcntl(other, F_GETFD), 0);
-    close(other);
-    mpx_writer_close(w);
-}
-END_TEST
-
-// A handle's slot stays its own where its definition could not be taken over.
-START_TEST(a_child_short_of_room_gives_no_slot_twice)
-{
-    unsigned reasons;
-    uint32_t slot = 0, other = 0;
-    char name[40];
-    mproxy_error err = {0};
-    struct mpx_writer *w = open_kind(MPX_SEG_PROGRAM);
-    for (int i = 0; i < 120; i++) {
-        snprintf(name, sizeof name, "metric_%d_total", i);
-        slot = define(w, name);
-    }
-
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct rlimit r = {(rlim_t)sysconf(_SC_PAGESIZE), RLIM_INFINITY};
-        setrlimit(RLIMIT_FSIZE, &r);
-        PROGRAM_CHECK(mpx_writer_child_begin(w, 0, &reasons, NULL) == MPROXY_OK);
-        PROGRAM_CHECK(mpx_writer_child_detach(w, 0));
-        PROGRAM_CHECK(mpx_writer_child_restore(w, &reasons, NULL) == MPROXY_E_SYSTEM);
-        PROGRAM_CHECK(reasons == MPX_OFF_FSIZE);
-        mpx_writer_resume(w);
-        PROGRAM_CHECK(mpx_writer_define(w, MPX_DEF_COUNTER, "x", "", 1, NULL, 0, &other,
-                                        &err) != MPROXY_OK);
-        // Its own child has room again.
-        pid_t grandchild = fork();
-        if (grandchild == 0) {
-            r.rlim_cur = RLIM_INFINITY;
-            setrlimit(RLIMIT_FSIZE, &r);
-            PROGRAM_CHECK(mpx_writer_child_begin(w, 0, &reasons, NULL) == MPROXY_OK);
-            PROGRAM_CHECK(mpx_writer_child_detach(w, 0));
-            PROGRAM_CHECK(mpx_writer_child_restore(w, &reasons, NULL) == MPROXY_OK);
-            PROGRAM_CHECK(mpx_writer_define(w, MPX_DEF_COUNTER, "x", "", 1, NULL, 0,
-                                            &other, &err) == MPROXY_OK);
-            PROGRAM_CHECK(other == slot + 1);
-            _exit(0);
-        }
-        int status = -1;
-        PROGRAM_CHECK(waitpid(grandchild, &status, 0) == grandchild && status == 0);
-        _exit(0);
-    }
-    ck_assert_int_eq(program_wait(pid), 0);
-    mpx_writer_close(w);
-}
-END_TEST
-
 START_TEST(file_size_limit_is_never_passed)
 {
     // At each limit of whole and of broken pages: SIGXFSZ would end the test.
@@ -594,11 +375,6 @@ int main(void)
     tcase_add_test(t, missing_and_foreign_directories_are_told_apart);
     tcase_add_test(t, bounds_hold_only_while_no_proxy_lives);
     tcase_add_test(t, large_segments_meet_the_bound_of_bytes);
-    tcase_add_loop_test(t, a_child_writes_to_memory_and_then_to_a_file_of_its_own, 0,
-                        PAGE_SIZES);
-    tcase_add_test(t, a_change_that_was_stopped_leaves_no_mapping_behind);
-    tcase_add_test(t, a_descriptor_that_is_being_opened_is_closed_whatever_its_number);
-    tcase_add_test(t, a_child_short_of_room_gives_no_slot_twice);
     tcase_add_test(t, file_size_limit_is_never_passed);
     suite_add_tcase(suite, t);
     return run_suite(suite);
