@@ -5,7 +5,7 @@
  *
  * A target is a source of kind MPROXY_SOURCE_TARGET of the ledger's directory, its number from
  * 1 on. It counts in `main` and in `Node: HOST`, HOST being the proxy's own. A counter that its
- * exporter restarts goes on where it was.
+ * exporter restarts goes on where it was, also while no proxy lives.
  *
  * A target that fails is kept, asked less and less often, and told of as unhealthy; it gives up
  * its gauges when it was silent for five periods, its counters stay. One that is left is not
@@ -35,7 +35,12 @@ typedef struct mproxy_scraper_options {
     mproxy_store *store; /**< metrics are interned here */
     mproxy_loop *loop;   /**< it is a guest of this one */
     const char *host;    /**< of the sources; NULL: what the kernel says. Copied */
-    unsigned period_ms;  /**< of targets that are given none; 0: 1000 */
+    /**
+     * In whose rendezvous directory targets and counters are written down, so that they
+     * outlive this process however it ends. NULL: nothing outlives it.
+     */
+    mproxy_processes *processes;
+    unsigned period_ms; /**< of targets that are given none; 0: 1000 */
     unsigned
         timeout_ms; /**< of a scrape, at most; 0: 10,000. A target's is below its period */
     size_t max_page;   /**< bytes, decompressed; 0: 64 MiB */
@@ -72,6 +77,11 @@ MPROXY_API void mproxy_scraper_close(mproxy_scraper *scraper);
 /** What rounds ask; valid until close. */
 MPROXY_API const mproxy_input *mproxy_scraper_input(const mproxy_scraper *scraper);
 
+/** How a target is joined; or-ed. */
+enum mproxy_join_flag {
+    MPROXY_JOIN_FOR_NOW = 1 /**< the next scraper does not join it by itself */
+};
+
 /**
  * Scrape a target from now on, the first time within a second. One that is joined gets the
  * period, and stays one.
@@ -79,11 +89,13 @@ MPROXY_API const mproxy_input *mproxy_scraper_input(const mproxy_scraper *scrape
  * @param address    `HOST:PORT`, whose page is at /metrics, or a URL with http:// or https://
  * @param period_ms  10 to 3,600,000; 0: that of the options
  * @return MPROXY_OK, MPROXY_E_INVALID (the text says what was expected), MPROXY_E_LIMIT (too
- *         many), MPROXY_E_NOMEM, MPROXY_E_UNSUPPORTED (libcurl can't be loaded)
+ *         many), MPROXY_E_NOMEM, MPROXY_E_UNSUPPORTED (libcurl can't be loaded), MPROXY_E_SYSTEM
+ *         (it can't be written down)
  */
 MPROXY_API mproxy_status mproxy_scraper_join(mproxy_scraper *scraper, const char *address,
-                                             unsigned period_ms, mproxy_error *err);
-/** @return MPROXY_OK, MPROXY_E_INVALID (address) or MPROXY_E_NOTFOUND: it is not joined */
+                                             unsigned period_ms, unsigned flags,
+                                             mproxy_error *err);
+/** @return MPROXY_OK, MPROXY_E_INVALID (address) MPROXY_E_NOTFOUND (it is not joined) or MPROXY_E_SYSTEM */
 MPROXY_API mproxy_status mproxy_scraper_leave(mproxy_scraper *scraper,
                                               const char *address, mproxy_error *err);
 /** Targets that are joined. */

@@ -98,9 +98,9 @@ mproxy_status mpx_daemon_serve(struct mproxy_daemon *d, mproxy_error *err);
 mproxy_status mpx_daemon_open_events(struct mproxy_daemon *d, mproxy_error *err);
 void mpx_daemon_tell_round(struct mproxy_daemon *d); // what it found can be read now
 
-// targets.c: scrape a target, unless it is this proxy.
+// targets.c: scrape a target, unless it is this proxy; flags as mproxy_scraper_join().
 mproxy_status mpx_daemon_join(struct mproxy_daemon *d, const char *address,
-                              unsigned period_ms, mproxy_error *err);
+                              unsigned period_ms, unsigned flags, mproxy_error *err);
 // Those that the options name.
 mproxy_status mpx_daemon_join_options(struct mproxy_daemon *d, mproxy_error *err);
 

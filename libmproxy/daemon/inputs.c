@@ -79,6 +79,7 @@ static mproxy_status open_scraper(struct mproxy_daemon *d, mproxy_error *err)
                                             .store = d->store,
                                             .loop = d->loop,
                                             .host = d->host,
+                                            .processes = d->processes,
                                             .period_ms = d->options.sampling_period_ms,
                                             .log = d->options.log,
                                             .log_arg = d->options.log_arg};

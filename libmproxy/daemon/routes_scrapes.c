@@ -37,7 +37,7 @@ static mproxy_status join_all(struct mproxy_daemon *d, const struct joins *j,
     size_t done = 0;
     for (; done < j->count && status == MPROXY_OK; done++) {
         size_t before = mproxy_scraper_count(d->scraper);
-        status = mpx_daemon_join(d, j->address[done], j->period_ms[done], err);
+        status = mpx_daemon_join(d, j->address[done], j->period_ms[done], 0, err);
         is_new[done] = mproxy_scraper_count(d->scraper) > before;
     }
     while (status != MPROXY_OK && done-- > 0)

@@ -54,13 +54,13 @@ static bool is_own(const struct mproxy_daemon *d, const char *address)
 }
 
 mproxy_status mpx_daemon_join(struct mproxy_daemon *d, const char *address,
-                              unsigned period_ms, mproxy_error *err)
+                              unsigned period_ms, unsigned flags, mproxy_error *err)
 {
     if (is_own(d, address))
         return mpx_fail(err, MPROXY_E_INVALID,
                         "address '%.200s': is this proxy: another one was expected",
                         address);
-    return mproxy_scraper_join(d->scraper, address, period_ms, err);
+    return mproxy_scraper_join(d->scraper, address, period_ms, flags, err);
 }
 
 // ADDRESS[@MS]; the text is changed.
@@ -79,7 +79,8 @@ static mproxy_status join_option(struct mproxy_daemon *d, char *text, mproxy_err
         *at = '\0';
     }
     mproxy_error why;
-    mproxy_status status = mpx_daemon_join(d, text, (unsigned)ms, &why);
+    mproxy_status status =
+        mpx_daemon_join(d, text, (unsigned)ms, MPROXY_JOIN_FOR_NOW, &why);
     return status == MPROXY_OK ? status : mpx_fail(err, status, "target: %s", why.text);
 }
 

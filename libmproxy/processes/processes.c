@@ -184,6 +184,11 @@ const char *mpx_processes_dir_path(const mproxy_processes *p)
     return p->dir_path;
 }
 
+int mpx_processes_state_fd(const mproxy_processes *p)
+{
+    return p->hold.state_fd;
+}
+
 int mpx_processes_dir_fd(const mproxy_processes *p)
 {
     return p->hold.dir_fd;

@@ -8,6 +8,8 @@
 
 const char *mpx_processes_dir_path(const mproxy_processes *p); // the rendezvous
 int mpx_processes_dir_fd(const mproxy_processes *p);           // the same, open
+int mpx_processes_state_fd(
+    const mproxy_processes *p); // its `state`, until a round moves it
 const struct mpx_segments *mpx_processes_segments(const mproxy_processes *p);
 // Call `moved` whenever the directory had been removed and was made again; both NULL: don't.
 void mpx_processes_on_move(mproxy_processes *p, void (*moved)(void *arg, int dir_fd),

@@ -137,10 +137,12 @@ static void give_up_oldest(struct mpx_target *t)
 
 // ---- values
 
-// A row for each series of the page: new, or that of a counter which had left. False: no
-// memory; those that were found are let go of again.
-static bool find_rows(struct mpx_target *t, const struct mpx_ingest_page *page)
+// A row for each series of the page: new, or that of a counter which had left. Counters that no
+// proxy knows of yet are written down. On failure rows were found for some.
+static mproxy_status find_rows(struct mpx_target *t, const struct mpx_ingest_page *page,
+                               mproxy_error *err)
 {
+    bool is_new = false;
     struct mpx_rows *r = &t->rows;
     for (size_t i = 0; i < page->count; i++) {
         uint32_t series = page->series[i];
@@ -151,11 +153,13 @@ static bool find_rows(struct mpx_target *t, const struct mpx_ingest_page *page)
         if (row == MPX_ROW_NONE)
             row = mpx_rows_add(r, metric);
         if (row == MPX_ROW_NONE)
-            return false;
+            return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory for its page",
+                            t->url);
         t->row_of[series] = row;
         r->items[row].series = series;
+        is_new |= is_counter(&r->items[row]) && r->items[row].kept == MPX_ROW_NONE;
     }
-    return true;
+    return is_new ? mpx_remember_rows(t, err) : MPROXY_OK;
 }
 
 static void let_go_of_rows(struct mpx_target *t, const struct mpx_ingest_page *page,
@@ -173,13 +177,6 @@ static void let_go_of_rows(struct mpx_target *t, const struct mpx_ingest_page *p
         mpx_rows_remove(r, (uint32_t)r->count - 1);
 }
 
-static void restart(struct mpx_target *t, struct mpx_row *row, double value)
-{
-    (void)t;
-    row->offset += row->raw;
-    row->raw = value;
-}
-
 static bool take_counter(struct mpx_target *t, struct mpx_row *row, double value)
 {
     if (value < 0 || !isfinite(row->offset + row->raw + value)) {
@@ -190,10 +187,13 @@ static bool take_counter(struct mpx_target *t, struct mpx_row *row, double value
         row->gone = 0;
         t->rows.gone_count--;
     }
-    if (value < row->raw)
-        restart(t, row, value);
-    else
-        row->raw = value;
+    if (value == row->raw)
+        return true;
+    if (value < row->raw) // it was restarted
+        row->offset += row->raw;
+    row->raw = value;
+    if (row->kept != MPX_ROW_NONE)
+        mpx_kept_set(&t->kept, row->kept, row->offset, value);
     return true;
 }
 
@@ -218,10 +218,12 @@ mproxy_status mpx_page_take(struct mpx_target *t, const struct mpx_ingest_page *
 {
     size_t count = t->rows.count;
     uint64_t now_us = mpx_wall_us();
-    if (!find_rows(t, page)) {
+    mproxy_status status = find_rows(t, page, err);
+    if (status != MPROXY_OK) {
         let_go_of_rows(t, page, count);
-        return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory for its page", t->url);
+        return status;
     }
+
     for (size_t i = 0; i < page->count; i++) {
         uint32_t series = page->series[i];
         if (page->values[i] != t->last[series])

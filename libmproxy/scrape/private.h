@@ -1,5 +1,6 @@
 // The inside of the scraper. scraper.c is the object and its list of targets, poll.c asks
-// them, page.c takes what they say into their rows, tell.c puts these into the reduction.
+// them, page.c takes what they say into their rows, tell.c puts these into the reduction,
+// remember.c and kept.c keep all of it for the next proxy.
 #ifndef MPX_SCRAPE_PRIVATE_H
 #define MPX_SCRAPE_PRIVATE_H
 
@@ -10,6 +11,7 @@
 
 #include "base/log.h"
 #include "ingest/ingest.h"
+#include "scrape/kept.h"
 #include "scrape/rows.h"
 
 enum mpx_scrape_own {
@@ -24,7 +26,11 @@ struct mpx_target {
     uint64_t number;
     char *url;
     unsigned period_ms;
-    bool is_joined; // else it was, and its counters are shown
+    bool is_joined;  // else it was, and its counters are shown
+    bool is_for_now; // joined for this scraper only
+    bool was_joined; // by the proxy before
+    int64_t left_ms; // when it was left
+    bool is_dropped; // given up, and gone with the next round
 
     // asking
     mproxy_timer *timer;
@@ -59,6 +65,7 @@ struct mpx_target {
     struct mpx_rows rows;
     uint64_t sequence;
     uint64_t epoch; // of the state told last; 0: none was
+    struct mpx_kept kept;
 };
 
 struct mproxy_scraper {
@@ -73,12 +80,34 @@ struct mproxy_scraper {
     size_t count, room;
     size_t joined;
     uint64_t last_number;
+    uint64_t state_inode; // of the directory in which all is written
     // scratch of tell.c
     const mproxy_metric **metrics;
     mproxy_value *values;
     uint32_t *slots;
     size_t metrics_room, values_room, slots_room;
+    // scratch of remember.c
+    struct mpx_kept_item *items;
+    size_t items_room;
+    struct mpx_buf list;
 };
+
+// target.c
+
+// A new target, of the next number, not joined. NULL: no memory.
+struct mpx_target *mpx_target_add(struct mproxy_scraper *s, const char *url,
+                                  mproxy_error *err);
+
+// remember.c; nothing is done, and all is well, where nothing is to outlive the scraper.
+
+// Write all counters down, before new ones are shown; changes to them go by mpx_kept_set().
+mproxy_status mpx_remember_rows(struct mpx_target *t, mproxy_error *err);
+void mpx_remember_forget(struct mpx_target *t);
+mproxy_status mpx_remember_list(struct mproxy_scraper *s, mproxy_error *err);
+// Targets and counters of the proxy before, none of them joined yet.
+mproxy_status mpx_remember_load(struct mproxy_scraper *s, mproxy_error *err);
+// Write all down once more where the directory has been made anew.
+mproxy_status mpx_remember_moved(struct mproxy_scraper *s, mproxy_error *err);
 
 // poll.c
 
@@ -110,5 +139,8 @@ mproxy_status mpx_tell_open(struct mpx_target *t, mproxy_error *err);
 void mpx_tell_close(struct mpx_target *t);
 mproxy_status mpx_tell(struct mpx_target *t, const mproxy_round *round,
                        mproxy_error *err);
+// It is there no more.
+mproxy_status mpx_tell_gone(struct mpx_target *t, const mproxy_round *round,
+                            mproxy_error *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/options.h"
 #include "scrape/private.h"
@@ -19,6 +20,7 @@ enum {
     PAGE_MAX = 64 << 20,
     GONE_MAX = 10000,
     TARGETS_MAX = 4096,
+    LEFT_MAX = 1024,
     HELPER_WAIT_MS = 10000,
 };
 
@@ -50,7 +52,7 @@ static mproxy_status make_url(const char *address, char out[MPROXY_REMOTE_URL_MA
 static struct mpx_target *find(const struct mproxy_scraper *s, const char *url)
 {
     for (size_t i = 0; i < s->count; i++)
-        if (strcmp(s->targets[i]->url, url) == 0)
+        if (!s->targets[i]->is_dropped && strcmp(s->targets[i]->url, url) == 0)
             return s->targets[i];
     return NULL;
 }
@@ -62,27 +64,11 @@ static void free_target(struct mpx_target *t)
     if (t->is_parsing)
         return; // a helper that hangs works with it: never freed
     mpx_poll_end(t);
+    mpx_kept_close(&t->kept);
     mpx_rows_fini(&t->rows);
+
     free(t->url);
     free(t);
-}
-
-static struct mpx_target *add(struct mproxy_scraper *s, const char *url,
-                              mproxy_error *err)
-{
-    struct mpx_target *t =
-        MPX_RESERVE(s->targets, s->room, s->count + 1) ? calloc(1, sizeof *t) : NULL;
-    if (t)
-        t->url = strdup(url);
-    if (!t || !t->url) {
-        free(t);
-        mpx_fail(err, MPROXY_E_NOMEM, "no memory for target '%.200s'", url);
-        return NULL;
-    }
-    t->scraper = s;
-    t->number = ++s->last_number;
-    s->targets[s->count++] = t;
-    return t;
 }
 
 static void on_remote(void *scraper, int fd, unsigned events)
@@ -104,6 +90,12 @@ static mproxy_status open_remote(struct mproxy_scraper *s, mproxy_error *err)
         status = mproxy_watch_add(s->o.loop, mproxy_remote_fd(s->remote), MPROXY_READABLE,
                                   on_remote, s, &s->watch, err);
     return status;
+}
+
+static mproxy_status too_many(const struct mproxy_scraper *s, mproxy_error *err)
+{
+    return mpx_fail(err, MPROXY_E_LIMIT, "%zu targets are scraped: at most %zu may be",
+                    s->joined, s->o.max_targets);
 }
 
 static mproxy_status begin(struct mproxy_scraper *s, struct mpx_target *t,
@@ -132,35 +124,77 @@ static mproxy_status begin(struct mproxy_scraper *s, struct mpx_target *t,
     return MPROXY_OK;
 }
 
+// What was joined stays as it was if this fails.
+static mproxy_status join(struct mproxy_scraper *s, struct mpx_target *t,
+                          unsigned period_ms, bool is_for_now, mproxy_error *err)
+{
+    struct mpx_target before = *t;
+    t->period_ms = period_ms;
+    t->is_for_now = is_for_now && (!t->is_joined || t->is_for_now);
+    t->is_joined = true;
+    mproxy_status status = mpx_remember_list(s, err);
+    t->is_joined = before.is_joined;
+    if (status == MPROXY_OK)
+        status = begin(s, t, err);
+    if (status == MPROXY_OK)
+        return status;
+    t->period_ms = before.period_ms;
+    t->is_for_now = before.is_for_now;
+    mpx_remember_list(s, NULL);
+    return status;
+}
+
+static mproxy_status check_period(unsigned period_ms, mproxy_error *err)
+{
+    if (period_ms >= PERIOD_MIN_MS && period_ms <= PERIOD_MAX_MS)
+        return MPROXY_OK;
+    return mpx_fail(err, MPROXY_E_INVALID, "period %u ms: %d to %d was expected",
+                    period_ms, PERIOD_MIN_MS, PERIOD_MAX_MS);
+}
+
 mproxy_status mproxy_scraper_join(mproxy_scraper *scraper, const char *address,
-                                  unsigned period_ms, mproxy_error *err)
+                                  unsigned period_ms, unsigned flags, mproxy_error *err)
 {
     MPX_REQUIRE(scraper && address, err);
     char url[MPROXY_REMOTE_URL_MAX];
+    unsigned period = period_ms ? period_ms : scraper->o.period_ms;
     mproxy_status status = make_url(address, url, err);
+    if (status == MPROXY_OK)
+        status = check_period(period, err);
     if (status != MPROXY_OK)
         return status;
-    unsigned period = period_ms ? period_ms : scraper->o.period_ms;
-    if (period < PERIOD_MIN_MS || period > PERIOD_MAX_MS)
-        return mpx_fail(err, MPROXY_E_INVALID, "period %u ms: %d to %d was expected",
-                        period, PERIOD_MIN_MS, PERIOD_MAX_MS);
     struct mpx_target *t = find(scraper, url);
     bool is_new = !t;
-    if (!t)
-        t = add(scraper, url, err);
+    if (is_new && scraper->joined >= scraper->o.max_targets)
+        return too_many(scraper, err);
+    if (is_new)
+        t = mpx_target_add(scraper, url, err);
     if (!t)
         return MPROXY_E_NOMEM;
-    unsigned before = t->period_ms;
-    t->period_ms = period;
-    status = begin(scraper, t, err);
-    if (status == MPROXY_OK)
-        return MPROXY_OK;
-    t->period_ms = before;
-    if (is_new) {
+    status = join(scraper, t, period, flags & MPROXY_JOIN_FOR_NOW, err);
+    if (status != MPROXY_OK && is_new) {
         scraper->count--;
         free_target(t);
+        mpx_remember_list(scraper, NULL);
     }
     return status;
+}
+
+// Of those that were left only so many are shown on, for the memory of their counters.
+static void drop_oldest(struct mproxy_scraper *s)
+{
+    struct mpx_target *oldest = NULL;
+    size_t left = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        struct mpx_target *t = s->targets[i];
+        if (t->is_joined || t->is_dropped)
+            continue;
+        left++;
+        if (!oldest || t->left_ms < oldest->left_ms)
+            oldest = t;
+    }
+    if (left > LEFT_MAX)
+        oldest->is_dropped = true;
 }
 
 mproxy_status mproxy_scraper_leave(mproxy_scraper *scraper, const char *address,
@@ -174,7 +208,15 @@ mproxy_status mproxy_scraper_leave(mproxy_scraper *scraper, const char *address,
     struct mpx_target *t = find(scraper, url);
     if (!t || !t->is_joined)
         return mpx_fail(err, MPROXY_E_NOTFOUND, "'%.200s' is not scraped", url);
-    t->is_joined = t->is_healthy = false;
+    t->is_joined = false;
+    t->left_ms = mpx_boot_ms();
+    drop_oldest(scraper);
+    status = mpx_remember_list(scraper, err);
+    if (status != MPROXY_OK) {
+        t->is_joined = true;
+        return status;
+    }
+    t->is_healthy = false;
     scraper->joined--;
     mpx_poll_end(t);
     mpx_tell_close(t);
@@ -228,15 +270,40 @@ mproxy_status mproxy_scraper_target(const mproxy_scraper *scraper, size_t index,
 
 // ---- rounds
 
+// Targets in a directory that was made anew are written down before they are shown.
+static mproxy_status before_round(void *self, const mproxy_round *round,
+                                  mproxy_error *err)
+{
+    (void)round;
+    return mpx_remember_moved(self, err);
+}
+
+static mproxy_status show_one(struct mpx_target *t, const mproxy_round *round,
+                              mproxy_error *err)
+{
+    if (t->is_dropped)
+        return mpx_tell_gone(t, round, err);
+    mpx_poll_look(t, round->boot_ms);
+    return mpx_tell(t, round, err);
+}
+
 static mproxy_status show(void *self, const mproxy_round *round, mproxy_error *err)
 {
     struct mproxy_scraper *s = self;
     mproxy_status first = MPROXY_OK;
+    size_t kept = 0;
     for (size_t i = 0; i < s->count; i++) {
-        mpx_poll_look(s->targets[i], round->boot_ms);
-        mproxy_status status = mpx_tell(s->targets[i], round, first ? NULL : err);
+        struct mpx_target *t = s->targets[i];
+        mproxy_status status = show_one(t, round, first ? NULL : err);
         first = first ? first : status;
+        s->targets[kept++] = t;
+        if (t->is_dropped && status == MPROXY_OK) {
+            kept--;
+            mpx_remember_forget(t);
+            free_target(t);
+        }
     }
+    s->count = kept;
     return first;
 }
 
@@ -246,6 +313,23 @@ const mproxy_input *mproxy_scraper_input(const mproxy_scraper *scraper)
 }
 
 // ---- life
+
+// What the scraper before had joined. Without libcurl they wait for the next start.
+static mproxy_status join_again(struct mproxy_scraper *s, mproxy_error *err)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        mproxy_error why;
+        if (!s->targets[i]->was_joined)
+            continue;
+        mproxy_status status = begin(s, s->targets[i], &why);
+        if (status == MPROXY_E_NOMEM)
+            return mpx_fail(err, status, "%s", why.text);
+        if (status != MPROXY_OK)
+            mpx_say(&s->logger, MPROXY_LOG_ERROR, "scrape: %.150s: %s",
+                    s->targets[i]->url, why.text);
+    }
+    return MPROXY_OK;
+}
 
 static void fill_in(mproxy_scraper_options *o)
 {
@@ -277,8 +361,18 @@ mproxy_status mproxy_scraper_open(const mproxy_scraper_options *options,
     else if (gethostname(s->host, sizeof s->host - 1) != 0)
         snprintf(s->host, sizeof s->host, "localhost");
     s->o.host = NULL; // the caller's
-    s->input = (mproxy_input){
-        .struct_size = sizeof s->input, .name = "scrapes", .self = s, .show = show};
+    s->input = (mproxy_input){.struct_size = sizeof s->input,
+                              .name = "scrapes",
+                              .self = s,
+                              .before_round = before_round,
+                              .show = show};
+    status = mpx_remember_load(s, err);
+    if (status == MPROXY_OK)
+        status = join_again(s, err);
+    if (status != MPROXY_OK) {
+        mproxy_scraper_close(s);
+        return status;
+    }
     *out = s;
     return MPROXY_OK;
 }
@@ -297,5 +391,8 @@ void mproxy_scraper_close(mproxy_scraper *scraper)
     free(s->metrics);
     free(s->values);
     free(s->slots);
+    free(s->items);
+    mpx_buf_free(&s->list);
+
     free(s);
 }

@@ -171,6 +171,16 @@ static void settle(struct mpx_target *t, const mproxy_source *source)
         memset(t->rows.changed, 0, t->rows.changed_room * sizeof *t->rows.changed);
 }
 
+mproxy_status mpx_tell_gone(struct mpx_target *t, const mproxy_round *round,
+                            mproxy_error *err)
+{
+    mproxy_source source = source_of(t, round);
+    source.sequence = t->sequence;
+    const mproxy_change change = {
+        .struct_size = sizeof change, .source = &source, .gone = 1};
+    return t->epoch ? mproxy_reduction_apply(round->reduction, &change, err) : MPROXY_OK;
+}
+
 mproxy_status mpx_tell(struct mpx_target *t, const mproxy_round *round, mproxy_error *err)
 {
     if (t->is_joined)

@@ -1,7 +1,7 @@
 """Exporters for tests: each a real HTTP server on a port of its own, with the page it is told.
 
     e = Exporter("a 1\\n")
-    e.page = b"a 2\\n"             # what the next request gets
+    e.page = b"a 2\\n"             # what the next request gets; or a function of its handler
     e.served                       # how many pages were sent whole
 """
 import http.server
@@ -32,7 +32,7 @@ class Exporter:
                 if exporter.answer:
                     exporter.answer(self)
                     return
-                page = exporter.page() if callable(exporter.page) else exporter.page
+                page = exporter.page(self) if callable(exporter.page) else exporter.page
                 self.send_response(exporter.code)
                 self.send_header("Content-Length", str(len(page)))
                 if exporter.type is not None:

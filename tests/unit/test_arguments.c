@@ -71,7 +71,7 @@ static mproxy_status hear(void *arg, const mproxy_change *change)
     X(mproxy_gateway_open(NULL, NULL, err), 1)                                           \
     X(mproxy_self_open(NULL, NULL, err), 1)                                              \
     X(mproxy_scraper_open(NULL, NULL, err), 1)                                           \
-    X(mproxy_scraper_join(NULL, NULL, 1, err), 1)                                        \
+    X(mproxy_scraper_join(NULL, NULL, 1, 0, err), 1)                                     \
     X(mproxy_scraper_leave(NULL, NULL, err), 1)                                          \
     X(mproxy_scraper_target(NULL, 0, NULL, err), 1)                                      \
     X(mproxy_serve_open(NULL, NULL, 0, NULL, err), 1)                                    \
