@@ -68,8 +68,10 @@ MPROXY_API mproxy_counter *mproxy_counter_get_scaled(const char *name, const cha
 /**
  * Raise a counter. One addition to memory of the calling thread.
  *
- * What a process adds to one counter, in all its threads together, must stay below 2^64: there
- * it begins at zero again, and nothing tells.
+ * What a process adds to one counter, in all its threads together, must stay below 2^64, where
+ * memory begins at zero again. The proxy sees that where it read the counter before: what it shows
+ * stays, and the job is marked as `partial`. Of a process that does it between two rounds nothing
+ * tells.
  *
  * Here and below, a value that is refused (of 2^63 or more, which a negative number is; below
  * zero; not finite) changes nothing and marks the job as `partial`.

@@ -9,7 +9,8 @@
 // What comes from a program is not trusted. A name that is none, that the program has with the
 // other type, or that is too many for its user is left out of the vector, alone; it is
 // counted by reason and the first one told. Values are judged each round: a counter that
-// is not finite or falls below zero keeps the value it had, a gauge counts as never set.
+// is not finite, falls below zero or has passed 2^64 keeps the value it had, a gauge counts as
+// never set.
 // The proxy's own segments may hold differences below zero, where somebody set a counter
 // to less than others had counted.
 //
@@ -428,12 +429,32 @@ uint32_t mpx_vectors_uncounted(const struct mpx_def_table *table)
 
 // ---- values
 
-static void compute_counters(const struct op *op, const double *columns, double *values)
+// A sum of integers that falls has passed 2^64: what is shown stays. Spelled out in pairs, as in
+// reader/rows.c, since all counters that are raised go through here.
+static bool compute_counters(struct mpx_vectors *vs, const struct op *op,
+                             const double *columns, double *values)
 {
+    typedef double reals __attribute__((vector_size(16), aligned(8), may_alias));
+    typedef int64_t masks __attribute__((vector_size(16)));
     const double *in = columns + op->slot;
     double *out = values + op->out;
-    for (uint32_t i = 0; i < op->count; i++)
-        out[i] = in[i] * op->scales[i];
+    masks fell = {0, 0};
+    uint32_t i = 0;
+    for (; i + 2 <= op->count; i += 2) {
+        reals now = *(const reals *)(in + i) * *(const reals *)(op->scales + i);
+        reals before = *(const reals *)(out + i);
+        masks falls = now < before;
+        fell |= falls;
+        *(reals *)(out + i) = (reals)(((masks)before & falls) | ((masks)now & ~falls));
+    }
+    for (; i < op->count; i++) {
+        double now = in[i] * op->scales[i];
+        fell[0] |= now < out[i];
+        out[i] = now < out[i] ? out[i] : now;
+    }
+    bool ok = !(fell[0] | fell[1]);
+    vs->stats.refused_values += !ok;
+    return ok;
 }
 
 static bool compute_histogram(struct mpx_vectors *vs, const struct op *op,
@@ -479,7 +500,7 @@ bool mpx_vectors_compute(struct mpx_vectors *vs, const struct mpx_def_table *tab
     for (uint32_t i = 0; i < map->op_count; i++) {
         const struct op *op = &map->ops[i];
         if (op->kind == MPX_DEF_COUNTER)
-            compute_counters(op, columns, values);
+            ok &= compute_counters(vs, op, columns, values);
         else if (op->kind == MPX_DEF_HISTOGRAM)
             ok &= compute_histogram(vs, op, columns, values);
         else

@@ -3,7 +3,20 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
+#include <unistd.h>
+
+// Goes on when its standard input says so: what was raised before has been read.
+static void pass_2_to_the_64(mproxy_counter *counter)
+{
+    char byte;
+    for (int i = 0; i < 3; i++) {
+        mproxy_counter_add(counter, INT64_MAX);
+        if (i == 1 && read(STDIN_FILENO, &byte, 1) < 0)
+            return;
+    }
+}
 
 int main(int argc, char **argv)
 {
@@ -20,6 +33,8 @@ int main(int argc, char **argv)
     else if (strcmp(kind, "overflow") == 0)
         for (int i = 0; i < 2; i++)
             mproxy_fcounter_add(seconds, DBL_MAX);
+    else if (strcmp(kind, "wrap") == 0)
+        pass_2_to_the_64(mproxy_counter_get("refused_total", NULL, NULL));
     else if (strcmp(kind, "gauge") == 0)
         mproxy_gauge_set(level, INFINITY);
     else if (strcmp(kind, "histogram") == 0)

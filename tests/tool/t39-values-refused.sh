@@ -25,3 +25,17 @@ for kind in nothing below-zero not-finite overflow gauge histogram bounds namele
         grep -qF "$REASON$what" "$TMP/stored" || fail "$kind: no reason in the profile"
     fi
 done
+
+# A sum that has passed 2^64 while it was shown stays, and the job says so.
+mkfifo "$TMP/go"
+"$BIN/proxy_run" -u "$SOCKET" -j wrap -- "$TMP/refused" wrap <"$TMP/go" &
+exec 3>"$TMP/go"
+wait_for "a sum near 2^64" sh -c "curl -sf '$URL/metrics?job=wrap' |
+    grep -q '^refused_total 1.8446744073709552e+19'"
+exec 3>&-
+wait $!
+wait_for "the profile of wrap" stored wrap
+grep -q '"name":"refused_total"[^}]*1.8446744073709552e+19' "$TMP/stored" ||
+    fail "wrap: $(grep -o '"name":"refused_total"[^}]*' "$TMP/stored")"
+[ -n "$(partial_of)" ] || fail "wrap: its job is not marked"
+grep -qF "${REASON}value" "$TMP/stored" || fail "wrap: no reason in the profile"
