@@ -210,8 +210,33 @@ static bool take_by(struct mpx_request *rq, struct query *q)
     return q->by_node;
 }
 
+static bool is_in(const char *const *known, const char *name)
+{
+    while (*known && strcmp(*known, name) != 0)
+        known++;
+    return *known != NULL;
+}
+
+// A misspelled parameter would be answered with more than was asked for. One that begins with an
+// underscore keeps caches away (`?_=TIME`).
+static bool take_no_others(struct mpx_request *rq, const char *const *known,
+                           const char *expected)
+{
+    const char *name, *value;
+    for (size_t i = 0; mpx_request_param_at(rq, i, &name, &value); i++) {
+        if (name[0] == '_' || is_in(known, name))
+            continue;
+        mpx_reply_refuse(rq, 400, "parameter '%.60s': %s", name, expected);
+        return false;
+    }
+    return true;
+}
+
 void mpx_serve_job(struct mpx_request *rq, const struct mpx_served *of)
 {
+    static const char *const known[] = {"job", "metric", "fields", "by", NULL};
+    if (!take_no_others(rq, known, "'job', 'metric', 'fields' or 'by' was expected"))
+        return;
     struct query *q = new_query(of, rq, MPROXY_FORMAT_JSON);
     if (!q)
         return;
@@ -226,6 +251,9 @@ void mpx_serve_job(struct mpx_request *rq, const struct mpx_served *of)
 
 void mpx_serve_job_list(struct mpx_request *rq, const struct mpx_served *of)
 {
+    static const char *const none[] = {NULL};
+    if (!take_no_others(rq, none, "none was expected, /job?job=ID has one job"))
+        return;
     struct query *q = new_query(of, rq, MPROXY_FORMAT_JSON);
     if (!q)
         return;
@@ -240,8 +268,25 @@ static bool wants_openmetrics(const char *accept)
     return open > 0 && open >= mpx_http_quality(accept, "text/plain");
 }
 
+// Who scrapes may have parameters that he sends to all (`collect[]`, `match[]`): of those that are
+// not known, the ones that look for a job are refused.
+static bool take_other_than_jobs(struct mpx_request *rq)
+{
+    static const char *const wrong[] = {"jobid", "job_id", "jobs", "id", NULL};
+    const char *name, *value;
+    for (size_t i = 0; mpx_request_param_at(rq, i, &name, &value); i++) {
+        if (!is_in(wrong, name))
+            continue;
+        mpx_reply_refuse(rq, 400, "parameter '%s': 'job' was expected", name);
+        return false;
+    }
+    return true;
+}
+
 void mpx_serve_metrics(struct mpx_request *rq, const struct mpx_served *of)
 {
+    if (!take_other_than_jobs(rq))
+        return;
     bool open = wants_openmetrics(mpx_request_header(rq, "Accept"));
     struct query *q =
         new_query(of, rq, open ? MPROXY_FORMAT_OPENMETRICS : MPROXY_FORMAT_PROMETHEUS);

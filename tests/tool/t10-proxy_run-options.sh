@@ -27,6 +27,9 @@ grep -qv '^ - [a-z0-9_-]*$' "$TMP/list" && fail "odd line in: $(cat "$TMP/list")
 fails 1 "exporter 'nope': not found" -e process,nope true
 grep -qx ' - process' "$TMP/err" || fail "no list behind an unknown exporter"
 
+fails 2 "--exporter '': names of exporters were expected" -e '' true
+fails 2 "--exporter ' ,': names" -e ' ,' true
+
 # Usage.
 fails 2 "no command given"
 fails 2 "unrecognized option" --nope true
@@ -46,6 +49,18 @@ fails 127 "the command's name is empty" ''
 fails 126 "Permission denied" "$TMP/plain"
 fails 126 "Is a directory" "$TMP"
 [ ! -e "$(rendezvous "$SOCKET")" ] || fail "a refused command left a rendezvous"
+
+# Of what an exporter would pass over in silence.
+for value in bogus all some ''; do
+    MPROXY_MPI_TIMING=$value "$run" -u "$SOCKET" -e mpi true 2>"$TMP/err"
+    said=$(cat "$TMP/err")
+    [ "$value" = bogus ] || want "MPROXY_MPI_TIMING=$value" "$said" ""
+    [ "$value" != bogus ] || want "MPROXY_MPI_TIMING=$value" "$said" \
+        "proxy_run: MPROXY_MPI_TIMING is 'bogus', one of all some was expected: ignored"
+done
+want "MPROXY_MPI_HISTOGRAMS=yes" "$(MPROXY_MPI_HISTOGRAMS=yes "$run" -u "$SOCKET" -e mpi \
+    true 2>&1)" "proxy_run: MPROXY_MPI_HISTOGRAMS is 'yes', one of 0 1 was expected: ignored"
+want "without mpi" "$(MPROXY_MPI_TIMING=bogus "$run" -u "$SOCKET" -e posix true 2>&1)" ""
 
 # For programs.
 "$run" -l --format json >"$TMP/json"

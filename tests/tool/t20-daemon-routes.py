@@ -116,6 +116,9 @@ for path, status, names in (
         ("/profiles/get", 400, "'jobid'"), ("/profiles/get?jobid=../../etc/x", 404, "'jobid'"),
         ("/profiles/get?jobid=" + "x" * 4000, 404, "'jobid'"),
         ("/profiles/extrap", 400, "'jobid'"), ("/profiles/extrap?jobid=none", 404, "'jobid'"),
+        ("/job?jobid=main", 400, "'job'"), ("/job?job=main&Metric=a", 400, "'Metric'"),
+        ("/job/list?job=main", 400, "'job'"), ("/joblist?x", 400, "'x'"),
+        ("/metrics?jobid=main", 400, "'job'"), ("/metrics?job_id=x", 400, "'job_id'"),
         ("/accumulate", 400, "'key'"), ("/accumulate?key=k", 400, "'value'"),
         ("/accumulate?key=k&value=abc", 400, "'value'"),
         ("/accumulate?key=k&value=nan", 400, "'value'"),
@@ -135,6 +138,8 @@ for path, status, names in (
                        "job_process_threads")),
         ("/accumulate?key=a_gauge&value=1", 409, "'key'")):
     refused(path, ask(path), status, names)
+for path in ("/job?_=123", "/job?job=main&_=1", "/metrics?collect[]=cpu", "/job/list?_"):
+    want(path, ask(path).status, 200)
 want("a name that begins alike", ask("/accumulate?key=has_started_total&value=1").status, 200)
 
 # Bodies.

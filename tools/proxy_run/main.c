@@ -1,5 +1,6 @@
 // proxy_run: prepares its environment, then is the command.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <mproxy/job.h>
@@ -44,6 +45,17 @@ static void print_exporters_json(const struct settings *s)
     puts("\n]");
 }
 
+static bool is_chosen(const struct settings *s, const char *name)
+{
+    size_t count = s->exporters ? mproxy_exporters_count(s->exporters) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const mproxy_exporter *e = mproxy_exporters_get(s->exporters, i);
+        if (strcmp(e->name, name) == 0)
+            return e->chosen;
+    }
+    return false;
+}
+
 static void choose(struct settings *s, const char *names)
 {
     mproxy_error err;
@@ -62,6 +74,9 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
     struct settings *s = user;
     switch (option) {
     case OPT_EXPORTER:
+        snprintf(why, TOOL_WHY, "names of exporters were expected");
+        if (!argument[strspn(argument, ", ")])
+            return false;
         choose(s, argument);
         return true;
     case OPT_LIST:
@@ -94,6 +109,28 @@ static int list_exporters(const struct settings *s)
     return s->exporters && fflush(stdout) == 0 ? TOOL_OK : TOOL_FAILED;
 }
 
+// Exporters say nothing in the program that they are in; what they read and would pass over is
+// told here.
+static void tell_wrong_variables(const struct settings *s)
+{
+    static const struct {
+        const char *exporter, *name,
+            *words; // one space before each word and behind the last
+    } known[] = {{"mpi", "MPROXY_MPI_TIMING", " all some "},
+                 {"mpi", "MPROXY_MPI_HISTOGRAMS", " 0 1 "}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const char *value = getenv(known[i].name);
+        char word[32];
+        if (!value || !*value || !is_chosen(s, known[i].exporter))
+            continue;
+        snprintf(word, sizeof word, " %.28s ", value);
+        if (strchr(value, ' ') || !strstr(known[i].words, word))
+            tool_complain(&this_tool, NULL,
+                          "%s is '%.60s', one of%swas expected: ignored", known[i].name,
+                          value, known[i].words);
+    }
+}
+
 static int run(struct settings *s, char **command)
 {
     mproxy_error err;
@@ -107,6 +144,7 @@ static int run(struct settings *s, char **command)
     if (!s->exporters || mproxy_exporters_count(s->exporters) == 0)
         tool_complain(&this_tool, "is lib/ beside the directory of proxy_run whole?",
                       "no exporter found: the command runs without being counted");
+    tell_wrong_variables(s);
     if (mproxy_launch_prepare(&s->launch, command, &err) != MPROXY_OK)
         return tool_fail(&this_tool, &err, NULL);
     mproxy_launch_exec(command, &status, &err);
