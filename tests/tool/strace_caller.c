@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../support/asleep.h"
+
 enum { THREADS = 4, ROUNDS = 500 };
 
 static char buffer[100];
@@ -84,7 +86,8 @@ static char *own_path;
 static void *exec_in_thread(void *arg)
 {
     (void)arg;
-    usleep(100000); // till the leader waits
+    if (!wait_until_asleep(getpid())) // the leader
+        exit(4);
     call(10);
     execl(own_path, own_path, "calls", NULL);
     return NULL;
@@ -152,7 +155,7 @@ static void *storm_on(void *arg)
     for (long i = 0; i < storm_calls; i++) {
         syscall(SYS_getppid);
         if (i % 1000 == 999)
-            usleep(5000);
+            usleep(5000); // a pace that lets the tracer follow
         if (arg && i == storm_calls / 2 && fork() == 0) {
             storm_on(NULL);
             _exit(0);
@@ -196,7 +199,7 @@ static void busy(int threads, int ms)
     for (int i = 0; i < threads; i++)
         if (pthread_create(&thread[i], NULL, be_busy, &calls[i]) != 0)
             abort();
-    usleep((useconds_t)ms * 1000);
+    usleep((useconds_t)ms * 1000); // what is measured, not waited for
     busy_ends = true;
     for (int i = 0; i < threads; i++) {
         pthread_join(thread[i], NULL);

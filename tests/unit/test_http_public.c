@@ -32,10 +32,10 @@ static mproxy_status open_with(size_t struct_size, const mproxy_http_route *rout
                                    .address = address,
                                    .routes = route,
                                    .route_count = 1};
-    mproxy_http *http = NULL;
-    mproxy_status status = mproxy_http_open(&options, &http, &err);
-    ck_assert((status == MPROXY_OK) == (http != NULL));
-    mproxy_http_close(http);
+    mproxy_http *opened = NULL;
+    mproxy_status status = mproxy_http_open(&options, &opened, &err);
+    ck_assert((status == MPROXY_OK) == (opened != NULL));
+    mproxy_http_close(opened);
     return status;
 }
 
@@ -201,7 +201,12 @@ static void set_headers(mproxy_request *request, void *context)
                          MPROXY_E_INVALID);
 }
 
-static mproxy_http *serve(mproxy_events *events)
+// The server of a test, and a client of it.
+static mproxy_http *http;
+static mproxy_events *events; // NULL: it has none
+static int client = -1;
+
+static void serve(void)
 {
     const mproxy_http_route routes[] = {{.struct_size = sizeof *routes,
                                          .methods = MPROXY_HTTP_GET,
@@ -229,61 +234,67 @@ static mproxy_http *serve(mproxy_events *events)
                                          .routes = routes,
                                          .route_count = sizeof routes / sizeof *routes,
                                          .events = events};
-    mproxy_http *http;
     ck_assert_int_eq(mproxy_http_open(&options, &http, &err), MPROXY_OK);
-    return http;
+}
+
+static void serve_events(void)
+{
+    static const char *const topics[] = {"one", "two"};
+    ck_assert_int_eq(mproxy_events_open(topics, 2, 0, &events, &err), MPROXY_OK);
+    serve();
+}
+
+static void ask(const char *path)
+{
+    char request[100];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    close(client);
+    client = say(mproxy_http_port(http), request);
+}
+
+static void end(void)
+{
+    close(client);
+    mproxy_http_close(http);
+    mproxy_events_close(events);
 }
 
 START_TEST(a_deferred_request_is_answered_by_another_thread)
 {
-    mproxy_http *http = serve(NULL);
+    serve();
 
-    int fd = say(mproxy_http_port(http), "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
-    hear(fd, "later\n");
+    ask("/later");
+    hear(client, "later\n");
 
     ck_assert_ptr_nonnull(strstr(got, "X-Own: 1\r\n"));
     pthread_join(answering, NULL);
-    close(fd);
-    mproxy_http_close(http);
 }
 END_TEST
 
 START_TEST(events_of_a_topic_come_to_those_that_listen)
 {
-    static const char *const topics[] = {"one", "two"};
-    mproxy_events *events;
-    ck_assert_int_eq(mproxy_events_open(topics, 2, 0, &events, &err), MPROXY_OK);
-    mproxy_http *http = serve(events);
-    int fd = say(mproxy_http_port(http), "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
-    hear(fd, "\nid: ");
+    serve_events();
+    ask("/events");
+    hear(client, "\nid: ");
 
     ck_assert_int_eq(mproxy_events_publish(events, 0, "other"), MPROXY_OK);
     ck_assert_int_eq(mproxy_events_publish(events, 1, "mine"), MPROXY_OK);
-    hear(fd, "event: two\ndata: mine\n\n");
+    hear(client, "event: two\ndata: mine\n\n");
 
     ck_assert_ptr_null(strstr(got, "other"));
-    close(fd);
-    mproxy_http_close(http);
-    mproxy_events_close(events);
 }
 END_TEST
 
 // What is told may come from anybody: a line's end of any kind begins a line of the same event.
 START_TEST(data_of_an_event_can_not_be_another_event)
 {
-    static const char *const topics[] = {"one", "two"};
-    mproxy_events *events;
-    ck_assert_int_eq(mproxy_events_open(topics, 2, 0, &events, &err), MPROXY_OK);
-    mproxy_http *http = serve(events);
-    int fd = say(mproxy_http_port(http), "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
-    hear(fd, "\nid: ");
+    serve_events();
+    ask("/events");
+    hear(client, "\nid: ");
 
     mproxy_events_publish(events, 1, "a\revent: evil\rdata: x\r\rb\r\nc\n");
-    hear(fd, "data: a\ndata: event: evil\ndata: data: x\ndata: \ndata: b\ndata: c\n\n");
-
-    close(fd);
-    mproxy_http_close(http);
-    mproxy_events_close(events);
+    hear(client,
+         "data: a\ndata: event: evil\ndata: data: x\ndata: \ndata: b\ndata: c\n\n");
 }
 END_TEST
 
@@ -292,31 +303,20 @@ START_TEST(topics_have_names_of_one_line)
     static const char *const wrong[] = {NULL, "", "a\nb", "a\rdata: x"};
     for (size_t i = 0; i < 4; i++) {
         const char *topics[] = {"one", wrong[i]};
-        mproxy_events *events = NULL;
-        ck_assert_int_eq(mproxy_events_open(topics, 2, 0, &events, &err),
-                         MPROXY_E_INVALID);
-        ck_assert_ptr_null(events);
+        mproxy_events *none = NULL;
+        ck_assert_int_eq(mproxy_events_open(topics, 2, 0, &none, &err), MPROXY_E_INVALID);
+        ck_assert_ptr_null(none);
     }
 }
 END_TEST
 
 START_TEST(events_of_topics_that_are_none_are_refused)
 {
-    static const char *const topics[] = {"one", "two"}, *const paths[] = {"none",
-                                                                          "others"};
-    mproxy_events *events;
-    ck_assert_int_eq(mproxy_events_open(topics, 2, 0, &events, &err), MPROXY_OK);
-    mproxy_http *http = serve(events);
-    for (int i = 0; i < 2; i++) {
-        char request[100];
-        snprintf(request, sizeof request, "GET /%s HTTP/1.1\r\nHost: x\r\n\r\n",
-                 paths[i]);
-        int fd = say(mproxy_http_port(http), request);
-        hear(fd, "HTTP/1.1 500");
-        close(fd);
-    }
-    mproxy_http_close(http);
-    mproxy_events_close(events);
+    serve_events();
+    ask("/none");
+    hear(client, "HTTP/1.1 500");
+    ask("/others");
+    hear(client, "HTTP/1.1 500");
 }
 END_TEST
 
@@ -330,9 +330,9 @@ static size_t times(const char *word)
 
 START_TEST(a_header_that_is_set_stands_instead_of_the_servers)
 {
-    mproxy_http *http = serve(NULL);
-    int fd = say(mproxy_http_port(http), "GET /headers HTTP/1.1\r\nHost: x\r\n\r\n");
-    hear(fd, "\"success\":false}");
+    serve();
+    ask("/headers");
+    hear(client, "\"success\":false}");
 
     ck_assert_ptr_nonnull(strstr(got, "Content-Type: text/html\r\n"));
     ck_assert_ptr_nonnull(strstr(got, "Retry-After: 7\r\n"));
@@ -342,18 +342,14 @@ START_TEST(a_header_that_is_set_stands_instead_of_the_servers)
     ck_assert_uint_eq(times("Vary:"), 1);
     ck_assert_uint_eq(times("Content-Length:"), 1);
     ck_assert_uint_eq(times("X-"), 1); // X-Content-Type-Options
-    close(fd);
-    mproxy_http_close(http);
 }
 END_TEST
 
 START_TEST(a_server_without_events_has_none_to_tell)
 {
-    mproxy_http *http = serve(NULL);
-    int fd = say(mproxy_http_port(http), "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
-    hear(fd, "HTTP/1.1 50");
-    close(fd);
-    mproxy_http_close(http);
+    serve();
+    ask("/events");
+    hear(client, "HTTP/1.1 50");
 }
 END_TEST
 
@@ -361,6 +357,7 @@ int main(void)
 {
     Suite *suite = suite_create("http_public");
     TCase *c = tcase_create("all");
+    tcase_add_checked_fixture(c, NULL, end);
     tcase_add_test(c, a_free_port_is_told);
     tcase_add_test(c, options_without_a_size_open_no_port);
     tcase_add_test(c, routes_that_are_none_are_refused);

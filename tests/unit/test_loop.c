@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "../support/asleep.h"
 #include "../support/loop_fixture.h"
 #include "../support/suite.h"
 
@@ -212,17 +213,16 @@ static void *stop_it(void *arg)
     return NULL;
 }
 
-static void *stop_later(void *arg)
+// The main thread runs the loop.
+static void *stop_when_it_waits(void *arg)
 {
-    struct timespec pause = {.tv_nsec = 20 * 1000000};
-    nanosleep(&pause, NULL);
-    return stop_it(arg);
+    return wait_until_asleep(getpid()) ? stop_it(arg) : NULL;
 }
 
 START_TEST(another_thread_stops_a_loop_that_waits)
 {
     pthread_t thread;
-    ck_assert_int_eq(pthread_create(&thread, NULL, stop_later, loop), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, stop_when_it_waits, loop), 0);
     ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
     pthread_join(thread, NULL);
 }
@@ -237,6 +237,7 @@ static void on_alarm(int signal)
 START_TEST(a_signal_handler_stops_a_loop_that_waits)
 {
     struct sigaction action = {.sa_handler = on_alarm};
+    // Where it comes before the loop waits, it stops it all the same.
     struct itimerval soon = {.it_value = {.tv_usec = 20000}};
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &soon, NULL);

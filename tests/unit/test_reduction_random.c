@@ -3,8 +3,6 @@
 // Replies are lost, repeated and come late and in another order; a holder in the middle dies
 // and begins anew. Whatever happens nothing is shown twice or steps back, and when it is quiet
 // the root shows what the leaf shows, to the last bit.
-//
-// MPROXY_RANDOM_SEED and MPROXY_RANDOM_WORLDS choose others.
 
 #include <check.h>
 #include <stdbool.h>
@@ -14,6 +12,7 @@
 
 #include <mproxy/reduction.h>
 
+#include "../support/dice.h"
 #include "../support/suite.h"
 
 enum {
@@ -25,22 +24,6 @@ enum {
     STEPS = 150,
     QUIET = 6
 };
-
-static unsigned seed;
-static uint64_t dice;
-
-static uint32_t roll(uint32_t sides)
-{
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return (uint32_t)(dice >> 33) % sides;
-}
-
-static bool chance(uint32_t percent)
-{
-    return roll(100) < percent;
-}
 
 // What happens at the leaf.
 
@@ -479,7 +462,6 @@ static void run_world(void)
 {
     struct wire wires[HOPS] = {0};
     memset(&world, 0, sizeof world);
-    dice = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     for (int i = 0; i < HOPS; i++)
         begin(&holders[i]);
     for (int step = 0; step < STEPS + QUIET; step++) {
@@ -510,12 +492,7 @@ static void run_world(void)
 
 START_TEST(states_and_changes_come_to_the_same_sums)
 {
-    const char *from = getenv("MPROXY_RANDOM_SEED"),
-               *count = getenv("MPROXY_RANDOM_WORLDS");
-    unsigned first = from ? (unsigned)atoi(from) : 1;
-    unsigned worlds = count ? (unsigned)atoi(count) : 60;
-    for (seed = first; seed < first + worlds; seed++)
-        run_world();
+    play_worlds(60, run_world);
 }
 END_TEST
 

@@ -2,28 +2,16 @@
 // the one asked holds: sources come, grow, move to another host, are absorbed by their base or
 // forgotten, directories are lost, absorbed here and come back. One consumer asks the holder,
 // another one that consumer, each when the dice say so.
-//
-// MPROXY_RANDOM_SEED and MPROXY_RANDOM_WORLDS choose others.
 
 #include <stdlib.h>
 
+#include "../support/dice.h"
 #include "../support/reduction_fixture.h"
 #include "../support/suite.h"
 
 #include "source/spans.h"
 
 enum { DIRECTORIES = 3, SHARES = 3, STEPS = 400, SPANS = STEPS, CONSUMERS = 2 };
-
-static unsigned seed;
-static uint64_t dice;
-
-static uint32_t roll(uint32_t sides)
-{
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return (uint32_t)(dice >> 33) % sides;
-}
 
 struct source {
     struct maker maker;
@@ -202,7 +190,6 @@ static void run_world(void)
     setup();
     memset(nodes, 0, sizeof nodes);
     memset(consumers, 0, sizeof consumers);
-    dice = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     for (int i = 0; i < CONSUMERS; i++)
         ck_assert_int_eq(mproxy_reduction_new(store, &consumers[i].reduction, NULL),
                          MPROXY_OK);
@@ -222,12 +209,7 @@ static void run_world(void)
 
 START_TEST(those_who_ask_hold_what_is_held)
 {
-    const char *from = getenv("MPROXY_RANDOM_SEED"),
-               *count = getenv("MPROXY_RANDOM_WORLDS");
-    unsigned first = from ? (unsigned)atoi(from) : 1;
-    unsigned worlds = count ? (unsigned)atoi(count) : 100;
-    for (seed = first; seed < first + worlds; seed++)
-        run_world();
+    play_worlds(100, run_world);
 }
 END_TEST
 

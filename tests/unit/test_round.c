@@ -127,6 +127,64 @@ static void tear_down(void)
     mproxy_store_close(store);
 }
 
+static mproxy_loop *open_loop(void)
+{
+    mproxy_loop *loop;
+    ck_assert_int_eq(mproxy_loop_open(&loop, NULL), MPROXY_OK);
+    return loop;
+}
+
+// Rounds are freed before the loop that they are a guest of.
+static void close_loop(mproxy_loop *loop)
+{
+    mproxy_rounds_free(rounds);
+    rounds = NULL;
+    mproxy_loop_close(loop);
+}
+
+// No input is asked until a test adds its own.
+static void remove_both(void)
+{
+    mproxy_rounds_remove(rounds, &a.input);
+    mproxy_rounds_remove(rounds, &b.input);
+}
+
+// Processes that meet in a rendezvous of the test's own.
+struct meeting {
+    char directory[32], command[96];
+    mproxy_processes *processes;
+};
+
+static void remove_rendezvous(const struct meeting *m)
+{
+    ck_assert_int_eq(system(m->command), 0);
+}
+
+static struct meeting meet(void)
+{
+    struct meeting m = {.directory = "/dev/shm/test-round-XXXXXX"};
+    char path[64];
+    mproxy_error err = {.text = ""};
+    ck_assert_ptr_nonnull(mkdtemp(m.directory));
+    snprintf(path, sizeof path, "%s/socket", m.directory);
+    snprintf(m.command, sizeof m.command, "rm -rf /dev/shm/*%s*socket.d %s.d",
+             strrchr(m.directory, '/') + 1, path);
+    const mproxy_processes_options options = {.struct_size = sizeof options,
+                                              .socket_path = path,
+                                              .store = store,
+                                              .log = take_line};
+    ck_assert_msg(mproxy_processes_open(&options, &m.processes, &err) == MPROXY_OK, "%s",
+                  err.text);
+    return m;
+}
+
+static void part(struct meeting *m)
+{
+    mproxy_processes_close(m->processes);
+    remove_rendezvous(m);
+    rmdir(m->directory);
+}
+
 static double shown(const char *name)
 {
     mproxy_entry entry = {.metric = NULL};
@@ -254,8 +312,7 @@ START_TEST(an_input_may_add_others_while_it_is_asked)
                                   .name = "settler",
                                   .self = &late,
                                   .after_round = add_many};
-    mproxy_rounds_remove(rounds, &a.input); // it comes first
-    mproxy_rounds_remove(rounds, &b.input);
+    remove_both();
     ck_assert_int_eq(mproxy_rounds_add(rounds, &adder, NULL), MPROXY_OK);
 
     ck_assert_int_eq(mproxy_rounds_run(rounds, &err), MPROXY_E_SYSTEM);
@@ -282,8 +339,7 @@ static mproxy_status leave(void *self, const mproxy_round *round, mproxy_error *
 
 START_TEST(an_input_that_removes_itself_skips_no_other)
 {
-    mproxy_rounds_remove(rounds, &a.input);
-    mproxy_rounds_remove(rounds, &b.input);
+    remove_both();
     a.input.before_round = leave;
     ck_assert_int_eq(mproxy_rounds_add(rounds, &a.input, NULL), MPROXY_OK);
     ck_assert_int_eq(mproxy_rounds_add(rounds, &b.input, NULL), MPROXY_OK);
@@ -312,8 +368,7 @@ START_TEST(only_the_very_input_is_removed)
     mproxy_input y = x, never = x;
     y.name = "y";
     never.name = "never added";
-    mproxy_rounds_remove(rounds, &a.input);
-    mproxy_rounds_remove(rounds, &b.input);
+    remove_both();
     ck_assert_int_eq(mproxy_rounds_add(rounds, &x, NULL), MPROXY_OK);
     ck_assert_int_eq(mproxy_rounds_add(rounds, &y, NULL), MPROXY_OK);
 
@@ -339,8 +394,7 @@ END_TEST
 // A loop that is told to stop by the third round, whatever the first one came to.
 START_TEST(a_first_round_with_trouble_is_like_any_other)
 {
-    mproxy_loop *loop;
-    ck_assert_int_eq(mproxy_loop_open(&loop, NULL), MPROXY_OK);
+    mproxy_loop *loop = open_loop();
     a.stops = loop;
     b.before = MPROXY_E_SYSTEM;
 
@@ -349,16 +403,13 @@ START_TEST(a_first_round_with_trouble_is_like_any_other)
     ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_int_eq(a.rounds, 3);
-    mproxy_rounds_free(rounds);
-    rounds = NULL;
-    mproxy_loop_close(loop);
+    close_loop(loop);
 }
 END_TEST
 
 START_TEST(rounds_that_another_proxy_keeps_from_starting_may_start_later)
 {
-    mproxy_loop *loop;
-    ck_assert_int_eq(mproxy_loop_open(&loop, NULL), MPROXY_OK);
+    mproxy_loop *loop = open_loop();
     a.before = MPROXY_E_BUSY;
     ck_assert_int_eq(mproxy_rounds_start(rounds, loop, NULL), MPROXY_E_BUSY);
 
@@ -369,74 +420,57 @@ START_TEST(rounds_that_another_proxy_keeps_from_starting_may_start_later)
     ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_int_eq(a.rounds, 3);
-    mproxy_rounds_free(rounds);
-    rounds = NULL;
-    mproxy_loop_close(loop);
+    close_loop(loop);
 }
 END_TEST
 
 START_TEST(rounds_are_a_guest_of_a_loop)
 {
-    mproxy_loop *loop;
-    ck_assert_int_eq(mproxy_loop_open(&loop, NULL), MPROXY_OK);
+    mproxy_loop *loop = open_loop();
     a.stops = loop;
 
     ck_assert_int_eq(mproxy_rounds_start(rounds, loop, NULL), MPROXY_OK);
     ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_int_eq(a.rounds, 3);
-    mproxy_rounds_free(rounds);
-    rounds = NULL;
-    mproxy_loop_close(loop);
+    close_loop(loop);
 }
 END_TEST
 
 START_TEST(a_busy_input_stops_the_loop)
 {
-    mproxy_loop *loop;
-    ck_assert_int_eq(mproxy_loop_open(&loop, NULL), MPROXY_OK);
+    mproxy_loop *loop = open_loop();
     ck_assert_int_eq(mproxy_rounds_start(rounds, loop, NULL), MPROXY_OK);
     a.before = MPROXY_E_BUSY;
 
     ck_assert_int_eq(mproxy_loop_run(loop, NULL), MPROXY_OK);
 
     ck_assert_str_eq(said, "no luck: this one ends");
-    mproxy_rounds_free(rounds);
-    rounds = NULL;
-    mproxy_loop_close(loop);
+    close_loop(loop);
 }
 END_TEST
 
 // The library's inputs with a ledger, in a rendezvous that is removed and made again.
 START_TEST(a_directory_that_was_removed_is_made_again)
 {
-    char directory[] = "/dev/shm/test-round-XXXXXX", path[64], command[96];
-    mproxy_processes *processes;
+    struct meeting m = meet();
     mproxy_self *self;
     mproxy_rounds *whole;
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/socket", directory);
-    const mproxy_processes_options po = {
-        .struct_size = sizeof po, .socket_path = path, .store = store, .log = take_line};
     mproxy_error err = {.text = ""};
-    ck_assert_msg(mproxy_processes_open(&po, &processes, &err) == MPROXY_OK, "%s",
-                  err.text);
     const mproxy_self_options so = {
-        .struct_size = sizeof so, .store = store, .processes = processes};
+        .struct_size = sizeof so, .store = store, .processes = m.processes};
     ck_assert_int_eq(mproxy_self_open(&so, &self, NULL), MPROXY_OK);
     const mproxy_rounds_options ro = {.struct_size = sizeof ro,
                                       .store = store,
-                                      .ledger = mproxy_processes_ledger(processes),
+                                      .ledger = mproxy_processes_ledger(m.processes),
                                       .log = take_line};
     ck_assert_int_eq(mproxy_rounds_new(&ro, &whole, NULL), MPROXY_OK);
-    mproxy_rounds_add(whole, mproxy_processes_input(processes), NULL);
+    mproxy_rounds_add(whole, mproxy_processes_input(m.processes), NULL);
     mproxy_rounds_add(whole, mproxy_self_input(self), NULL);
     ck_assert_int_eq(mproxy_rounds_run(whole, &err), MPROXY_OK);
     ck_assert_int_eq(mproxy_rounds_run(whole, &err), MPROXY_OK);
     ck_assert_double_eq(shown("mproxy_sampling_duration_seconds_count"), 1);
-    snprintf(command, sizeof command, "rm -rf /dev/shm/*%s*socket.d %s.d",
-             strrchr(directory, '/') + 1, path);
-    ck_assert_int_eq(system(command), 0);
+    remove_rendezvous(&m);
 
     ck_assert_int_eq(mproxy_rounds_run(whole, &err), MPROXY_OK);
 
@@ -444,32 +478,20 @@ START_TEST(a_directory_that_was_removed_is_made_again)
     ck_assert_double_eq(shown("mproxy_sampling_duration_seconds_count"), 2);
     mproxy_rounds_free(whole);
     mproxy_self_close(self);
-    mproxy_processes_close(processes);
-    ck_assert_int_eq(system(command), 0);
-    rmdir(directory);
+    part(&m);
 }
 END_TEST
 
 START_TEST(programs_in_rounds_without_their_ledger_are_trouble)
 {
-    char directory[] = "/dev/shm/test-round-XXXXXX", path[64], command[96];
-    mproxy_processes *processes;
-    mproxy_error err = {.text = ""};
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/socket", directory);
-    const mproxy_processes_options po = {
-        .struct_size = sizeof po, .socket_path = path, .store = store, .log = take_line};
-    ck_assert_int_eq(mproxy_processes_open(&po, &processes, &err), MPROXY_OK);
-    mproxy_rounds_add(rounds, mproxy_processes_input(processes), NULL);
+    struct meeting m = meet();
+    mproxy_error err;
+    mproxy_rounds_add(rounds, mproxy_processes_input(m.processes), NULL);
 
     ck_assert_int_eq(mproxy_rounds_run(rounds, &err), MPROXY_E_SYSTEM);
 
     ck_assert_ptr_nonnull(strstr(err.text, "made without mproxy_processes_ledger()"));
-    mproxy_processes_close(processes);
-    snprintf(command, sizeof command, "rm -rf /dev/shm/*%s*socket.d %s.d",
-             strrchr(directory, '/') + 1, path);
-    ck_assert_int_eq(system(command), 0);
-    rmdir(directory);
+    part(&m);
 }
 END_TEST
 
