@@ -19,6 +19,7 @@ struct mpx_family_bounds {
     char *base;
     double *bounds; // in no order, without +Inf
     size_t count, room;
+    bool is_counted; // by counters with names of buckets: more bounds may come
 };
 
 void mpx_bounds_fini(struct mpx_bounds *all)
@@ -76,14 +77,16 @@ static bool add_bound(struct mpx_family_bounds *family, double bound)
 }
 
 // The bound of a bucket; false: it is none.
-static bool read_bucket(const mproxy_metric *metric, size_t *base_length, double *bound)
+static bool read_bucket(const char *name, size_t *base_length, double *bound)
 {
     static const char suffix[] = "_bucket";
-    const char *at = metric->name + metric->base_length;
-    size_t length = sizeof suffix - 1;
-    if (metric->base_length <= length || memcmp(at - length, suffix, length) != 0)
+    size_t length = sizeof suffix - 1, all = mproxy_metric_base_length(name);
+    const char *at = name + all;
+    if (all <= length || memcmp(at - length, suffix, length) != 0)
         return false;
-    *base_length = metric->base_length - length;
+    if (mproxy_metric_check_name(name, strlen(name), NULL) != MPROXY_OK)
+        return false; // its labels can't be taken apart
+    *base_length = all - length;
     struct mpx_label label;
     while (mpx_label_next(&at, &label)) {
         if (!mpx_label_is(&label, "le"))
@@ -95,6 +98,16 @@ static bool read_bucket(const mproxy_metric *metric, size_t *base_length, double
     return false;
 }
 
+// One more bucket of a family that no histogram has closed.
+static bool take_counted(struct mpx_bounds *all, const char *base, size_t length,
+                         double bound)
+{
+    struct mpx_family_bounds *family = find(all, base, length);
+    if (!family && (family = add(all, base, length)))
+        family->is_counted = true;
+    return family && add_bound(family, bound);
+}
+
 // What an earlier proxy counted stands in the state file, and so in the store.
 static bool scan(struct mpx_bounds *all, const mproxy_store *store)
 {
@@ -102,12 +115,9 @@ static bool scan(struct mpx_bounds *all, const mproxy_store *store)
         const mproxy_metric *metric = mproxy_store_metric_at(store, id);
         size_t length;
         double bound;
-        if (!metric || !read_bucket(metric, &length, &bound))
+        if (!metric || !read_bucket(metric->name, &length, &bound))
             continue;
-        struct mpx_family_bounds *family = find(all, metric->name, length);
-        if (!family)
-            family = add(all, metric->name, length);
-        if (!family || !add_bound(family, bound))
+        if (!take_counted(all, metric->name, length, bound))
             return false;
     }
     return all->scanned = true;
@@ -180,12 +190,36 @@ mproxy_status mpx_bounds_take(struct mpx_bounds *all, const mproxy_store *store,
     size_t length = mproxy_metric_base_length(name);
     forget_unknown(all, store);
     bool done = scan(all, store);
-    const struct mpx_family_bounds *family = done ? find(all, name, length) : NULL;
-    if (family && are_equal(family, bounds, count))
+    struct mpx_family_bounds *family = done ? find(all, name, length) : NULL;
+    if (family && are_equal(family, bounds, count)) {
+        family->is_counted = false;
         return MPROXY_OK;
+    }
     if (family)
         return mpx_fail(err, MPROXY_E_TYPE, "histogram '%.100s': has other bounds", name);
     if (done && take_first(all, name, length, bounds, count))
         return MPROXY_OK;
     return mpx_fail(err, MPROXY_E_NOMEM, "histogram '%.100s': no memory", name);
+}
+
+mproxy_status mpx_bounds_take_counter(struct mpx_bounds *all, const mproxy_store *store,
+                                      const char *name, mproxy_error *err)
+{
+    size_t length;
+    double bound;
+    if (!read_bucket(name, &length, &bound))
+        return MPROXY_OK;
+    forget_unknown(all, store);
+    const struct mpx_family_bounds *family =
+        scan(all, store) ? find(all, name, length) : NULL;
+    if (family && !family->is_counted)
+        return has(family, bound)
+                   ? MPROXY_OK
+                   : mpx_fail(err, MPROXY_E_TYPE,
+                              "metric '%.100s': is a bucket of a histogram that has none "
+                              "of this bound",
+                              name);
+    if (all->scanned && take_counted(all, name, length, bound))
+        return MPROXY_OK;
+    return mpx_fail(err, MPROXY_E_NOMEM, "metric '%.100s': no memory", name);
 }

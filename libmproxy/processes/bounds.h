@@ -25,4 +25,10 @@ mproxy_status mpx_bounds_take(struct mpx_bounds *all, const mproxy_store *store,
                               const char *name, const double *bounds, size_t count,
                               mproxy_error *err);
 
+// A counter may have the name of a bucket: of one that the family's histogram has, or of any while
+// there is no histogram; one that comes later has these bounds or is refused. Other names pass.
+// @return MPROXY_OK, MPROXY_E_TYPE, MPROXY_E_NOMEM
+mproxy_status mpx_bounds_take_counter(struct mpx_bounds *all, const mproxy_store *store,
+                                      const char *name, mproxy_error *err);
+
 #endif

@@ -250,6 +250,18 @@ refuse:
     return false;
 }
 
+static bool take_counter(struct mpx_vectors *vs, const struct mpx_def *def,
+                         mproxy_error *refusal)
+{
+    mproxy_error why;
+    mproxy_status status =
+        mpx_bounds_take_counter(&vs->bounds, vs->store, def->name, &why);
+    vs->starved |= status == MPROXY_E_NOMEM;
+    if (status != MPROXY_OK)
+        return !vs->starved && refuse(vs, status, &why, refusal);
+    return take_metric(vs, def->name, MPROXY_COUNTER, def->doc, refusal);
+}
+
 static bool take_def(struct mpx_vectors *vs, const struct mpx_def *def,
                      mproxy_error *refusal)
 {
@@ -262,8 +274,9 @@ static bool take_def(struct mpx_vectors *vs, const struct mpx_def *def,
                       &why, refusal);
     if (def->kind == MPX_DEF_HISTOGRAM)
         return take_histogram(vs, def, refusal);
-    mproxy_type type = def->kind == MPX_DEF_GAUGE ? MPROXY_GAUGE : MPROXY_COUNTER;
-    return take_metric(vs, def->name, type, def->doc, refusal);
+    if (def->kind == MPX_DEF_GAUGE)
+        return take_metric(vs, def->name, MPROXY_GAUGE, def->doc, refusal);
+    return take_counter(vs, def, refusal);
 }
 
 // Counters that follow each other in slots and values become one stretch.

@@ -291,6 +291,58 @@ START_TEST(segments_show_histograms_as_cumulative_buckets)
 }
 END_TEST
 
+START_TEST(segments_take_counters_as_buckets_that_a_histogram_has)
+{
+    const double bounds[] = {1, 4};
+    const char *reason = "mproxy_processes_uncounted_total{reason=\"refused metric\"}";
+    struct image m = image_new(77, "job-1"), other = image_new(78, "job-2");
+    image_metric(&m, MPX_DEF_HISTOGRAM, 0, "size", bounds, 2);
+    image_row0(&m)[0] = 1;
+    close(image_write(&m, dir, "a.seg", m.size));
+    play_round();
+    image_metric(&other, MPX_DEF_COUNTER, 0, "size_bucket{le=\"1\"}", NULL, 0);
+    image_metric(&other, MPX_DEF_COUNTER, 1, "size_bucket{le=\"2\"}", NULL, 0);
+    image_metric(&other, MPX_DEF_COUNTER, 2, "size_bucket{le=\"2", NULL, 0);
+    image_row0(&other)[0] = image_row0(&other)[1] = 5;
+    close(image_write(&other, dir, "b.seg", other.size));
+
+    play_round();
+
+    ck_assert_double_eq(shown("job-2", "size_bucket{le=\"1\"}"), 5);
+    ck_assert(isnan(shown("job-2", "size_bucket{le=\"2\"}")));
+    ck_assert_double_eq(shown("job-2", reason), 1);
+    ck_assert(isnan(shown("job-1", reason)));
+    image_free(&m);
+    image_free(&other);
+}
+END_TEST
+
+START_TEST(segments_take_a_histogram_that_has_the_buckets_counted_before)
+{
+    const double bounds[] = {1, 4};
+    const char *reason = "mproxy_processes_uncounted_total{reason=\"refused metric\"}";
+    struct image m = image_new(77, "job-1"), other = image_new(78, "job-2");
+    image_metric(&m, MPX_DEF_COUNTER, 0, "size_bucket{le=\"4\"}", NULL, 0);
+    image_metric(&m, MPX_DEF_COUNTER, 1, "size_bucket{le=\"1\"}", NULL, 0);
+    image_metric(&m, MPX_DEF_COUNTER, 2, "time_bucket{le=\"1\"}", NULL, 0);
+    close(image_write(&m, dir, "a.seg", m.size));
+    play_round();
+    image_metric(&other, MPX_DEF_HISTOGRAM, 0, "size", bounds, 2);
+    image_metric(&other, MPX_DEF_HISTOGRAM, 4, "time", bounds, 2);
+    image_row0(&other)[0] = 3;
+    close(image_write(&other, dir, "b.seg", other.size));
+
+    play_round();
+
+    ck_assert_double_eq(shown("job-2", "size_count"), 3);
+    ck_assert(isnan(shown("job-2", "time_count")));
+    ck_assert_double_eq(shown("job-2", reason), 1);
+    ck_assert(isnan(shown("job-1", reason)));
+    image_free(&m);
+    image_free(&other);
+}
+END_TEST
+
 START_TEST(segments_take_names_of_a_histogram_that_was_refused)
 {
     const double bounds[] = {1};
@@ -324,6 +376,8 @@ static void add_tests(TCase *tc)
     tcase_add_test(tc, segments_refuse_other_bounds_of_a_family);
     tcase_add_test(tc, segments_take_ten_thousand_names);
     tcase_add_test(tc, segments_drop_values_that_are_none);
+    tcase_add_test(tc, segments_take_counters_as_buckets_that_a_histogram_has);
+    tcase_add_test(tc, segments_take_a_histogram_that_has_the_buckets_counted_before);
     tcase_add_test(tc, segments_take_names_of_a_histogram_that_was_refused);
     tcase_add_test(tc, segments_show_histograms_as_cumulative_buckets);
 }
