@@ -8,6 +8,7 @@
 
 #include <mproxy/daemon.h>
 #include <mproxy/profile.h>
+#include <mproxy/push.h>
 #include <mproxy/round.h>
 #include <mproxy/scrape.h>
 
@@ -48,6 +49,7 @@ struct mproxy_daemon {
     mproxy_gateway *gateway;
     struct mpx_direct *direct;
     mproxy_scraper *scraper;
+    mproxy_push *push;
     struct mpx_syscalls *syscalls; // NULL: not asked for, or not possible
     struct mpx_keeper *keeper;     // NULL: no profiles; its archive by any thread
     mproxy_watch *keeper_watch;

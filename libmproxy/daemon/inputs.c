@@ -6,6 +6,9 @@
 // Profiles come behind all that changes the ledger: what is released is what an earlier round
 // has shown. What the proxy tells of itself comes last, for it counts what the others did.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/err.h"
 #include "daemon/daemon_private.h"
 
@@ -87,6 +90,46 @@ static mproxy_status open_scraper(struct mproxy_daemon *d, mproxy_error *err)
     return status == MPROXY_OK ? mpx_daemon_join_options(d, err) : status;
 }
 
+// ---- what is pushed
+
+static int open_state(const struct mproxy_daemon *d, mproxy_error *err)
+{
+    int fd = openat(mpx_processes_dir_fd(d->processes), "state",
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        mpx_fail_errno(err, "%s/state", mpx_processes_dir_path(d->processes));
+    return fd;
+}
+
+static mproxy_status open_push(struct mproxy_daemon *d, mproxy_error *err)
+{
+    mproxy_push_options options = {.struct_size = sizeof options,
+                                   .store = d->store,
+                                   .ledger = d->ledger,
+                                   .state_fd = open_state(d, err),
+                                   .host = d->host,
+                                   .log = d->options.log,
+                                   .log_arg = d->options.log_arg};
+    if (options.state_fd < 0)
+        return MPROXY_E_SYSTEM;
+    mproxy_status status = mproxy_push_open(&options, &d->push, err);
+    close(options.state_fd);
+    return status;
+}
+
+// What can't be written there now is tried again in each round.
+static void move_push(const struct mproxy_daemon *d)
+{
+    mproxy_error why;
+    int fd = open_state(d, &why);
+    if (fd < 0 || mproxy_push_move(d->push, fd, &why) != MPROXY_OK)
+        mpx_say(&d->logger, MPROXY_LOG_WARNING, "pushed groups: %s", why.text);
+    if (fd >= 0)
+        close(fd);
+}
+
+// ---- system calls in the kernel
+
 static void tell_syscalls(struct mproxy_daemon *d)
 {
     const char *why = mpx_syscalls_why_brief(d->syscalls);
@@ -98,7 +141,10 @@ static void tell_syscalls(struct mproxy_daemon *d)
 static void on_move(void *arg, int dir_fd)
 {
     const struct mproxy_daemon *d = arg;
-    mpx_syscalls_move(d->syscalls, dir_fd);
+    if (d->syscalls)
+        mpx_syscalls_move(d->syscalls, dir_fd);
+    if (d->push)
+        move_push(d);
 }
 
 // Without it programs are traced by a process of their own, so this never fails. Where an
@@ -114,7 +160,6 @@ static void open_syscalls(struct mproxy_daemon *d)
                                    &d->syscalls, &err);
     if (status == MPROXY_OK && wanted) {
         tell_syscalls(d);
-        mpx_processes_on_move(d->processes, on_move, d);
         return;
     }
     if (status != MPROXY_OK && status != MPROXY_E_OFF)
@@ -137,7 +182,11 @@ mproxy_status mpx_inputs_open(struct mproxy_daemon *d, mproxy_error *err)
     if (status == MPROXY_OK)
         status = open_scraper(d, err);
     if (status == MPROXY_OK)
-        open_syscalls(d);
+        status = open_push(d, err);
+    if (status != MPROXY_OK)
+        return status;
+    open_syscalls(d);
+    mpx_processes_on_move(d->processes, on_move, d);
     return status;
 }
 
@@ -151,6 +200,7 @@ mproxy_status mpx_inputs_add(struct mproxy_daemon *d, mproxy_error *err)
                                           mproxy_processes_input(d->processes),
                                           mproxy_system_input(d->system),
                                           mproxy_scraper_input(d->scraper),
+                                          mproxy_push_input(d->push),
                                           d->keeper ? &profiles : NULL,
                                           mproxy_self_input(d->self)};
     mproxy_status status = MPROXY_OK;
@@ -172,10 +222,8 @@ void mpx_inputs_end(struct mproxy_daemon *d, int dir_fd)
         leave(d, mproxy_gateway_input(d->gateway));
     if (d->direct)
         leave(d, mpx_direct_input(d->direct));
-    if (d->syscalls) {
+    if (d->syscalls)
         leave(d, mpx_syscalls_input(d->syscalls));
-        mpx_processes_on_move(d->processes, NULL, NULL);
-    }
     mproxy_gateway_close(d->gateway);
     mpx_direct_close(d->direct);
     mpx_syscalls_close(d->syscalls, dir_fd);
@@ -188,6 +236,9 @@ void mpx_inputs_close(struct mproxy_daemon *d)
 {
     mpx_inputs_end(d, -1);
     mproxy_scraper_close(d->scraper);
+    if (d->processes)
+        mpx_processes_on_move(d->processes, NULL, NULL);
+    mproxy_push_close(d->push);
     mproxy_system_close(d->system);
     mproxy_processes_close(d->processes);
 }

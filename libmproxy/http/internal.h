@@ -72,6 +72,11 @@ bool mpx_http_check_framing(struct mpx_request *rq);
 // own is none of them.
 void mpx_http_admit(struct mpx_request *rq, unsigned allow, bool ready);
 
+// gunzip.c: append what the bytes unpack to.
+// @return MPROXY_OK, MPROXY_E_INVALID (no gzip), MPROXY_E_LIMIT (more than max), MPROXY_E_NOMEM
+mproxy_status mpx_gunzip(const char *bytes, size_t length, size_t max,
+                         struct mpx_buf *out, mproxy_error *err);
+
 // reply.c
 // What a refusal says, and what is done: {"operation":TEXT,"success":BOOL}.
 void mpx_http_put_operation(struct mpx_buf *out, const char *text, bool success);

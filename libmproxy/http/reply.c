@@ -68,7 +68,7 @@ static void reply_operation(struct mpx_request *rq, int code, const char *format
     char text[1024];
     vsnprintf(text, sizeof text, format, args);
     struct mpx_buf body = MPX_BUF_INIT;
-    mpx_http_put_operation(&body, text, code == 200);
+    mpx_http_put_operation(&body, text, code < 300);
     mpx_reply_buf(rq, code, MPX_TYPE_JSON, &body);
 }
 
@@ -77,6 +77,14 @@ void mpx_reply_done(struct mpx_request *rq, const char *format, ...)
     va_list args;
     va_start(args, format);
     reply_operation(rq, 200, format, args);
+    va_end(args);
+}
+
+void mpx_reply_accept(struct mpx_request *rq, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    reply_operation(rq, 202, format, args);
     va_end(args);
 }
 

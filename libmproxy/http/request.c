@@ -7,6 +7,11 @@
 #include "http/internal.h"
 #include "http/route.h"
 
+enum mpx_http_method mpx_request_method(const struct mpx_request *rq)
+{
+    return (enum mpx_http_method)rq->method;
+}
+
 const char *mpx_request_path(const struct mpx_request *rq)
 {
     return rq->path;

@@ -44,7 +44,8 @@ struct mpx_route {
 #define MPX_TOKEN_COOKIE "mproxy_token"
 #define MPX_TYPE_HTML "text/html; charset=utf-8"
 
-const char *mpx_request_path(const struct mpx_request *rq); // decoded
+enum mpx_http_method mpx_request_method(const struct mpx_request *rq); // GET for HEAD
+const char *mpx_request_path(const struct mpx_request *rq);            // decoded
 // The rest behind the fixed part of the path of a route that ends in "/*", decoded;
 // "" for other routes.
 const char *mpx_request_rest(const struct mpx_request *rq);
@@ -66,6 +67,10 @@ double mpx_http_quality(const char *header, const char *name);
 // The body; NULL and 0 when there is none.
 const char *mpx_request_body(const struct mpx_request *rq, size_t *length);
 
+// Unpack the body if it was sent as gzip (Content-Encoding), within the limit of its route.
+// False: it was answered with a refusal.
+bool mpx_request_unpack(struct mpx_request *rq);
+
 // The body is taken from the buffer, which is empty afterwards.
 void mpx_reply_buf(struct mpx_request *rq, int code, const char *type,
                    struct mpx_buf *body);
@@ -86,6 +91,9 @@ bool mpx_reply_header(struct mpx_request *rq, const char *name, const char *valu
 void mpx_reply_etag(struct mpx_request *rq, const char *etag);
 // {"operation": TEXT, "success": true}, status 200.
 void mpx_reply_done(struct mpx_request *rq, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+// The same with status 202.
+void mpx_reply_accept(struct mpx_request *rq, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 // {"operation": TEXT, "success": false}; 503 carries Retry-After.
 void mpx_reply_refuse(struct mpx_request *rq, int code, const char *format, ...)

@@ -5,8 +5,8 @@
 
 #include "http/route.h"
 
-static const int codes[MPX_HTTP_CODES] = {200, 304, 400, 401, 403, 404, 405, 409,
-                                          413, 414, 415, 431, 500, 503, 0};
+static const int codes[MPX_HTTP_CODES] = {200, 202, 304, 400, 401, 403, 404, 405,
+                                          409, 413, 414, 415, 431, 500, 503, 0};
 
 size_t mpx_route_prefix(const struct mpx_route *route)
 {

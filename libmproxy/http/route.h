@@ -8,7 +8,7 @@
 #include "http/request.h"
 
 // Statuses that are counted apart; all others count under the last, 0.
-enum { MPX_HTTP_CODES = 15 };
+enum { MPX_HTTP_CODES = 16 };
 
 struct mpx_route_table {
     const struct mpx_route *routes;

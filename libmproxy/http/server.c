@@ -141,6 +141,55 @@ static void keep_body(struct mpx_request *rq, const char *bytes, size_t length)
         mpx_reply_refuse(rq, 503, "no memory for the body");
 }
 
+// Both bodies are held until the packed one is given back.
+static bool replace_body(struct mpx_request *rq, struct mpx_buf *unpacked)
+{
+    struct mpx_server *server = rq->server;
+    if (atomic_fetch_add(&server->held, unpacked->size) + unpacked->size >
+        server->options.max_bodies) {
+        atomic_fetch_sub(&server->held, unpacked->size);
+        mpx_reply_refuse(rq, 503, "bodies of %zu bytes are on their way already",
+                         server->options.max_bodies);
+        return false;
+    }
+    drop_body(rq);
+    rq->body = *unpacked;
+    rq->held = unpacked->size;
+    *unpacked = (struct mpx_buf)MPX_BUF_INIT;
+    return true;
+}
+
+static bool gunzip_body(struct mpx_request *rq)
+{
+    struct mpx_buf unpacked = MPX_BUF_INIT;
+    mproxy_error why;
+    mproxy_status status =
+        mpx_gunzip(rq->body.data, rq->body.size, body_at_most(rq), &unpacked, &why);
+    bool ok = status == MPROXY_OK && replace_body(rq, &unpacked);
+    mpx_buf_free(&unpacked);
+    if (status != MPROXY_OK)
+        mpx_reply_refuse(rq,
+                         status == MPROXY_E_INVALID ? 400
+                         : status == MPROXY_E_LIMIT ? 413
+                                                    : 503,
+                         "%s", why.text);
+    return ok;
+}
+
+bool mpx_request_unpack(struct mpx_request *rq)
+{
+    const char *coding = mpx_request_header(rq, "Content-Encoding");
+    if (!coding || !coding[0] || strcasecmp(coding, "identity") == 0)
+        return true;
+    if (strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0)
+        return gunzip_body(rq);
+    mpx_reply_refuse(rq, 415,
+                     "header Content-Encoding: '%.60s': gzip, or none, was "
+                     "expected",
+                     coding);
+    return false;
+}
+
 static enum mpx_next on_body(struct mpx_request *rq, const char *bytes, size_t length)
 {
     rq->received += length;

@@ -170,10 +170,12 @@ SPECIAL = {"profile.moved": run_again, "profile.unlinked": bridged}
 
 def main():
     folder, points = sys.argv[1], sys.argv[2:]
-    # Those of system calls in the kernel are driven by t74, of scrapes by t86.
+    # Those of system calls in the kernel are driven by t74, of scrapes by t86, of
+    # pushed groups by t44.
     points = points or [point for point in driver.crash_points(os.path.join(HERE, "..", ".."))
                         if not point.startswith("syscalls.")
-                        if not point.startswith("scrape.")]
+                        if not point.startswith("scrape.")
+                        if not point.startswith("push.")]
     driver.become_reaper()
     failed = False
     for point in points:
