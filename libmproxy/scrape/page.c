@@ -149,6 +149,8 @@ static mproxy_status find_rows(struct mpx_target *t, const struct mpx_ingest_pag
         if (t->row_of[series] != MPX_ROW_NONE)
             continue;
         const mproxy_metric *metric = mpx_ingest_metric(t->ingest, series);
+        if (page->values[i] < 0 && mproxy_metric_type(metric) == MPROXY_COUNTER)
+            continue; // no value
         uint32_t row = mpx_rows_find(r, metric);
         if (row == MPX_ROW_NONE)
             row = mpx_rows_add(r, metric);
@@ -201,6 +203,10 @@ static void take_value(struct mpx_target *t, uint32_t series, double value,
                        uint64_t now_us)
 {
     uint32_t at = t->row_of[series];
+    if (at == MPX_ROW_NONE) {
+        t->counts[MPX_SCRAPE_REFUSED]++;
+        return;
+    }
     struct mpx_row *row = &t->rows.items[at];
     bool is_same = row->raw == value && row->ts_us > 0;
     if (is_counter(row) && !take_counter(t, row, value))

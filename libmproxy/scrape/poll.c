@@ -25,6 +25,7 @@
 enum {
     FIRST_WITHIN_MS = 1000,
     BACKOFF_MAX_MS = 60000,
+    TELL_EACH_MS = 60000,
     SILENT_PERIODS = 5,   // after which gauges go
     NEW_AT_A_TIME = 2048, // series: some milliseconds
     PARSE_HERE_NS = 5000000,
@@ -87,11 +88,23 @@ static void note_end(struct mpx_target *t)
     t->counts[MPX_SCRAPE_SCRAPES]++;
 }
 
+// One that fails now and then would fill the log.
+static void say_failure(struct mpx_target *t, const char *text)
+{
+    int64_t now = mpx_boot_ms();
+    if (t->told_ms > 0 && now - t->told_ms < TELL_EACH_MS)
+        return;
+    mpx_say(&t->scraper->logger, MPROXY_LOG_WARNING, "scrape: %s", text);
+    t->is_told = true;
+    t->told_ms = now;
+}
+
 static void fail(struct mpx_target *t, const char *text)
 {
     note_end(t);
     if (t->failures == 0)
-        mpx_say(&t->scraper->logger, MPROXY_LOG_WARNING, "scrape: %s", text);
+        say_failure(t, text);
+
     t->counts[MPX_SCRAPE_FAILURES]++;
     t->failures++;
     t->is_healthy = false;
@@ -102,8 +115,10 @@ static void fail(struct mpx_target *t, const char *text)
 static void succeed(struct mpx_target *t)
 {
     note_end(t);
-    if (t->failures > 0)
+    if (t->is_told)
         mpx_say(&t->scraper->logger, MPROXY_LOG_INFO, "scrape: %s is well again", t->url);
+    t->is_told = false;
+
     t->failures = 0;
     t->is_healthy = true;
     t->last_error[0] = '\0';

@@ -37,11 +37,13 @@ struct mpx_target {
     mproxy_remote_call *call; // NULL: none is under way
     int64_t due_ms; // when the scrape that is under way, or comes next, should begin
     int64_t begun_ns;
-    int64_t heard_ms; // when a page was taken last, or it was joined
-    unsigned failures;
-    bool is_parsing;  // by the helper, whose the ingest and the page are
-    bool is_settling; // its new series are taken into the store
-    char *page;       // that is parsed; the helper's is owned
+    int64_t heard_ms;  // when a page was taken last, or it was joined
+    unsigned failures; // one after the other
+    bool is_told;      // the log has said that it fails
+    int64_t told_ms;   // when it said so last; 0: never
+    bool is_parsing;   // by the helper, whose the ingest and the page are
+    bool is_settling;  // its new series are taken into the store
+    char *page;        // that is parsed; the helper's is owned
     size_t page_size;
     mproxy_format format;
     mproxy_status parsed;

@@ -5,6 +5,7 @@
     e.served                       # how many pages were sent whole
 """
 import http.server
+import socket
 import threading
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -19,6 +20,7 @@ class Exporter:
         self.answer = None  # a function of the handler that answers in place of the page
         self.served = 0
         self.asked = []     # headers of the last requests
+        self.connections = set()
         self.open(0)
 
     def open(self, port):
@@ -26,6 +28,15 @@ class Exporter:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and page are two writes
+
+            def setup(self):
+                super().setup()
+                exporter.connections.add(self.connection)
+
+            def finish(self):
+                exporter.connections.discard(self.connection)
+                super().finish()
 
             def do_GET(self):
                 exporter.asked = exporter.asked[-9:] + [dict(self.headers)]
@@ -64,3 +75,8 @@ class Exporter:
         """No request is answered any more; open(e.port) brings it back."""
         self.server.shutdown()
         self.server.server_close()
+        for connection in list(self.connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is closed
