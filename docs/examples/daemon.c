@@ -25,8 +25,8 @@ static mproxy_rounds *rounds;
 // The library never prints: what it has to say comes here.
 static void log_line(void *arg, mproxy_log_level level, const char *line)
 {
-    static const char *const words[] = {"error", "warning", "info", "debug"};
-    fprintf(arg, "%s: %s\n", words[level], line);
+    (void)arg;
+    fprintf(stderr, "%s%s\n", level <= MPROXY_LOG_WARNING ? "warning: " : "", line);
 }
 
 static void on_signal(int number)
@@ -41,13 +41,11 @@ static int open_inputs(const char *socket, mproxy_error *err)
     mproxy_processes_options programs = {.struct_size = sizeof programs,
                                          .socket_path = socket,
                                          .store = store,
-                                         .log = log_line,
-                                         .log_arg = stderr};
+                                         .log = log_line};
     mproxy_gateway_options clients = {.struct_size = sizeof clients,
                                       .loop = loop,
                                       .socket_path = socket,
-                                      .log = log_line,
-                                      .log_arg = stderr};
+                                      .log = log_line};
     mproxy_system_options system = {.struct_size = sizeof system, .store = store};
     int failed = mproxy_processes_open(&programs, &processes, err);
     clients.processes = processes;
@@ -65,8 +63,7 @@ static int open_rounds(mproxy_error *err)
     mproxy_rounds_options options = {.struct_size = sizeof options,
                                      .store = store,
                                      .ledger = mproxy_processes_ledger(processes),
-                                     .log = log_line,
-                                     .log_arg = stderr};
+                                     .log = log_line};
     return mproxy_self_open(&own, &self, err) ||
            mproxy_rounds_new(&options, &rounds, err) ||
            mproxy_rounds_add(rounds, mproxy_gateway_input(gateway), err) ||

@@ -1,7 +1,7 @@
 /**
  * @file mproxy/daemon.h
- * A node's proxy as one object: it watches a rendezvous directory, serves HTTP, listens on
- * the gateway's socket and saves profiles. `proxy-v2` is this and an option parser.
+ * A node's proxy as one object. It watches a rendezvous directory, serves HTTP, listens on the
+ * gateway's socket and saves profiles. `proxy-v2` consists of it and an option parser.
  *
  * Threads: open, run and close by one thread; mproxy_daemon_stop() by any thread or signal
  *          handler. Signals are left to the program: block SIGPIPE, and call stop on SIGTERM.
@@ -22,13 +22,13 @@ typedef struct mproxy_daemon_options {
     size_t struct_size;          /**< sizeof(mproxy_daemon_options) */
     const char *listen_address;  /**< NULL: all interfaces, IPv4 and IPv6 */
     int port;                    /**< 0: 1337; -1: a free one */
-    const char *advertise;       /**< HOST:PORT it goes by; NULL: hostname:port */
+    const char *advertise;       /**< HOST:PORT for others; NULL: hostname:port */
     const char *socket_path;     /**< NULL: /tmp/metric-proxy-<uid>.socket */
     const char *prefix;          /**< NULL: ~/.proxyprofiles */
     int no_profiles;             /**< do not save profiles */
     unsigned sampling_period_ms; /**< 0: 1000 */
     int64_t linger_ms;           /**< 0: 2000; negative: none */
-    int64_t continue_s;          /**< 0: 600; negative: no run goes on */
+    int64_t continue_s;          /**< longest gap in a run; 0: 600; negative: none */
     const char *proc_root;       /**< NULL: /proc; for tests on fixture trees */
     const char *sys_root;        /**< NULL: /sys */
     mproxy_log_fn log; /**< called from any of the daemon's threads; NULL: silence */
@@ -48,7 +48,7 @@ typedef struct mproxy_daemon_options {
  */
 MPROXY_API mproxy_status mproxy_daemon_open(const mproxy_daemon_options *options,
                                             mproxy_daemon **out, mproxy_error *err);
-/** The URL it serves at, `http://HOST:PORT`; valid until close. */
+/** The address of its routes, `http://HOST:PORT`; valid until close. */
 MPROXY_API const char *mproxy_daemon_url(const mproxy_daemon *daemon);
 /**
  * Serve until mproxy_daemon_stop(); ends with a last round that folds what is final.

@@ -2,7 +2,7 @@
  * @file mproxy/exposition.h
  * Metrics as text: Prometheus text format 0.0.4, OpenMetrics 1.0, and the JSON of the HTTP
  * API, at most 64 KiB a call of the mproxy_write_fn. Numbers are written in the shortest
- * form that reads back to the same double. Both texts are also read, strictly.
+ * form that reads back to the same double. Both text formats are also read, strictly.
  *
  * Source of the formats: prometheus.io/docs/instrumenting/exposition_formats,
  * OpenMetrics 1.0.0 (IETF draft), docs/http-api.md.
@@ -73,8 +73,10 @@ MPROXY_API mproxy_status mproxy_render_nodes(const mproxy_view *view,
 /** Longest text of a number, the NUL included. */
 #define MPROXY_NUMBER_MAX 32
 /**
- * Write a finite double in its shortest round-trip form, an integer below 2^53 in digits
- * only, a larger one, which may be rounded, with an exponent; NUL-terminated. @return its length without the NUL
+ * Write a finite double in its shortest form that reads back to the same, NUL-terminated. An
+ * integer below 2^53 has digits only; a larger one may be rounded and has an exponent.
+ *
+ * @return its length without the NUL
  */
 MPROXY_API size_t mproxy_format_number(double value, char out[MPROXY_NUMBER_MAX]);
 
@@ -90,7 +92,7 @@ typedef enum mproxy_family_kind {
     MPROXY_FAMILY_STATE_SET = 8
 } mproxy_family_kind;
 
-/** Bounds of what is read. All fields may be zero. */
+/** What a parser accepts at most. All fields may be zero. */
 typedef struct mproxy_parser_options {
     size_t struct_size;    /**< sizeof(mproxy_parser_options) */
     size_t max_line_bytes; /**< of one line (default 1 MiB, at most 16 MiB) */
@@ -141,9 +143,8 @@ typedef struct mproxy_series {
 } mproxy_series;
 
 /**
- * The format that a Content-Type header announces. Without one (NULL or empty), and with a
- * type of something else, it is the text format 0.0.4, as with Prometheus 2 and the
- * Pushgateway.
+ * The format that a Content-Type header announces. Without a header (NULL or empty), and with
+ * any other type, it is the text format 0.0.4, as for Prometheus 2 and the Pushgateway.
  *
  * @return MPROXY_OK or MPROXY_E_UNSUPPORTED (protobuf; a version or charset that is not read)
  */
@@ -158,8 +159,8 @@ MPROXY_API mproxy_status mproxy_parser_new(const mproxy_parser_options *options,
 MPROXY_API void mproxy_parser_free(mproxy_parser *parser);
 
 /**
- * Read a page, all of it: what breaks a rule of its format is refused whole, and then the
- * parser knows what it knew before.
+ * Read a whole page. One that breaks a rule of its format is refused, and the parser knows what
+ * it knew before.
  *
  * @param format  MPROXY_FORMAT_PROMETHEUS or MPROXY_FORMAT_OPENMETRICS
  * @param page    struct_size set; else untouched on failure

@@ -1,7 +1,7 @@
 /**
  * @file mproxy/remote.h
- * Asking HTTP servers: other proxies, exporters, Alertmanager; shared by scrapes, the tree and
- * proxyctl.
+ * A client of HTTP servers: other proxies, exporters, Alertmanager. Scrapes, the tree and
+ * proxyctl share it.
  *
  * A *remote* keeps connections open between requests and carries any number of requests at a
  * time. It is used in one of two ways: mproxy_remote_ask() waits for one reply;
@@ -33,7 +33,7 @@ typedef struct mproxy_remote_call mproxy_remote_call; /**< a request under way *
 /** All fields but struct_size may be zero. Strings are copied. */
 typedef struct mproxy_remote_options {
     size_t struct_size;       /**< sizeof(mproxy_remote_options) */
-    unsigned max_connections; /**< open at a time, others wait for their turn; 0: 256 */
+    unsigned max_connections; /**< open at a time, other requests wait; 0: 256 */
     const char *user_agent;   /**< NULL: "mproxy/VERSION" */
 } mproxy_remote_options;
 
@@ -59,7 +59,7 @@ typedef struct mproxy_remote_reply {
     const char *type;   /**< Content-Type; "" when there was none */
     const char *body;   /**< decompressed, with a NUL behind it */
     size_t body_size;
-    double seconds; /**< that it took */
+    double seconds; /**< from the start of the request to the last byte */
 } mproxy_remote_reply;
 
 /**
@@ -82,7 +82,7 @@ typedef void (*mproxy_remote_done)(void *arg, mproxy_status status,
  */
 MPROXY_API mproxy_status mproxy_remote_open(const mproxy_remote_options *options,
                                             mproxy_remote **out, mproxy_error *err);
-/** Cancels what is under way. Accepts NULL. */
+/** Requests under way are cancelled. Accepts NULL. */
 MPROXY_API void mproxy_remote_close(mproxy_remote *remote);
 
 /**
@@ -90,7 +90,8 @@ MPROXY_API void mproxy_remote_close(mproxy_remote *remote);
  * may be called.
  *
  * @param reply  filled in on success, whatever the server's code
- * @return MPROXY_E_INVALID (struct_size), and as mproxy_remote_done says, and as mproxy_remote_start()
+ * @return MPROXY_OK; MPROXY_E_INVALID (struct_size); what mproxy_remote_start() refuses a request
+ *         for; or the status that a mproxy_remote_done gets
  */
 MPROXY_API mproxy_status mproxy_remote_ask(mproxy_remote *remote,
                                            const mproxy_remote_request *request,
@@ -113,9 +114,9 @@ MPROXY_API void mproxy_remote_cancel(mproxy_remote_call *call);
 
 /** A descriptor that is readable when dispatch has something to do; stays the remote's. */
 MPROXY_API int mproxy_remote_fd(const mproxy_remote *remote);
-/** Send, receive and call back what is ready; never waits. */
+/** Send and receive what can be, and call back for replies that are whole; never waits. */
 MPROXY_API void mproxy_remote_dispatch(mproxy_remote *remote);
-/** Requests under way. */
+/** The number of requests under way. */
 MPROXY_API size_t mproxy_remote_count(const mproxy_remote *remote);
 
 /** Longest URL, the NUL included. */

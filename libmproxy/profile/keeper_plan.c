@@ -303,13 +303,13 @@ static bool drop_heard(mproxy_profile *p)
     return true;
 }
 
-static bool take_stored(mproxy_profile *p, mproxy_profile *stored, int64_t start_ms,
-                        int64_t *first_ms)
+static bool take_stored(mproxy_profile *p, mproxy_profile *stored,
+                        struct mpx_node_set *unheard, int64_t start_ms, int64_t *first_ms)
 {
     bool ok = take_desc(p, &stored->desc, start_ms, first_ms);
     ok = ok && take_shares(p, stored->shares, stored->share_count, &stored->desc);
     for (size_t i = 0; i < stored->unheard_count && ok; i++)
-        ok = mpx_profile_add_node(&p->unheard, &p->unheard_count, stored->unheard[i]);
+        ok = mpx_node_set_add(unheard, stored->unheard[i]);
     return ok;
 }
 
@@ -317,6 +317,7 @@ static mproxy_status load_stored(mproxy_archive *archive, const struct mpx_plan 
                                  mproxy_profile *p, int64_t *first_ms, mproxy_error *err)
 {
     struct mpx_archive_index *index = mpx_archive_take_index(archive);
+    struct mpx_node_set unheard = {0};
     mproxy_status status = MPROXY_OK;
     for (size_t i = 0; i < index->count && status == MPROXY_OK; i++) {
         const struct mpx_archive_entry *e = index->entries[i];
@@ -328,10 +329,11 @@ static mproxy_status load_stored(mproxy_archive *archive, const struct mpx_plan 
         if (status == MPROXY_E_CORRUPT || status == MPROXY_E_NOTFOUND)
             status = MPROXY_OK;
         else if (status == MPROXY_OK &&
-                 !take_stored(p, stored, e->body->start_ms, first_ms))
+                 !take_stored(p, stored, &unheard, e->body->start_ms, first_ms))
             status = mpx_fail(err, MPROXY_E_NOMEM, "profile '%s': no memory", e->key);
         mproxy_profile_free(stored);
     }
+    mpx_node_set_give(&unheard, &p->unheard, &p->unheard_count);
     mpx_archive_index_unref(index);
     return status;
 }

@@ -73,18 +73,44 @@ static void clear_nodes(char **nodes, size_t count)
     free(nodes);
 }
 
-bool mpx_profile_add_node(char ***nodes, size_t *count, const char *node)
+static bool has_node(const struct mpx_node_set *set, const char *node)
 {
-    for (size_t i = 0; i < *count; i++)
-        if (strcmp((*nodes)[i], node) == 0)
+    uint32_t hash = mpx_hash_text(node), at = mpx_index_start(&set->index, hash), place;
+    while (mpx_index_next(&set->index, hash, &at, &place))
+        if (strcmp(set->names[place], node) == 0)
             return true;
-    if (!MPX_RESERVE_TO(*nodes, *count + 1))
+    return false;
+}
+
+bool mpx_node_set_add(struct mpx_node_set *set, const char *node)
+{
+    if (has_node(set, node))
+        return true;
+    if (!MPX_RESERVE(set->names, set->room, set->count + 1) ||
+        !mpx_index_reserve(&set->index, (uint32_t)set->count + 1))
         return false;
-    (*nodes)[*count] = strdup(node);
-    if (!(*nodes)[*count])
+    char *name = strdup(node);
+    if (!name)
         return false;
-    ++*count;
+    set->names[set->count] = name;
+    mpx_index_put(&set->index, mpx_hash_text(name), (uint32_t)set->count++);
     return true;
+}
+
+void mpx_node_set_give(struct mpx_node_set *set, char ***nodes, size_t *count)
+{
+    clear_nodes(*nodes, *count);
+    *nodes = set->names;
+    *count = set->count;
+    mpx_index_fini(&set->index);
+    *set = (struct mpx_node_set){0};
+}
+
+static void node_set_fini(struct mpx_node_set *set)
+{
+    clear_nodes(set->names, set->count);
+    mpx_index_fini(&set->index);
+    *set = (struct mpx_node_set){0};
 }
 
 void mproxy_profile_free(mproxy_profile *p)
@@ -212,38 +238,16 @@ static mproxy_status merge_all(mproxy_profile *p, struct mpx_profile_entry **out
     return MPROXY_OK;
 }
 
-static bool is_listed(char *const *nodes, const struct mpx_index *index, const char *node)
+static bool list_partial(const mproxy_profile *p, struct mpx_node_set *nodes)
 {
-    uint32_t hash = mpx_hash_text(node);
-    for (uint32_t at = mpx_index_start(index, hash), i;
-         mpx_index_next(index, hash, &at, &i);)
-        if (strcmp(nodes[i], node) == 0)
-            return true;
-    return false;
-}
-
-static bool list_partial(const mproxy_profile *p, char ***nodes, size_t *count)
-{
-    struct mpx_index index = {0};
-    size_t room = 0;
-    bool ok = true;
-    for (size_t i = 0; i < p->share_count && ok; i++) {
+    for (size_t i = 0; i < p->share_count; i++) {
         const struct mpx_profile_share *s = &p->shares[i];
         // Of a provisional one no process lives.
-        if (((s->sealed || p->provisional) && !s->incomplete) ||
-            is_listed(*nodes, &index, s->node))
-            continue;
-        ok = MPX_RESERVE(*nodes, room, *count + 1) &&
-             mpx_index_reserve(&index, (uint32_t)*count + 1);
-        char *node = ok ? strdup(s->node) : NULL;
-        ok = node != NULL;
-        if (!ok)
-            break;
-        (*nodes)[*count] = node;
-        mpx_index_put(&index, mpx_hash_text(node), (uint32_t)(*count)++);
+        bool is_whole = (s->sealed || p->provisional) && !s->incomplete;
+        if (!is_whole && !mpx_node_set_add(nodes, s->node))
+            return false;
     }
-    mpx_index_fini(&index);
-    return ok;
+    return true;
 }
 
 static void set_times(mproxy_profile *p)
@@ -284,26 +288,24 @@ static void normalise(struct mpx_profile_share *s)
 mproxy_status mpx_profile_sum(mproxy_profile *p, mproxy_error *err)
 {
     struct mpx_profile_entry *entries = NULL;
-    char **partial = NULL;
-    size_t count = 0, partial_count = 0;
+    struct mpx_node_set partial = {0};
+    size_t count = 0;
     for (size_t i = 0; i < p->share_count; i++)
         if (p->shares[i].count > 0)
             normalise(&p->shares[i]);
     mproxy_status status = merge_all(p, &entries, &count);
-    if (status == MPROXY_OK && !list_partial(p, &partial, &partial_count)) {
+    if (status == MPROXY_OK && !list_partial(p, &partial)) {
         clear_entries(entries, count);
         status = MPROXY_E_NOMEM;
     }
     if (status != MPROXY_OK) {
-        clear_nodes(partial, partial_count);
+        node_set_fini(&partial);
         return mpx_fail(err, status, "profile '%s': no memory", p->desc.jobid);
     }
     clear_entries(p->entries, p->count);
-    clear_nodes(p->partial, p->partial_count);
+    mpx_node_set_give(&partial, &p->partial, &p->partial_count);
     p->entries = entries;
     p->count = count;
-    p->partial = partial;
-    p->partial_count = partial_count;
     if (p->share_count > 0)
         set_times(p);
     return MPROXY_OK;

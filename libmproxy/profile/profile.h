@@ -6,6 +6,8 @@
 
 #include <mproxy/profile.h>
 
+#include "base/index.h"
+
 enum { MPX_PROFILE_VERSION = 1 };
 // The year 5138: greater times are none, and one above a thousandth of it is in milliseconds.
 #define MPX_PROFILE_MS_MAX INT64_C(100000000000000)
@@ -86,8 +88,16 @@ int mpx_profile_compare_shares(const struct mpx_profile_share *a,
 bool mpx_profile_copy_entry(const struct mpx_profile_entry *from,
                             struct mpx_profile_entry *to);
 void mpx_profile_clear_share(struct mpx_profile_share *share);
-// Add a name to a list of nodes unless it is there. False when there is no memory.
-bool mpx_profile_add_node(char ***nodes, size_t *count, const char *node);
+// Names of nodes, each once, in the order in which they came. Zeroed to begin with.
+struct mpx_node_set {
+    char **names;
+    size_t count, room;
+    struct mpx_index index; // of them
+};
+
+bool mpx_node_set_add(struct mpx_node_set *set, const char *node); // false: no memory
+// Its names take the place of a profile's list; the set is empty again.
+void mpx_node_set_give(struct mpx_node_set *set, char ***nodes, size_t *count);
 
 // Parse the head of a stored profile: all but its values. MPROXY_E_UNSUPPORTED when the text
 // is not laid out with a head and must be parsed whole.
