@@ -181,20 +181,47 @@ bool mpx_share_drop_gauges(struct mpx_share *base, const struct mpx_columns_set 
     return true;
 }
 
+static bool add_node(struct mpx_slots *slots, const mproxy_layout *layout, uint32_t *map)
+{
+    for (size_t i = 0; i < layout->count; i++)
+        if ((map[i] = mpx_slots_add(slots, layout->metrics[i])) == MPX_NO_SLOT)
+            return false;
+    return true;
+}
+
+// A device that went away leaves the job what it counted on it, and nothing else: its gauges say
+// nothing any more, and a long job would keep all interfaces that were ever there.
+static bool keep_node(const struct mpx_share *s, struct mpx_slots *kept)
+{
+    for (uint32_t i = 0; i < s->node.count; i++) {
+        const mproxy_metric *metric = s->node.metrics[i];
+        uint32_t slot = mpx_slots_find(kept, metric);
+        if (slot == MPX_NO_SLOT) {
+            if (metric->type == MPROXY_GAUGE || s->node.shown[i].total == 0)
+                continue;
+            slot = mpx_slots_add(kept, metric);
+        }
+        if (slot == MPX_NO_SLOT)
+            return false;
+        kept->folded[slot] = s->node.folded[i];
+        kept->shown[slot] = s->node.shown[i];
+    }
+    return true;
+}
+
 bool mpx_share_map_node(struct mpx_share *s, const mproxy_layout *layout)
 {
     if (s->node_layout == layout)
         return true;
+    struct mpx_slots kept = {0};
     uint32_t *map = calloc(layout->count + 1, sizeof *map);
-    if (!map)
+    if (!map || !add_node(&kept, layout, map) || !keep_node(s, &kept)) {
+        mpx_slots_fini(&kept);
+        free(map);
         return false;
-    for (size_t i = 0; i < layout->count; i++) {
-        map[i] = mpx_slots_add(&s->node, layout->metrics[i]);
-        if (map[i] == MPX_NO_SLOT) {
-            free(map);
-            return false;
-        }
     }
+    mpx_slots_fini(&s->node);
+    s->node = kept;
     free(s->node_map);
     s->node_map = map;
     s->node_layout = layout;

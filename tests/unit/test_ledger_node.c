@@ -163,6 +163,53 @@ START_TEST(a_metric_that_appears_later_counts_from_its_first_sample)
 }
 END_TEST
 
+// The node's metrics as they are while an interface is there, or without it.
+static void round_with_interface(bool is_there, double bytes, struct person *p)
+{
+    static const mproxy_metric *more[NODE_METRICS + 3];
+    static mproxy_value given[NODE_METRICS + 3];
+    static mproxy_layout with;
+    memcpy(more, metrics, NODE_METRICS * sizeof *more);
+    memcpy(given, values, NODE_METRICS * sizeof *given);
+    const char *const names[] = {"if_total", "if_errors_total", "if_speed"};
+    for (int i = 0; i < 3; i++)
+        mproxy_store_metric(f.store, names[i], i < 2 ? MPROXY_COUNTER : MPROXY_GAUGE, "",
+                            &more[NODE_METRICS + i], NULL);
+    given[NODE_METRICS] = mproxy_value_counter(bytes, wall_us_at(f.now));
+    given[NODE_METRICS + 1] = mproxy_value_counter(7, wall_us_at(f.now));
+    given[NODE_METRICS + 2] = mproxy_value_gauge(1000, wall_us_at(f.now));
+    with = (mproxy_layout){.count = NODE_METRICS + 3, .metrics = more};
+    f.now += 1000;
+    round_begin(&f);
+    mproxy_ledger_process(f.ledger, &p->process, NULL);
+    ck_assert_int_eq(
+        mproxy_ledger_node(f.ledger, is_there ? &with : &layout, given, NULL), MPROXY_OK);
+    ck_assert_int_eq(mproxy_ledger_round_end(f.ledger, NULL), MPROXY_OK);
+}
+
+START_TEST(of_an_interface_that_is_gone_what_was_counted_stays)
+{
+    struct person a;
+    person_init(&f, &a, 1, "j");
+    node_round(100, 0.5, &a);
+    round_with_interface(true, 50, &a);
+    round_with_interface(true, 80, &a);
+    ck_assert_double_eq(in_share("if_total"), 30);
+    ck_assert_double_eq(in_share("if_errors_total"), 0);
+    ck_assert_double_eq(in_share("if_speed"), 1000);
+
+    round_with_interface(false, 0, &a);
+
+    ck_assert_double_eq(in_share("if_total"), 30);
+    ck_assert_double_eq(in_share("if_errors_total"), -1);
+    ck_assert_double_eq(in_share("if_speed"), -1);
+    ck_assert_double_eq(in_share("load"), 0.5);
+    round_with_interface(true, 90, &a);
+    ck_assert_double_eq(in_share("if_total"), 40);
+    ck_assert_double_eq(in_share("if_speed"), 1000);
+}
+END_TEST
+
 START_TEST(an_absorbed_share_leaves_no_node_metrics_in_the_base)
 {
     struct person a;
@@ -195,6 +242,7 @@ int main(void)
     tcase_add_test(c, after_the_last_process_nothing_is_added_and_the_seal_keeps_it);
     tcase_add_test(c, a_job_shorter_than_a_period_gets_the_latest_sample);
     tcase_add_test(c, a_metric_that_appears_later_counts_from_its_first_sample);
+    tcase_add_test(c, of_an_interface_that_is_gone_what_was_counted_stays);
     tcase_add_test(c, an_absorbed_share_leaves_no_node_metrics_in_the_base);
     suite_add_tcase(s, c);
     return run_suite(s);
