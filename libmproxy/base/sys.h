@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -168,6 +169,11 @@ static inline ssize_t mpx_pwrite(int fd, const void *from, size_t size, off_t at
     return mpx_sys(SYS_pwrite64, fd, (long)from, (long)size, at, 0, 0);
 }
 
+static inline ssize_t mpx_pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+    return mpx_sys(SYS_pwritev, fd, (long)parts, count, at, 0, 0);
+}
+
 static inline int mpx_lock_fd(int fd, int command, struct flock *lock)
 {
     return (int)mpx_sys(SYS_fcntl, fd, command, (long)lock, 0, 0, 0);
@@ -196,6 +202,16 @@ static inline int mpx_fstat(int fd, struct stat *st)
 #endif
 }
 
+// Zero, or something else: errno, which a child that has just been forked pays for, stays.
+static inline long mpx_fstat_raw(int fd, struct stat *st)
+{
+#if defined(__x86_64__) || defined(__aarch64__)
+    return mpx_sys_raw(SYS_fstat, fd, (long)st, 0, 0, 0, 0);
+#else
+    return mpx_fstat(fd, st);
+#endif
+}
+
 static inline int mpx_access(const char *path, int mode)
 {
     return (int)mpx_sys(SYS_faccessat, AT_FDCWD, (long)path, mode, 0, 0, 0);
@@ -221,15 +237,14 @@ static inline ssize_t mpx_readlink(const char *path, char *to, size_t size)
     return mpx_sys(SYS_readlinkat, AT_FDCWD, (long)path, (long)to, (long)size, 0, 0);
 }
 
-// RENAME_NOREPLACE, without the header that older C libraries lack it in.
-static inline int mpx_rename_new(const char *from, const char *to)
-{
-    return (int)mpx_sys(SYS_renameat2, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 1, 0);
-}
-
 static inline int mpx_truncate(const char *path, uint64_t size)
 {
     return (int)mpx_sys(SYS_truncate, (long)path, (long)size, 0, 0, 0, 0);
+}
+
+static inline int mpx_ftruncate(int fd, uint64_t size)
+{
+    return (int)mpx_sys(SYS_ftruncate, fd, (long)size, 0, 0, 0, 0);
 }
 
 static inline void *mpx_mmap(void *at, size_t length, int prot, int flags, int fd,

@@ -183,9 +183,9 @@ void mproxy_process_finished(void)
     // A child without thread-local storage of its own: not this process, and no errno.
     if (!mproxy_thread_has_storage())
         return;
-    int saved = errno;
     if (atomic_load(&c->state) != MPX_CLIENT_OPEN)
         return;
+    int *error = mpx_errno(), saved = *error;
     bool marks = !mpx_client_is_confined();
     if (marks)
         mpx_own_begin();
@@ -197,5 +197,5 @@ void mproxy_process_finished(void)
     }
     if (marks)
         mpx_own_end();
-    errno = saved;
+    *error = saved;
 }

@@ -41,9 +41,6 @@ enum {
 #define PATIENCE_NS INT64_C(2000000000)
 #define COOKIE UINT64_C(0x6d70782d686f6c64)
 
-static _Atomic bool unfinished;   // somebody holds the lock, or did when it was lost
-static _Atomic uint32_t given_up; // the word of a holder that was waited for in vain
-
 static _Atomic uint32_t *the_word(void)
 {
     return &mpx_guard.lock;
@@ -87,8 +84,8 @@ static void block_signals(struct mpx_hold *h)
     // The kernel kills for SIGSYS where it is blocked. Nothing of ours raises the others that
     // tell of faults; sent by somebody, they can wait. Blocked is also what glibc keeps to
     // itself: cancellation, and setuid() of another thread.
-    static const uint64_t all = ~(1ull << (SIGSYS - 1));
-    h->saved_errno = errno;
+    uint64_t all = ~(1ull << (SIGSYS - 1));
+    h->saved_errno = *mpx_errno();
     mpx_own_begin();
     set_signals(SIG_BLOCK, &all, &h->signals); // what the program blocks stays blocked
 }
@@ -97,7 +94,7 @@ static void unblock_signals(const struct mpx_hold *h)
 {
     set_signals(SIG_SETMASK, &h->signals, NULL);
     mpx_own_end();
-    errno = h->saved_errno;
+    *mpx_errno() = h->saved_errno;
 }
 
 void mpx_quiet_begin(struct mpx_hold *h)
@@ -214,7 +211,7 @@ static enum mpx_held acquire(const struct mpx_hold *h)
             continue;
         if (holder == self)
             return was_left(h) ? MPX_HELD : MPX_HELD_BY_CALLER;
-        if (atomic_load(&given_up) == seen) {
+        if (atomic_load(&mpx_client.given_up) == seen) {
             if (!is_lost_by_now(self, holder))
                 return MPX_HELD_TOO_LONG;
             if (exchange(seen, self | WAITED))
@@ -233,7 +230,7 @@ static enum mpx_held acquire(const struct mpx_hold *h)
         if (is_lost(self, holder, is_late) && exchange(seen, self | WAITED))
             return MPX_HELD;
         if (is_late)
-            atomic_store(&given_up, seen);
+            atomic_store(&mpx_client.given_up, seen);
     }
     return MPX_HELD;
 }
@@ -252,8 +249,8 @@ enum mpx_held mpx_hold(struct mpx_hold *h)
         unblock_signals(h);
         return held;
     }
-    atomic_store(&given_up, 0);
-    h->must_resume = atomic_exchange(&unfinished, true);
+    atomic_store(&mpx_client.given_up, 0);
+    h->must_resume = atomic_exchange(&mpx_client.unfinished, true);
     return MPX_HELD;
 }
 
@@ -262,7 +259,7 @@ void mpx_release(struct mpx_hold *h)
     uint32_t seen = atomic_load(the_word());
     bool is_ours = (seen & ~(uint32_t)WAITED) == h->word;
     if (is_ours)
-        atomic_store_explicit(&unfinished, false, memory_order_release);
+        atomic_store_explicit(&mpx_client.unfinished, false, memory_order_release);
     // Somebody may begin to wait meanwhile. A lock that was taken from us is not ours to open.
     while (is_ours && !atomic_compare_exchange_weak_explicit(the_word(), &seen, 0,
                                                              memory_order_release,

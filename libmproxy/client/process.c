@@ -158,12 +158,13 @@ static void before_fork(void)
         return;
     mpx_own_begin();
     mpx_thread.before_fork_ns = mpx_clock_ns(CLOCK_BOOTTIME);
+    mpx_thread.errno_at = &errno;
     mpx_own_end();
 }
 
 static void after_fork_in_child(void)
 {
-    int saved = errno;
+    int *error = mpx_errno(), saved = *error;
     bool marks = !mpx_client_is_confined();
     if (marks)
         mpx_own_begin();
@@ -175,7 +176,7 @@ static void after_fork_in_child(void)
         mpx_client_recover();
     if (marks)
         mpx_own_end();
-    errno = saved;
+    *error = saved;
 }
 
 // ---- opening
@@ -210,7 +211,7 @@ static void open_segment(const mproxy_job *job, uint32_t rank)
     enum mpx_seg_kind kind =
         atomic_load(&c->observes) ? MPX_SEG_GATEWAY : MPX_SEG_PROGRAM;
     struct mpx_writer_birth birth = {
-        .dir_path = c->dir_path, .job = job, .rank = rank, .kind = kind};
+        .dir_path = c->dir_path, .job = job, .rank = rank, .kind = kind, .room = c->room};
     strncpy(c->jobid, job->jobid, sizeof c->jobid - 1);
     mproxy_status status = mpx_writer_open(&birth, &c->writer, &c->reasons, NULL);
     if (status != MPROXY_OK) {

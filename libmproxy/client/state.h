@@ -13,9 +13,11 @@
 #ifndef MPX_CLIENT_STATE_H
 #define MPX_CLIENT_STATE_H
 
+#include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <mproxy/client.h>
 #include <mproxy/inline.h>
@@ -36,6 +38,7 @@ enum mpx_thread_state {
 struct mpx_thread {
     struct mpx_hold *hold;  // of the lock, if this thread has it
     int64_t before_fork_ns; // when its last fork() was about to be; 0: there was none
+    int *errno_at;          // its errno; NULL before that
     uint32_t row;
     uint8_t state;   // enum mpx_thread_state
     uint8_t full;    // the row cannot be extended
@@ -46,6 +49,13 @@ _Static_assert(sizeof(struct mpx_thread) + sizeof(struct mproxy_lane) <= 64,
 
 extern MPX_HIDDEN _Thread_local struct mpx_thread mpx_thread
     __attribute__((tls_model("initial-exec")));
+
+// errno. The function that tells where that is costs a child that has just been forked 3 us, the
+// first touch of its code.
+static inline int *mpx_errno(void)
+{
+    return mpx_thread.errno_at ? mpx_thread.errno_at : &errno;
+}
 
 // As large as pages can be, for it is wiped in whole pages.
 #ifdef __x86_64__
@@ -66,9 +76,11 @@ enum mpx_client_state {
     MPX_CLIENT_OFF = 2,
 };
 
+// A forked child pays for each page that it writes to: what it writes begins a page, with the
+// writer's.
 struct mpx_client {
-    _Atomic int state;     // enum mpx_client_state
-    _Atomic bool armed;    // the guard has been set up once
+    _Alignas(MPX_SEG_PAGE) _Atomic int state; // enum mpx_client_state
+    _Atomic bool armed;                       // the guard has been set up once
     _Atomic bool dead;     // a child that can never be told from its parent: no counting
     _Atomic bool started;  // mproxy_process_started() was called
     _Atomic bool finished; // mproxy_process_finished() was called
@@ -81,9 +93,16 @@ struct mpx_client {
     uint32_t free_rows;        // rows.c: how many there are; guarded by the lock
     long peak_kib;             // of memory, when this image began; 0 after a fork
     unsigned reasons;          // why nobody reads what we count; enum mpx_off_reason
+    // Of the lock (lock.c): somebody holds it, or did when it was lost; the word of a holder that
+    // was waited for in vain.
+    _Atomic bool unfinished;
+    _Atomic uint32_t given_up;
+    _Alignas(64) char room[MPX_WRITER_SIZE]; // of the writer
     char dir_path[PATH_MAX];
     char jobid[MPROXY_JOB_ID_MAX + 1];
 };
+_Static_assert(offsetof(struct mpx_client, room) <= 512,
+               "a forked child writes to one page: writer/parts.h");
 extern MPX_HIDDEN struct mpx_client mpx_client;
 
 // ---- lock.c

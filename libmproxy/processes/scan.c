@@ -9,9 +9,14 @@
 // time says.
 //
 // Names that mean something: `NAME.seg` is a segment; `.off-*` is a link by which a
-// process says that it does not count; `.new-*` is a segment that is being born, and
-// removed when it is old and nobody holds its lock; `refused` has a byte for each
-// process that could not even leave a link. Everything else is left alone.
+// process says that it does not count; `refused` has a byte for each process that could
+// not even leave a link; `.new-*` is a segment that a client of an earlier release is
+// about to rename. Everything else is left alone.
+//
+// A segment is being born while it is empty or its magic is 0: it is passed over. One that
+// is so for seconds and that nobody holds the lock of was left behind, by a process that
+// was killed, and is removed with its lock held: a process that was only stopped finds that
+// it can't have the lock, or that its file has no name, and makes another one.
 //
 // A file that cannot be read is refused with a reason, told once, and looked at again
 // when it has changed or when what was missing may be there. Of those that are final as many
@@ -32,6 +37,7 @@
 #include "base/err.h"
 
 enum {
+    UNBORN_AGE_MAX_S = 5,
     NEW_AGE_MAX_S = 60,
     LIMIT_RETRY_ROUNDS = 8,
     LIMIT_LOOKS_MAX = 1024, // in each other round
@@ -98,7 +104,8 @@ static void check_job(struct mpx_segments *s, const struct mpx_segment *seg)
                       err.text);
 }
 
-static void open_segment(struct mpx_segments *s, struct mpx_segment *seg)
+// MPROXY_E_OFF, and forgotten: it is being born.
+static mproxy_status open_segment(struct mpx_segments *s, struct mpx_segment *seg)
 {
     mproxy_error err;
     mproxy_status status =
@@ -113,11 +120,54 @@ static void open_segment(struct mpx_segments *s, struct mpx_segment *seg)
     if (status == MPROXY_OK) {
         seg->bad = MPROXY_OK;
         check_job(s, seg);
-    } else if (status == MPROXY_E_NOTFOUND)
+    } else if (status == MPROXY_E_NOTFOUND || status == MPROXY_E_OFF)
         mpx_segments_drop(s, seg);
     else
         refuse(s, seg, status, &err);
+    return status;
 }
+
+// ---- left behind
+
+// Whether a file is there still and nobody wrote that it is whole.
+static bool is_unborn(const struct mpx_segments *s, const char *name, int fd)
+{
+    struct stat st, named;
+    uint64_t magic = 0;
+    ssize_t got = pread(fd, &magic, sizeof magic, 0);
+    return got >= 0 && magic == 0 && fstat(fd, &st) == 0 &&
+           fstatat(s->dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_ino == named.st_ino && st.st_dev == named.st_dev;
+}
+
+// With the lock held, so that its process, should it only have been stopped, can't have it.
+static void sweep(struct mpx_segments *s, const char *name, bool is_renamed)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd =
+        openat(s->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return;
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0 && (is_renamed || is_unborn(s, name, fd)) &&
+        unlinkat(s->dir_fd, name, 0) == 0)
+        mpx_segments_warn(s, "segment '%s': removed; nobody holds it, nor is it whole",
+                          name);
+    close(fd);
+}
+
+static bool is_older(const struct mpx_segments *s, const struct stat *st, int seconds)
+{
+    return st->st_mtim.tv_sec + seconds <= (int64_t)(s->wall_us / 1000000);
+}
+
+static void see_unborn(struct mpx_segments *s, const char *name, const struct stat *st)
+{
+    s->watch = true;
+    if (is_older(s, st, UNBORN_AGE_MAX_S))
+        sweep(s, name, false);
+}
+
+// ---- segments
 
 static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode)
 {
@@ -135,11 +185,16 @@ static void see_segment(struct mpx_segments *s, const char *name, uint64_t inode
     if (!seg) {
         if (mpx_segment_is_pending(s, name, inode))
             return;
+        if (S_ISREG(st.st_mode) && st.st_size == 0) {
+            see_unborn(s, name, &st);
+            return;
+        }
         seg = mpx_segments_add(s, name, st.st_uid);
         if (!seg)
             return;
         seg->seen = s->round;
-        open_segment(s, seg);
+        if (open_segment(s, seg) == MPROXY_E_OFF)
+            see_unborn(s, name, &st);
         return;
     }
     seg->seen = s->round;
@@ -184,22 +239,14 @@ static void see_note(struct mpx_segments *s, const char *name, uint64_t inode)
     s->stats.uncounted++;
 }
 
-// A segment whose process died while it was being born.
+// A segment of an earlier release's client whose process died while it was being born.
 static void see_new(struct mpx_segments *s, const char *name)
 {
     struct stat st;
     s->watch = true;
-    if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
-        st.st_mtim.tv_sec + NEW_AGE_MAX_S > (int64_t)(s->wall_us / 1000000))
-        return;
-    int fd = openat(s->dir_fd, name,
-                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return;
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK)
-        unlinkat(s->dir_fd, name, 0);
-    close(fd);
+    if (fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+        is_older(s, &st, NEW_AGE_MAX_S))
+        sweep(s, name, true);
 }
 
 // One byte per process; the ledger knows how many of them it was told of.

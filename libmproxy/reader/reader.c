@@ -99,6 +99,11 @@ void mpx_readers_set_directory(struct mpx_readers *rs, int dir_fd)
     rs->dir_fd = dir_fd;
 }
 
+static mproxy_status fail_unborn(const struct mpx_reader *r, mproxy_error *err)
+{
+    return mpx_fail(err, MPROXY_E_OFF, "segment '%s': is being born", r->name);
+}
+
 static mproxy_status check_file(const struct mpx_reader *r, const struct stat *st,
                                 mproxy_error *err)
 {
@@ -110,6 +115,8 @@ static mproxy_status check_file(const struct mpx_reader *r, const struct stat *s
     if (st->st_nlink != 1)
         return mpx_fail(err, MPROXY_E_CORRUPT, "segment '%s': has %lu names", r->name,
                         (unsigned long)st->st_nlink);
+    if (st->st_size == 0)
+        return fail_unborn(r, err);
     mproxy_error why;
     if (mpx_reader_check_size((uint64_t)st->st_size, &why) != MPROXY_OK)
         return mpx_reader_fail(r, &why, err);
@@ -132,6 +139,8 @@ static uint32_t user_of(const struct mpx_reader *r, int dir_fd)
 static mproxy_status check_header(const struct mpx_reader *r, mproxy_error *err)
 {
     const struct mpx_seg_header *h = &r->header;
+    if (h->magic == 0)
+        return fail_unborn(r, err);
     if (h->magic != MPX_SEG_MAGIC)
         return mpx_fail(err, MPROXY_E_CORRUPT, "segment '%s': not a segment", r->name);
     if (h->version != MPX_SEG_VERSION)
@@ -174,8 +183,11 @@ static mproxy_status read_first(struct mpx_reader *r, int dir_fd, mproxy_error *
     bool changed;
     mproxy_error why = {0};
     mpx_guard_enter(r->map, r->map_size);
-    memcpy(&r->header, r->map, sizeof r->header);
     const struct mpx_seg_header *live = (const void *)r->map;
+    // Written last by a birth: what is read after it is whole.
+    uint64_t magic = __atomic_load_n(&live->magic, __ATOMIC_ACQUIRE);
+    memcpy(&r->header, r->map, sizeof r->header);
+    r->header.magic = magic;
     uint32_t count = __atomic_load_n(&live->log_count, __ATOMIC_ACQUIRE);
     bool gone = mpx_guard_hit();
     mproxy_status status = gone ? MPROXY_OK : check_header(r, err);

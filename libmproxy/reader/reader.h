@@ -53,9 +53,9 @@ void mpx_readers_set_directory(struct mpx_readers *rs, int dir_fd);
 
 // Open a segment of the directory: a regular file, not a link, of one name. Keeps a mapping
 // and, while there are some, a descriptor.
-// @return MPROXY_OK, MPROXY_E_NOTFOUND, _CORRUPT, _VERSION, _LIMIT (bytes of the owner), _BUSY
-//         (it is final, and there is no room in this round), or for want of descriptors or
-//         memory _SYSTEM, _NOMEM; the text names the file
+// @return MPROXY_OK, MPROXY_E_NOTFOUND, _OFF (it is being born), _CORRUPT, _VERSION, _LIMIT (bytes
+//         of the owner), _BUSY (it is final, and there is no room in this round), or for want of
+//         descriptors or memory _SYSTEM, _NOMEM; the text names the file
 mproxy_status mpx_reader_open(struct mpx_readers *rs, int dir_fd, const char *name,
                               struct mpx_reader **out, mproxy_error *err);
 void mpx_reader_close(struct mpx_reader *r); // accepts NULL

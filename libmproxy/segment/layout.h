@@ -55,7 +55,7 @@ enum { MPX_SEG_FINAL_MAX = 24 };
 
 // Offset 0. Written once at birth unless said otherwise.
 struct mpx_seg_header {
-    uint64_t magic;
+    uint64_t magic; // 0 until all is whole, locked and mapped
     uint32_t version;
     uint32_t page_size; // see mpx_seg_page_is_known()
     uint32_t pid;       // in its own PID namespace

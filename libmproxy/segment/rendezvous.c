@@ -226,9 +226,8 @@ bool mpx_rendezvous_is_trusted(const char *path, const struct stat *st)
 {
     if (!S_ISDIR(st->st_mode))
         return false;
-    if (is_system_path(path) && is_roots(st) && (st->st_mode & S_ISVTX))
-        return true;
-    return st->st_uid == mpx_geteuid() && !(st->st_mode & 022);
+    return (st->st_uid == mpx_geteuid() && !(st->st_mode & 022)) ||
+           (is_system_path(path) && is_roots(st) && (st->st_mode & S_ISVTX));
 }
 
 static mproxy_status make_directory(const char *path, mproxy_error *err)

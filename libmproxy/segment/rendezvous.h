@@ -4,9 +4,9 @@
 // talking. libc only: used by the client, by proxy_run and by the daemon. Exported to
 // libmproxy.
 //
-// Its content: `proxy` (the live proxy's lock), `*.seg`, `.new-*` (segments being born:
-// locked, not yet renamed; one with a free lock is litter), `.off-*` and `refused` (what
-// did not count), `state/`.
+// Its content: `proxy` (the live proxy's lock), `*.seg` (being born while empty or without
+// magic; litter if then its lock is free), `.off-*` and `refused` (what did not count),
+// `state/`.
 #ifndef MPX_SEGMENT_RENDEZVOUS_H
 #define MPX_SEGMENT_RENDEZVOUS_H
 

@@ -1,10 +1,12 @@
 // The life of a segment: its birth and its end; what fork makes of it is in child.c.
 //
-// Birth. The first page (and a second piece, when the job's description is long) is put
-// together in memory and written by one write(), under a name that readers pass over, by
-// a descriptor that holds the lock. Then the file is renamed, mapped, and the descriptor
-// closed: a reader that sees the name sees a whole, locked segment, and the mapping
-// keeps the lock until the process is gone. Whatever fails on the way leaves no file.
+// Birth. The header and the log (in a second piece, when the job's description is long) are
+// put together in memory and written by one call, by a descriptor that holds the lock, to a
+// file of the final name, which readers pass over as long as its magic is 0. Then the file is
+// mapped, the descriptor closed and the magic written: a reader that sees it sees a whole,
+// locked segment, and the mapping keeps the lock until the process is gone. Whatever fails on
+// the way leaves no file. A file made under another name and renamed costs a forked child 13
+// us more.
 //
 // Memory. Addresses are reserved once, without memory, and never move: threads hold
 // pointers into their rows without any lock. If the limit of locked memory does not
@@ -71,64 +73,69 @@ static void write_job_record(const mproxy_job *job, size_t size, void *at)
     }
 }
 
+static void lead_to_second(struct mpx_writer_image *image)
+{
+    struct mpx_rec_next *next = (void *)(image->mapped + MPX_SEG_LOG_OFFSET);
+    *next = (struct mpx_rec_next){.head = {MPX_REC_NEXT, sizeof *next},
+                                  .offset = image->page,
+                                  .length = image->start.size - image->page};
+}
+
+// A larger page is written whole: it may be several of the system's, which all have to be had.
 bool mpx_writer_image_init(struct mpx_writer_image *image, struct mpx_writer *w,
                            size_t job_size)
 {
     size_t page = w->page_size, need = job_size + sizeof(struct mpx_rec_next);
     bool fits = need <= MPX_WRITER_LOG_ROOM;
-    *image = (struct mpx_writer_image){.at = w->page, .page = page, .size = page};
-    image->job_size = job_size;
-    if (!fits)
-        image->size += mpx_writer_round(need, page);
-    if (image->size > sizeof w->page)
-        image->at = map_memory(image->size);
-    else
-        memset(w->page, 0, sizeof w->page);
-    if (!image->at)
-        return false;
-    image->job = image->at + (fits ? MPX_SEG_LOG_OFFSET : page);
-    if (fits)
+    size_t size = fits ? page : page + mpx_writer_round(need, page);
+    *image = (struct mpx_writer_image){
+        .start = {.size = size}, .page = page, .job_size = job_size};
+    if (size == MPX_SEG_PAGE) {
+        image->start.header = &w->first.header;
+        image->start.parts[0] = (struct iovec){&w->first, sizeof w->first};
+        image->job = w->log;
         return true;
-    struct mpx_rec_next *next = (void *)(image->at + MPX_SEG_LOG_OFFSET);
-    *next = (struct mpx_rec_next){.head = {MPX_REC_NEXT, sizeof *next},
-                                  .offset = page,
-                                  .length = image->size - page};
+    }
+    image->mapped = map_memory(size);
+    if (!image->mapped)
+        return false;
+    image->start.header = (void *)image->mapped;
+    image->start.parts[0] = (struct iovec){image->mapped, size};
+    image->job = image->mapped + (fits ? MPX_SEG_LOG_OFFSET : page);
+    if (!fits)
+        lead_to_second(image);
     return true;
 }
 
-void mpx_writer_image_fini(struct mpx_writer_image *image, struct mpx_writer *w)
+void mpx_writer_image_fini(struct mpx_writer_image *image)
 {
-    if (image->at && image->at != w->page)
-        mpx_munmap(image->at, image->size);
+    if (image->mapped)
+        mpx_munmap(image->mapped, image->start.size);
 }
 
-void mpx_writer_fill_header(struct mpx_seg_header *h,
-                            const struct mpx_writer_image *image, uint32_t rank,
+void mpx_writer_fill_header(const struct mpx_writer_image *image, uint32_t rank,
                             uint32_t kind)
 {
-    h->magic = MPX_SEG_MAGIC;
-    h->version = MPX_SEG_VERSION;
-    h->page_size = (uint32_t)image->page;
-    h->rank = rank;
-    h->kind = kind;
-    h->log_count = image->size > image->page ? 2 : 1;
+    *image->start.header = (struct mpx_seg_header){
+        .version = MPX_SEG_VERSION,
+        .page_size = (uint32_t)image->page,
+        .rank = rank,
+        .kind = kind,
+        .log_count = image->start.size > image->page ? 2 : 1,
+    };
 }
 
-unsigned mpx_writer_image_write(struct mpx_writer *w,
-                                const struct mpx_writer_image *image,
+unsigned mpx_writer_image_write(struct mpx_writer *w, struct mpx_writer_image *image,
                                 const char *dir_path, bool is_bounded)
 {
-    struct mpx_seg_header *header = (void *)image->at;
-    unsigned reasons =
-        mpx_segment_file_begin(&w->file, dir_path, is_bounded, header, image->size);
-    if (reasons || w->file.fd < 0)
-        return reasons;
-    return mpx_segment_file_rename(&w->file, header);
+    if (!image->mapped)
+        image->start.parts[1] = (struct iovec){image->job, image->job_size};
+    return mpx_segment_file_begin(&w->file, dir_path, is_bounded, &image->start);
 }
 
 static bool map_second(struct mpx_writer *w, const struct mpx_writer_image *image)
 {
-    size_t length = image->size - image->page;
+    size_t length = image->start.size - image->page;
     void *at = mpx_writer_reserve(length);
     if (!at)
         return false;
@@ -141,7 +148,7 @@ static bool map_second(struct mpx_writer *w, const struct mpx_writer_image *imag
 unsigned mpx_writer_image_map(struct mpx_writer *w, const struct mpx_writer_image *image)
 {
     int flags = MAP_SHARED | MAP_FIXED;
-    bool has_second = image->size > image->page;
+    bool has_second = image->start.size > image->page;
     if ((has_second && !map_second(w, image)) ||
         mpx_mmap(w->header, image->page, PROT_READ | PROT_WRITE, flags, w->file.fd, 0) ==
             MAP_FAILED) {
@@ -152,8 +159,8 @@ unsigned mpx_writer_image_map(struct mpx_writer *w, const struct mpx_writer_imag
         mpx_segment_file_abandon(&w->file);
         return MPX_OFF_DESCRIPTOR;
     }
-    const struct mpx_seg_header *header = (const void *)image->at;
-    w->published = header->log_count;
+    __atomic_store_n(&w->header->magic, MPX_SEG_MAGIC, __ATOMIC_RELEASE);
+    w->published = image->start.header->log_count;
     w->chunks[0] = (struct mpx_writer_chunk){.at = (char *)w->header + MPX_SEG_LOG_OFFSET,
                                              .length = MPX_WRITER_LOG_ROOM,
                                              .used = sizeof(struct mpx_rec_next)};
@@ -164,7 +171,7 @@ unsigned mpx_writer_image_map(struct mpx_writer *w, const struct mpx_writer_imag
     return 0;
 }
 
-static mproxy_status bear(struct mpx_writer *w, const struct mpx_writer_image *image,
+static mproxy_status bear(struct mpx_writer *w, struct mpx_writer_image *image,
                           const struct mpx_writer_birth *birth, unsigned *reasons,
                           mproxy_error *err)
 {
@@ -193,17 +200,27 @@ static char *reserve_region(struct mpx_writer *w)
     return mpx_writer_reserve(w->region_bytes);
 }
 
-static struct mpx_writer *make_writer(size_t page)
+void mpx_writer_free(struct mpx_writer *w)
 {
-    struct mpx_writer *w = map_memory(sizeof *w);
+    if (w->has_room)
+        memset(w, 0, sizeof *w);
+    else
+        mpx_munmap(w, sizeof *w);
+}
+
+static struct mpx_writer *make_writer(size_t page, void *room)
+{
+    struct mpx_writer *w = room ? room : map_memory(sizeof *w);
     if (!w)
         return NULL;
+    w->has_room = room != NULL;
     w->row_count = 1;
     w->page_size = page;
     w->file.fd = -1;
+    w->file.other = w->other;
     char *region = reserve_region(w);
     if (!region) {
-        mpx_munmap(w, sizeof *w);
+        mpx_writer_free(w);
         return NULL;
     }
     uint32_t first = mpx_seg_row0_first((uint32_t)page);
@@ -224,7 +241,7 @@ mproxy_status mpx_writer_open(const struct mpx_writer_birth *birth,
     if (!mpx_seg_page_is_known(page))
         return mpx_fail(err, MPROXY_E_SYSTEM, "pages of %ld bytes, not of %d to %d", page,
                         MPX_SEG_PAGE, MPX_SEG_PAGE_MAX);
-    struct mpx_writer *w = make_writer((size_t)page), *before = *out;
+    struct mpx_writer *w = make_writer((size_t)page, birth->room), *before = *out;
     if (!w)
         return mpx_fail_errno(err, "memory for a segment");
     *out = w;
@@ -232,10 +249,10 @@ mproxy_status mpx_writer_open(const struct mpx_writer_birth *birth,
     mproxy_status status;
     if (mpx_writer_image_init(&image, w, job_record_size(birth->job))) {
         write_job_record(birth->job, image.job_size, image.job);
-        mpx_writer_fill_header((void *)image.at, &image, birth->rank, birth->kind);
-        mpx_identity_read((void *)image.at);
+        mpx_writer_fill_header(&image, birth->rank, birth->kind);
+        mpx_identity_read(image.start.header);
         status = bear(w, &image, birth, reasons, err);
-        mpx_writer_image_fini(&image, w);
+        mpx_writer_image_fini(&image);
     } else {
         status = mpx_fail_errno(err, "memory for a segment");
     }
@@ -259,5 +276,5 @@ void mpx_writer_close(struct mpx_writer *w)
     if (w->old.saved)
         mpx_munmap(w->old.saved, w->old.saved_bytes);
     mpx_munmap(w->header, w->region_bytes);
-    mpx_munmap(w, sizeof *w);
+    mpx_writer_free(w);
 }

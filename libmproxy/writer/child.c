@@ -47,8 +47,12 @@ static void put_log_aside(struct mpx_writer *w)
     if (w->chunk_count == 0)
         return;
     uint32_t next = w->chunk_count < MPX_WRITER_CHUNKS_MAX;
-    // With a chunk that a record leads to, though the count does not tell yet.
-    memcpy(w->old.chunks, w->chunks, (w->chunk_count + next) * sizeof w->chunks[0]);
+    // With a chunk that a record leads to, though the count does not tell yet. No memcpy(), whose
+    // code a child would have to touch first.
+    for (uint32_t i = 0; i < w->chunk_count + next; i++) {
+        w->old.chunks[i] = w->chunks[i];
+        atomic_signal_fence(memory_order_seq_cst);
+    }
     w->old.chunk_count = w->chunk_count;
     w->old.records = w->published;
     w->chunk_count = 0;
@@ -63,30 +67,49 @@ static void keep_first(struct mpx_writer *w)
     w->old.chunks[0].at = w->old_first;
 }
 
-// The job's record, and all definitions if they fit into the first page and so do their
-// slots; old.done is how many records there are. False: there are more.
-static bool copy_into(struct mpx_writer *w, struct mpx_writer_image *image)
+// How many records of the old log go into the image, and their bytes, to old.done and job_size:
+// the job's, and all definitions if they fit into the first page and so do their slots. They
+// mostly lie one after another: then the image has them where they are. False: there are more.
+static bool choose_records(struct mpx_writer *w, struct mpx_writer_image *image)
 {
     struct mpx_writer_walk walk = old_log(w);
     const struct mpx_rec_head *head;
     bool is_long = w->rows[0].extent > mpx_seg_row0_first((uint32_t)w->page_size);
-    size_t room =
-        image->size > image->page ? image->size - image->page : MPX_WRITER_LOG_ROOM;
-    char *at = image->job;
+    size_t room = image->start.size > image->page ? image->start.size - image->page
+                                                  : MPX_WRITER_LOG_ROOM;
+    const char *at = NULL;
+    bool is_run = !image->mapped, is_whole = true;
     image->job_size = 0;
     w->old.done = 0;
     while ((head = mpx_writer_next(&walk))) {
         if (!survives(head))
             continue;
         // Row 0 first has to be as long as it was: the job's record alone.
-        if (image->job_size + head->size + sizeof(struct mpx_rec_next) > room ||
-            (is_long && w->old.done == 1))
-            return false;
-        memcpy(at + image->job_size, head, head->size);
+        is_whole = image->job_size + head->size + sizeof(struct mpx_rec_next) <= room &&
+                   !(is_long && w->old.done == 1);
+        if (!is_whole)
+            break;
+        at = at ? at : (const char *)head;
+        is_run = is_run && at + image->job_size == (const char *)head;
         image->job_size += head->size;
         w->old.done++;
     }
-    return true;
+    if (is_run)
+        image->job = (char *)(uintptr_t)at;
+    return is_whole;
+}
+
+static void copy_records(const struct mpx_writer *w, char *to)
+{
+    struct mpx_writer_walk walk = old_log(w);
+    const struct mpx_rec_head *head;
+    for (uint32_t i = 0; i < w->old.done && (head = mpx_writer_next(&walk));) {
+        if (!survives(head))
+            continue;
+        memcpy(to, head, head->size);
+        to += head->size;
+        i++;
+    }
 }
 
 static const struct mpx_rec_head *find_job(const struct mpx_writer *w)
@@ -111,20 +134,22 @@ mproxy_status mpx_writer_child_begin(struct mpx_writer *w, int64_t before_fork_n
     const struct mpx_rec_head *job = find_job(w);
     if (!job || !mpx_writer_image_init(&image, w, job->size))
         return mpx_fail_errno(err, "memory for a segment");
-    uint32_t more = image.size > image.page;
-    bool is_whole = copy_into(w, &image);
+    char *room = image.job;
+    bool is_whole = choose_records(w, &image);
+    if (image.job == room)
+        copy_records(w, room);
     w->old.job_size = image.job_size;
-    mpx_writer_fill_header((void *)image.at, &image, w->header->rank, w->header->kind);
-    mpx_identity_of_child((void *)image.at, w->header, before_fork_ns);
-    ((struct mpx_seg_header *)(void *)image.at)->log_count = w->old.done + more;
+    mpx_writer_fill_header(&image, w->header->rank, w->header->kind);
+    mpx_identity_of_child(image.start.header, w->header, before_fork_ns);
+    image.start.header->log_count += w->old.done - 1;
     *reasons = mpx_writer_image_write(w, &image, NULL, w->file.bounded);
-    // The first page is put together in w->page, and looked at once more.
-    if (image.at != w->page)
-        memcpy(w->page, image.at, sizeof(struct mpx_seg_header));
+    // It is looked at once more.
+    if (image.mapped)
+        w->first.header = *image.start.header;
     bool is_there = !*reasons && w->file.fd >= 0;
     if (is_there)
-        w->old.image_bytes = image.size;
-    mpx_writer_image_fini(&image, w);
+        w->old.image_bytes = image.start.size;
+    mpx_writer_image_fini(&image);
     w->old.is_whole = is_whole;
     if (is_there)
         return MPROXY_OK;
@@ -155,10 +180,10 @@ static bool detach_row_0(struct mpx_writer *w)
 // The file that was made comes where the parent's first page was; or memory does.
 static bool replace_first_page(struct mpx_writer *w)
 {
-    struct mpx_writer_image image = {.at = w->page,
-                                     .page = w->page_size,
-                                     .size = w->old.image_bytes,
-                                     .job_size = w->old.job_size};
+    struct mpx_writer_image image = {
+        .start = {.header = &w->first.header, .size = w->old.image_bytes},
+        .page = w->page_size,
+        .job_size = w->old.job_size};
     if (!w->old.image_bytes || !w->old.is_whole)
         keep_first(w);
     if (w->old.image_bytes && mpx_writer_image_map(w, &image) == MPX_OFF_NONE)
@@ -189,21 +214,12 @@ bool mpx_writer_child_detach(struct mpx_writer *w, uint32_t pending)
     return ok && replace_first_page(w);
 }
 
-// Row 0 as large as it was, then the definitions that are not there yet.
-static unsigned restore_log(struct mpx_writer *w)
+// The definitions that are not there yet.
+static unsigned restore_definitions(struct mpx_writer *w)
 {
-    struct mpx_writer_row_memory *row = &w->rows[0];
-    uint32_t had = row->extent;
-    row->extent = mpx_seg_row0_first((uint32_t)w->page_size);
-    unsigned reasons = mpx_writer_extend(w, 0, had);
-    if (reasons) {
-        row->extent = had;
-        return reasons;
-    }
-    if (w->old.is_whole)
-        return 0;
     struct mpx_writer_walk walk = old_log(w);
     const struct mpx_rec_head *head;
+    unsigned reasons;
     for (uint32_t i = 0; (head = mpx_writer_next(&walk));) {
         if (!survives(head) || i++ < w->old.done)
             continue;
@@ -213,6 +229,22 @@ static unsigned restore_log(struct mpx_writer *w)
         mpx_writer_publish(w);
     }
     return 0;
+}
+
+// Row 0 as large as it was, then those.
+static unsigned restore_log(struct mpx_writer *w)
+{
+    struct mpx_writer_row_memory *row = &w->rows[0];
+    uint32_t had = row->extent, first = mpx_seg_row0_first((uint32_t)w->page_size);
+    if (had == first) // not written where it is so already: that costs a page
+        return w->old.is_whole ? 0 : restore_definitions(w);
+    row->extent = first;
+    unsigned reasons = mpx_writer_extend(w, 0, had);
+    if (reasons) {
+        row->extent = had;
+        return reasons;
+    }
+    return w->old.is_whole ? 0 : restore_definitions(w);
 }
 
 static void release_old_log(struct mpx_writer *w)
@@ -284,5 +316,5 @@ void mpx_writer_drop(struct mpx_writer *w)
     if (w->chunks[1].at)
         mpx_munmap(w->chunks[1].at, w->chunks[1].length);
     mpx_munmap(w->header, w->region_bytes);
-    mpx_munmap(w, sizeof *w);
+    mpx_writer_free(w);
 }

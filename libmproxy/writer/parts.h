@@ -15,6 +15,8 @@
 #ifndef MPX_WRITER_PARTS_H
 #define MPX_WRITER_PARTS_H
 
+#include <stddef.h>
+
 #include "writer/segment_file.h"
 #include "writer/writer.h"
 
@@ -22,6 +24,8 @@ enum {
     MPX_WRITER_ROW_BYTES = MPX_SEG_SLOTS_MAX * 8, // whole pages of any size
     MPX_WRITER_LOG_ROOM = MPX_SEG_ROW0_OFFSET - MPX_SEG_LOG_OFFSET,
     MPX_WRITER_CHUNKS_MAX = 64,
+    // Where the client has its writer, a page's rest is the client's own.
+    MPX_WRITER_TOUCHED = MPX_SEG_PAGE - 512,
 };
 
 // A stretch of the log; its last bytes are kept free for the record that leads on.
@@ -36,17 +40,23 @@ struct mpx_writer_row_memory {
     uint32_t capacity; // slots reserved; less where a mapping over it failed
 };
 
-// In a forked child each page that is written costs a copy, and a fork may be all that a program
-// does: what it writes lies together.
+// In a forked child each page that is written costs a copy, some 3 us, and a fork may be all that
+// a program does: what it writes lies in the first page, but for a program that has rows.
 struct mpx_writer {
     struct mpx_seg_header *header; // start of the region
     size_t region_bytes;
+    bool has_room;      // lies in its owner's memory
     size_t page_size;   // what the file grows by
     uint32_t published; // records of the log; header->log_count may be one ahead
     size_t total_log;
     uint32_t slot_end, defs, row_count, chunk_count;
     uint32_t slots_taken; // below it counts who has no definition: the log does not tell
     struct mpx_segment_file file;
+    // What comes before the log of a file that is being born.
+    union {
+        struct mpx_seg_header header;
+        char room[MPX_SEG_LOG_OFFSET];
+    } first;
     // In a forked child: the log that it goes on with, until that is in a file of its own.
     struct {
         uint32_t records, chunk_count;
@@ -62,32 +72,41 @@ struct mpx_writer {
     struct mpx_writer_row_memory rows[MPX_SEG_ROWS_MAX];
     // The old log's first chunk where it is needed after its page is replaced.
     char old_first[MPX_WRITER_LOG_ROOM];
-    // Where the first page is put together, when it is a small one.
-    _Alignas(MPX_SEG_PAGE) char page[MPX_SEG_PAGE];
+    // Where the log of a file that is being born is put together, when it is a small one.
+    _Alignas(8) char log[MPX_WRITER_LOG_ROOM];
+    char other[MPX_SEGMENT_PATH_MAX]; // the file's
 };
+_Static_assert(sizeof(struct mpx_writer) <= MPX_WRITER_SIZE, "writer.h tells its size");
+_Static_assert(offsetof(struct mpx_writer, chunks) +
+                       4 * sizeof(struct mpx_writer_chunk) <=
+                   MPX_WRITER_TOUCHED,
+               "a forked child writes to one page");
+
+// Give back the writer itself.
+void mpx_writer_free(struct mpx_writer *w);
 
 static inline size_t mpx_writer_round(size_t value, size_t unit)
 {
     return (value + unit - 1) / unit * unit;
 }
 
-// The first page, and a second part when the job record is too long for it.
+// What a file begins with: the header and the log; or one piece in memory of its own, when the
+// job record is too long for the first page.
 struct mpx_writer_image {
-    char *at;
-    size_t page, size; // of the first page, of both parts
-    void *job;         // room for the job record
+    struct mpx_segment_start start;
+    size_t page; // size of one
+    char *job;   // the job record and what follows it; may lie anywhere
     size_t job_size;
+    char *mapped; // the one piece
 };
 bool mpx_writer_image_init(struct mpx_writer_image *image, struct mpx_writer *w,
                            size_t job_size);
-void mpx_writer_image_fini(struct mpx_writer_image *image, struct mpx_writer *w);
+void mpx_writer_image_fini(struct mpx_writer_image *image);
 // All of the header, but what tells the process.
-void mpx_writer_fill_header(struct mpx_seg_header *h,
-                            const struct mpx_writer_image *image, uint32_t rank,
+void mpx_writer_fill_header(const struct mpx_writer_image *image, uint32_t rank,
                             uint32_t kind);
-// Write it to a file that is then renamed; the open file is in w->file. 0, or reasons.
-unsigned mpx_writer_image_write(struct mpx_writer *w,
-                                const struct mpx_writer_image *image,
+// Write it to a new file; it is open, in w->file. 0, or reasons.
+unsigned mpx_writer_image_write(struct mpx_writer *w, struct mpx_writer_image *image,
                                 const char *dir_path, bool is_bounded);
 // Map that file where the first page is to be: 0, or reasons.
 unsigned mpx_writer_image_map(struct mpx_writer *w, const struct mpx_writer_image *image);

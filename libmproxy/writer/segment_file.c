@@ -1,5 +1,4 @@
-// The file of a segment: its name, its birth under another one, and its growth page by
-// page.
+// The file of a segment: its name, its birth and its growth page by page.
 //
 // Everything here runs inside other people's programs: no allocation, no descriptor
 // kept, no growth past RLIMIT_FSIZE (that would be a deadly SIGXFSZ) and no mapping of a
@@ -8,10 +7,15 @@
 // asked before and not learned from a signal.
 //
 // Names say who wrote the file: PID-START-NAMESPACE-IMAGE.seg. The image number is the
-// first that is free, found without a lock by a rename that replaces nothing: each
+// first that is free, found without a lock by a creation that replaces nothing: each
 // `exec` of a process makes one more. A process that execs in a loop would look through
 // all of them, so beyond the first few the free number is found by bisection; numbers
 // have no gaps.
+//
+// A file is seen before it is whole. Its magic is 0 until it is, and locked and mapped; a
+// proxy passes it over. One that stays so and is not locked is swept away, by a proxy that
+// holds the lock itself meanwhile: whoever gets the lock after that, or not at all, begins
+// with another file.
 //
 // No descriptor is kept, because programs close what they do not know and count those
 // they have. The mapping keeps the lock. While we hold one, another thread may close its
@@ -26,6 +30,9 @@
 // While no proxy attends, the bounds of the directory apply (segment/crowd.h): of entries
 // at birth, of bytes when a segment passes a power of two in size, so that a growing
 // program does not read the directory each time.
+//
+// A forked child may do nothing but this, and for each page that it is the first to touch it
+// pays some 3 us: so a birth calls no function of the C library.
 
 #include "writer/segment_file.h"
 
@@ -45,6 +52,7 @@
 enum {
     OPEN_FLAGS = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
     IMAGE_MAX = 1 << 20,
+    SWEPT_MAX = 3, // files taken for left behind that a birth begins with
     COUNTED_GROWTH =
         64 << 10, // from this size on, growth looks at the directory's bounds
 };
@@ -88,22 +96,60 @@ static unsigned check_directory(const char *dir_path, bool is_bounded, bool *mis
     return MPX_OFF_NONE;
 }
 
-// Append a name to the directory's path.
-static void name_at(char *path, size_t dir_length, const char *prefix,
-                    const struct mpx_seg_header *h, const char *infix, unsigned number,
-                    const char *suffix)
+// Appended to a path as far as there is room.
+struct name {
+    char *at, *end;
+};
+
+static void put(struct name *n, char c)
 {
-    mpx_format(path + dir_length, MPX_SEGMENT_PATH_MAX - dir_length,
-               "/%s%u-%llu-%llu-%s%u%s", prefix, h->pid,
-               (unsigned long long)h->start_ticks, (unsigned long long)h->pid_ns, infix,
-               number, suffix);
+    if (n->at < n->end)
+        *n->at++ = c;
 }
 
-static void name_file(struct mpx_segment_file *f, const char *prefix,
-                      const struct mpx_seg_header *h, const char *infix, unsigned number,
-                      const char *suffix)
+static void put_number(struct name *n, uint64_t number)
 {
-    name_at(f->path, f->dir_length, prefix, h, infix, number, suffix);
+    char digits[20];
+    int count = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (count > 0)
+        put(n, digits[--count]);
+}
+
+static bool has_own_name(const struct mpx_seg_header *h)
+{
+    return h->kind == MPX_SEG_PROGRAM || h->kind == MPX_SEG_LAUNCH;
+}
+
+// Put the name of image `number` after the directory's path.
+static void name_at(char *path, size_t dir_length, const struct mpx_seg_header *h,
+                    unsigned number)
+{
+    struct name n = {path + dir_length, path + MPX_SEGMENT_PATH_MAX - 1};
+    put(&n, '/');
+    put_number(&n, h->pid);
+    put(&n, '-');
+    put_number(&n, h->start_ticks);
+    put(&n, '-');
+    put_number(&n, h->pid_ns);
+    put(&n, '-');
+    if (!has_own_name(h))
+        put(&n, 'g');
+    put_number(&n, number);
+    // One by one: a text would lie on a page of its own.
+    put(&n, '.');
+    put(&n, 's');
+    put(&n, 'e');
+    put(&n, 'g');
+    *n.at = '\0';
+}
+
+static void name_file(struct mpx_segment_file *f, const struct mpx_seg_header *h,
+                      unsigned number)
+{
+    name_at(f->path, f->dir_length, h, number);
 }
 
 // In f->other.
@@ -132,7 +178,7 @@ static void end_opening(struct mpx_segment_file *f, int fd)
 static bool is_file(const struct mpx_segment_file *f, int fd)
 {
     struct stat st;
-    return fd >= 0 && mpx_fstat(fd, &st) == 0 && st.st_dev == f->device &&
+    return fd >= 0 && mpx_fstat_raw(fd, &st) == 0 && st.st_dev == f->device &&
            st.st_ino == f->inode;
 }
 
@@ -144,11 +190,18 @@ static void close_file(struct mpx_segment_file *f)
         mpx_close(f->fd);
 }
 
+static void let_go(struct mpx_segment_file *f)
+{
+    close_file(f);
+    f->fd = -1;
+    f->attached = false;
+}
+
 static void close_if_in_directory(struct mpx_segment_file *f, int fd)
 {
     char link[32];
     mpx_format(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = mpx_readlink(link, f->other, sizeof f->other - 1);
+    ssize_t length = mpx_readlink(link, f->other, MPX_SEGMENT_PATH_MAX - 1);
     if (length > (ssize_t)f->dir_length && f->other[f->dir_length] == '/' &&
         memcmp(f->other, f->path, f->dir_length) == 0)
         mpx_close(fd);
@@ -212,109 +265,11 @@ void mpx_segment_file_forget(struct mpx_segment_file *f)
 
 // ---- birth
 
-// A `.new-*` of ours can be there from an image that was exec'ed away while being born.
-static int create_new(struct mpx_segment_file *f, const struct mpx_seg_header *image)
-{
-    int fd = -1;
-    for (int tries = 0; tries < 16 && fd < 0; tries++) {
-        name_file(f, ".new-", image, "", f->births++, "");
-        fd = mpx_open(f->path, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
-        if (fd < 0 && errno != EEXIST)
-            break;
-    }
-    return fd;
-}
-
-static unsigned lock_and_fill(struct mpx_segment_file *f, const struct stat *st,
-                              const void *image, size_t size)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (!is_file(f, f->fd))
-        return MPX_OFF_DESCRIPTOR;
-    if (mpx_lock_fd(f->fd, F_OFD_SETLK, &lock) != 0)
-        return MPX_OFF_ACCESS;
-    if (exceeds_file_limit(size))
-        return MPX_OFF_FSIZE;
-    if (!is_file(f, f->fd))
-        return MPX_OFF_DESCRIPTOR;
-    ssize_t put = mpx_pwrite(f->fd, image, size, 0);
-    if (put != (ssize_t)size)
-        return put < 0 ? reasons_of(errno) : MPX_OFF_SPACE;
-    // Growth opens the file again, whatever the umask took away.
-    if ((st->st_mode & 0777) != 0600 && mpx_chmod(f->path, 0600) != 0)
-        return MPX_OFF_ACCESS;
-    f->size = size;
-    return MPX_OFF_NONE;
-}
-
-static unsigned create_and_fill(struct mpx_segment_file *f,
-                                const struct mpx_seg_header *image, size_t size)
-{
-    struct stat st = {0};
-    begin_opening(f);
-    int fd = create_new(f, image);
-    unsigned reasons = fd < 0 ? reasons_of(errno) : MPX_OFF_NONE;
-    if (fd >= 0 && mpx_lstat(f->path, &st) != 0)
-        reasons = MPX_OFF_ACCESS;
-    f->device = st.st_dev;
-    f->inode = st.st_ino;
-    end_opening(f, fd);
-    if (fd < 0)
-        return reasons;
-    if (!reasons)
-        reasons = lock_and_fill(f, &st, image, size);
-    if (reasons)
-        mpx_segment_file_abandon(f);
-    return reasons;
-}
-
-unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path,
-                                bool is_bounded, const struct mpx_seg_header *image,
-                                size_t size)
-{
-    f->fd = -1;
-    f->attached = false;
-    f->bounded = is_bounded;
-    if (dir_path) {
-        f->dir_length = strlen(dir_path);
-        if (f->dir_length + 100 > MPX_SEGMENT_PATH_MAX)
-            return MPX_OFF_ACCESS;
-        memcpy(f->path, dir_path, f->dir_length);
-    }
-    bool missing;
-    unsigned reasons = check_directory(directory_of(f), is_bounded, &missing);
-    return reasons || missing ? reasons : create_and_fill(f, image, size);
-}
-
-void mpx_segment_file_abandon(struct mpx_segment_file *f)
-{
-    mpx_unlink(f->path);
-    close_file(f);
-    f->fd = -1;
-    f->attached = false;
-}
-
-// The file has number 0 from its image; what it is renamed to is in it before.
-static bool rename_to(struct mpx_segment_file *f, struct mpx_seg_header *header,
-                      unsigned number)
-{
-    bool own_name = header->kind == MPX_SEG_PROGRAM || header->kind == MPX_SEG_LAUNCH;
-    if (own_name && number != header->image) {
-        header->image = number;
-        if (!is_file(f, f->fd) ||
-            mpx_pwrite(f->fd, &header->image, sizeof header->image,
-                       offsetof(struct mpx_seg_header, image)) != sizeof header->image)
-            return false;
-    }
-    name_file(f, "", header, own_name ? "" : "g", number, ".seg");
-    return mpx_rename_new(f->other, f->path) == 0;
-}
-
 static bool name_is_taken(struct mpx_segment_file *f, const struct mpx_seg_header *header,
                           unsigned number)
 {
     struct stat st;
-    name_file(f, "", header, "", number, ".seg");
+    name_file(f, header, number);
     return mpx_lstat(f->path, &st) == 0;
 }
 
@@ -335,34 +290,137 @@ static unsigned guess_free_number(struct mpx_segment_file *f,
     return high;
 }
 
-static bool rename_to_free(struct mpx_segment_file *f, struct mpx_seg_header *header)
+// Under the first name that is free; whose number it is goes to the header.
+static int create_new(struct mpx_segment_file *f, struct mpx_seg_header *header)
 {
     static atomic_uint gateways;
-    bool own_name = header->kind == MPX_SEG_PROGRAM || header->kind == MPX_SEG_LAUNCH;
+    bool own_name = has_own_name(header);
     unsigned number = own_name ? 0 : atomic_fetch_add(&gateways, 1);
     while (number < IMAGE_MAX || !own_name) {
-        if (rename_to(f, header, number))
-            return true;
-        if (errno != EEXIST)
-            return false;
+        name_file(f, header, number);
+        int fd = mpx_open(f->path, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
+        if (own_name)
+            header->image = number;
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
         if (!own_name)
             number = atomic_fetch_add(&gateways, 1);
         else
             number = number < 4 ? number + 1 : guess_free_number(f, header, number);
     }
-    return false;
+    return -1;
 }
 
-unsigned mpx_segment_file_rename(struct mpx_segment_file *f,
-                                 struct mpx_seg_header *header)
+// Whether a proxy has taken the file for one that was left behind. To be asked with the lock
+// held: after that none does.
+static bool is_swept(int fd)
 {
-    memcpy(f->other, f->path, strlen(f->path) + 1);
-    if (rename_to_free(f, header))
-        return MPX_OFF_NONE;
-    unsigned reasons = reasons_of(errno);
-    memcpy(f->path, f->other, strlen(f->other) + 1);
-    mpx_segment_file_abandon(f);
+    struct stat st;
+    return mpx_fstat_raw(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+static unsigned write_parts(struct mpx_segment_file *f,
+                            const struct mpx_segment_start *start)
+{
+    size_t total = start->parts[0].iov_len + start->parts[1].iov_len;
+    if (total < start->size && mpx_ftruncate(f->fd, start->size) != 0)
+        return reasons_of(errno);
+    ssize_t put = mpx_pwritev(f->fd, start->parts, 2, 0);
+    if (put != (ssize_t)total)
+        return put < 0 ? reasons_of(errno) : MPX_OFF_SPACE;
+    f->size = start->size;
+    return MPX_OFF_NONE;
+}
+
+static unsigned lock_file(struct mpx_segment_file *f, bool *swept)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (!is_file(f, f->fd))
+        return MPX_OFF_DESCRIPTOR;
+    bool has_lock = mpx_lock_fd(f->fd, F_OFD_SETLK, &lock) == 0;
+    *swept = has_lock ? is_swept(f->fd) : errno == EAGAIN || errno == EACCES;
+    return has_lock && !*swept ? MPX_OFF_NONE : MPX_OFF_ACCESS;
+}
+
+static unsigned fill_file(struct mpx_segment_file *f, const struct stat *st,
+                          const struct mpx_segment_start *start)
+{
+    // Readers and growth open the file again, whatever the umask took away; a reader leaves it
+    // alone while it is empty.
+    if ((st->st_mode & 0777) != 0600 && mpx_chmod(f->path, 0600) != 0)
+        return MPX_OFF_ACCESS;
+    if (exceeds_file_limit(start->size))
+        return MPX_OFF_FSIZE;
+    if (!is_file(f, f->fd))
+        return MPX_OFF_DESCRIPTOR;
+    return write_parts(f, start);
+}
+
+static unsigned create_and_fill(struct mpx_segment_file *f,
+                                const struct mpx_segment_start *start, bool *swept)
+{
+    struct stat st = {0};
+    begin_opening(f);
+    int fd = create_new(f, start->header);
+    unsigned reasons = fd < 0 ? reasons_of(errno) : MPX_OFF_NONE;
+    bool is_named = fd >= 0 && mpx_lstat(f->path, &st) == 0;
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
+    end_opening(f, fd);
+    if (fd < 0)
+        return reasons;
+    if (!is_named) {
+        *swept = errno == ENOENT;
+        close_if_in_directory(f, fd);
+        f->fd = -1;
+        return MPX_OFF_ACCESS;
+    }
+    reasons = lock_file(f, swept);
+    if (reasons) {
+        // The name is not ours without the lock: a proxy may be about to take it away.
+        let_go(f);
+        return reasons;
+    }
+    reasons = fill_file(f, &st, start);
+    if (reasons)
+        mpx_segment_file_abandon(f);
     return reasons;
+}
+
+static bool set_directory(struct mpx_segment_file *f, const char *dir_path)
+{
+    f->dir_length = strlen(dir_path);
+    if (f->dir_length + 100 > MPX_SEGMENT_PATH_MAX)
+        return false;
+    memcpy(f->path, dir_path, f->dir_length);
+    return true;
+}
+
+unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path,
+                                bool is_bounded, const struct mpx_segment_start *start)
+{
+    f->fd = -1;
+    f->attached = false;
+    f->bounded = is_bounded;
+    if (dir_path && !set_directory(f, dir_path))
+        return MPX_OFF_ACCESS;
+    bool missing, swept;
+    int tries = 0;
+    f->path[f->dir_length] = '\0';
+    unsigned reasons = check_directory(f->path, is_bounded, &missing);
+    if (reasons || missing)
+        return reasons;
+    do {
+        swept = false;
+        reasons = create_and_fill(f, start, &swept);
+    } while (swept && ++tries < SWEPT_MAX);
+    return reasons;
+}
+
+void mpx_segment_file_abandon(struct mpx_segment_file *f)
+{
+    mpx_unlink(f->path);
+    let_go(f);
 }
 
 bool mpx_segment_file_finish(struct mpx_segment_file *f, void *first)
@@ -557,12 +615,12 @@ static bool image_started(const char *path, const struct mpx_seg_header *self)
 bool mpx_segment_file_started_before(struct mpx_segment_file *f,
                                      const struct mpx_seg_header *header)
 {
-    if (header->kind != MPX_SEG_PROGRAM && header->kind != MPX_SEG_LAUNCH)
+    if (!has_own_name(header))
         return false;
     // The first image that counted is among the first few: those before it only launched.
     for (uint32_t n = 0; n < header->image && n < 16; n++) {
         memcpy(f->other, f->path, f->dir_length);
-        name_at(f->other, f->dir_length, "", header, "", n, ".seg");
+        name_at(f->other, f->dir_length, header, n);
         if (image_started(f->other, header))
             return true;
     }

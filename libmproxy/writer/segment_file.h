@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <mproxy/base.h>
 
@@ -17,13 +18,10 @@ struct mpx_segment_file {
     dev_t device;
     ino_t inode;
     uint64_t size;
-    bool attached;   // there is a file that we may let grow
-    void *first;     // its first page, mapped
-    bool bounded;    // the bounds without a live proxy apply
-    unsigned births; // tells the names of files being born apart
+    bool attached; // there is a file that we may let grow
+    void *first;   // its first page, mapped
+    bool bounded;  // the bounds without a live proxy apply
     size_t dir_length;
-    char path[MPX_SEGMENT_PATH_MAX];
-    char other[MPX_SEGMENT_PATH_MAX]; // room for a second path
     // What is under way, so that a child that is forked meanwhile can let go of it.
     bool opening;    // a descriptor may be open that is not yet below
     int fd;          // -1: none
@@ -31,18 +29,24 @@ struct mpx_segment_file {
     size_t mapped_length;
     void *room_at; // where the file is mapped as a whole while it grows
     size_t room_length;
+    char *other; // room for a second path, the owner's; a birth does not write there
+    char path[MPX_SEGMENT_PATH_MAX];
 };
 
-// Create `.new-*` in a checked directory, lock it and write the image (whole pages). NULL for
-// dir_path: the directory of before. Returns 0, f->fd being open, or reasons; MPX_OFF_NONE with
-// f->fd -1 when there is no directory.
+// What a file begins with.
+struct mpx_segment_start {
+    struct mpx_seg_header *header; // lies in the first part
+    struct iovec parts[2];         // one after the other; zeros follow
+    size_t size;                   // of the file: whole pages
+};
+
+// Create it in a checked directory under the first name that is free, whose number goes to the
+// header; lock it and write what it begins with. Its magic is for the caller to write, when it is
+// mapped: until then nobody reads it. The descriptor stays open, for the lock. NULL for dir_path:
+// the directory of before. Returns 0, f->fd being open, or reasons; MPX_OFF_NONE with f->fd -1
+// when there is no directory.
 unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path,
-                                bool is_bounded, const struct mpx_seg_header *image,
-                                size_t size);
-// Rename it to the first name that is free; the number goes to header->image and to the file.
-// The descriptor stays open, for the lock, until the file is mapped. On failure it is gone.
-unsigned mpx_segment_file_rename(struct mpx_segment_file *f,
-                                 struct mpx_seg_header *header);
+                                bool is_bounded, const struct mpx_segment_start *start);
 // The file is mapped, its first page at `first`: the descriptor is closed. False when it was not
 // ours any more, and so may not be what was mapped.
 bool mpx_segment_file_finish(struct mpx_segment_file *f, void *first);

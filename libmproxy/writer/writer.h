@@ -15,7 +15,9 @@
 
 #include "segment/layout.h"
 
-struct mpx_writer; // lives in mapped memory of its own
+struct mpx_writer; // in mapped memory of its own, or where it is told to be
+
+enum { MPX_WRITER_SIZE = 28672 }; // bytes of one
 
 struct mpx_writer_birth {
     const char *dir_path; // rendezvous directory
@@ -25,11 +27,14 @@ struct mpx_writer_birth {
     bool
         is_proxys; // the proxy itself writes it: no bound of a directory without one holds
     uint32_t page_size; // 0: the system's; any larger page will do too
+    // For the writer itself: MPX_WRITER_SIZE zeros, aligned to 16 bytes, which the caller keeps and
+    // which are zeros again afterwards. NULL: memory is mapped.
+    void *room;
 };
 
-// Create `.new-*`, lock it, write one page, rename it to PID-START-NS-IMAGE.seg (kinds
-// PROGRAM and LAUNCH; image is the first free number) or PID-START-NS-gCOUNTER.seg, map it,
-// close the descriptor. *out is set early, and back to what it was on failure: a child that is
+// Create PID-START-NS-IMAGE.seg (kinds PROGRAM and LAUNCH; image is the first free number) or
+// PID-START-NS-gCOUNTER.seg, lock it, write one page, map it, close the descriptor, write the
+// magic, which readers wait for. *out is set early, and back to what it was on failure: a child that is
 // forked meanwhile finds there what it must let go by mpx_writer_drop().
 // @return MPROXY_OK; MPROXY_E_NOTFOUND, *reasons 0: there is no directory; MPROXY_E_SYSTEM:
 //         *reasons says why (enum mpx_off_reason)

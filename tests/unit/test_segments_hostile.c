@@ -142,7 +142,9 @@ START_TEST(segments_bound_their_warnings)
     for (int i = 0; i < 200; i++) {
         char name[32];
         snprintf(name, sizeof name, "bad\n%d.seg", i);
-        close(openat(dir, name, O_CREAT | O_WRONLY, 0600));
+        int fd = openat(dir, name, O_CREAT | O_WRONLY, 0600);
+        ck_assert_int_eq(write(fd, "bad", 3), 3);
+        close(fd);
     }
 
     play_round();

@@ -417,7 +417,9 @@ class Node:
                     head = file.read(SEGMENT_KIND + 4)
             except FileNotFoundError:
                 continue
-            if struct.unpack_from("I", head, SEGMENT_KIND)[0] != PASSIVE:
+            # One that is being born is empty for a moment.
+            if len(head) < SEGMENT_KIND + 4 or struct.unpack_from(
+                    "I", head, SEGMENT_KIND)[0] != PASSIVE:
                 yield name
 
     def is_settled(self):
