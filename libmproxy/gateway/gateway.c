@@ -58,6 +58,7 @@ struct client {
     struct mpx_buf in;
     size_t scanned; // bytes of `in` known to hold no NUL
     struct mpx_scribe *scribe;
+    bool is_described;  // it has said which job it is of
     bool counts_itself; // its start and end are known already
     bool complained;    // one line a connection
 };
@@ -149,6 +150,7 @@ static bool take_job(struct mproxy_gateway *gw, struct client *c, const mproxy_j
 {
     mproxy_error err;
     bool named = names_a_job(job->jobid);
+    c->is_described = true;
     c->counts_itself = mpx_peer_counts_itself(c->pid, gw->dir_path);
     if (!named && !c->complained) {
         char what[128];
@@ -372,11 +374,29 @@ static mproxy_status before_round(void *self, const mproxy_round *round,
     return MPROXY_OK;
 }
 
+// What a program said before it ended waits here by the time that its segment is found final. It is
+// heard before the segment is unlinked, by which it is known to be counted there.
+static void hear_newcomers(struct mproxy_gateway *gw)
+{
+    uint64_t before;
+    do {
+        before = gw->stats.accepted;
+        if (gw->listener)
+            accept_some(gw, gw->listen_fd, MPROXY_READABLE);
+    } while (gw->stats.accepted - before == ACCEPTS);
+    for (struct client *c = gw->clients, *next; c; c = next) {
+        next = c->next;
+        if (!c->is_described && !read_client(gw, c))
+            drop_client(gw, c);
+    }
+}
+
 static mproxy_status after_round(void *self, const mproxy_round *round, mproxy_error *err)
 {
     struct mproxy_gateway *gw = self;
     (void)round;
     (void)err;
+    hear_newcomers(gw);
     for (struct client *c = gw->clients; c; c = c->next)
         mpx_scribe_keep(c->scribe);
     return MPROXY_OK;

@@ -156,9 +156,21 @@ printf 'void *metric_proxy_init(void);\nint metric_proxy_release(void *client);
 int main(void) { return metric_proxy_release(metric_proxy_init()); }\n' >"$TMP/linked.c"
 "${CC:-cc}" -o "$TMP/linked" "$TMP/linked.c" -L"$TMP/older" -Wl,-rpath,"$TMP/older" -lproxyclient
 told() {
-    URL=$URL SOCKET=$SOCKET python3 "$SUPPORT/harm/told.py" "$@" || exit 1
+    URL=$URL SOCKET=$SOCKET LOG=$LOG python3 "$SUPPORT/harm/told.py" "$@" || exit 1
 }
 "$BIN/proxy_run" -u "$SOCKET" -j under -- "$TMP/linked"
 told under has_started=1 has_finished=1 older_total=1 partial=no
 PROXY_PATH=$SOCKET PROXY_JOB_ID=alone "$TMP/linked"
 told alone has_started=1 has_finished=1 older_total=1 partial=no
+
+# The proxy has work when the program runs, and hears of it and of its end together.
+python3 "$SUPPORT/hold_thread.py" "$PROXY_PID" "$TMP/held" 2>"$TMP/err" &
+holder=$!
+kill_later $holder
+wait_for "a thread that is held" sh -c "test -e '$TMP/held' || ! kill -0 $holder"
+[ -e "$TMP/held" ] || skip ptrace "$(cat "$TMP/err")"
+wait_past $(($(now_ms) + 500)) # the next round is due
+"$BIN/proxy_run" -u "$SOCKET" -j late -- "$TMP/linked"
+rm "$TMP/held"
+wait $holder
+told late has_started=1 has_finished=1 older_total=1 partial=no
