@@ -5,6 +5,11 @@
 // was there when it began, and removes nothing that one of the others still wants to look at.
 // Profiles come behind all that changes the ledger: what is released is what an earlier round
 // has shown. What the proxy tells of itself comes last, for it counts what the others did.
+//
+// Programs are opened first, since most others write into their directory, and closed last. An
+// input that can't be opened ends the start, but for system calls in the kernel: programs are
+// traced by a process of their own where those are not to be had. When the directory was removed
+// and made again, those that hold descriptors of it are told.
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -7,6 +7,9 @@
 //
 // Statuses are those of the Pushgateway where it has one (200, DELETE 202, 400), and 409 for
 // what contradicts other groups, 415 for what is no text, 413 for too much of it.
+//
+// Which group is meant stands in the path, whose labels push/ takes apart, so that the rules of
+// names and values are in one place; what selectors mean is push/match.c's.
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,14 @@
 // Targets: /join, /join/multiple, /join/list, /remove and /disconnect.
 //
 // A request is judged by its words on the server's thread, and done on the loop, whose the
-// scraper is.
+// scraper is. Between the two it is a struct joins: addresses and periods in one block of memory,
+// as commands have it, so that whoever drops the command frees all of it.
+//
+// The query is that of the older daemon, with its ways: a parameter without a value goes on
+// with the list before it, so `to=A&B` are two addresses.
+//
+// Several targets are joined all or none. What was joined by the request is left again when a
+// later one fails; a target that had been joined before stays, with the period that it has then.
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,6 +4,11 @@
 // is looked at by itself, and those of histograms are put to theirs; then the histograms are
 // judged and their series taken. A page is not cut within a histogram where only so many are
 // settled at a time.
+//
+// A refusal is of one series, or of one histogram, and is its state from then on: the reason is
+// kept, and the text of one example for each reason, so that a page of a million refused series
+// costs no text. What is refused because of others (a type, bounds, the room) is tried again
+// after some pages; what is wrong by itself is not.
 
 #include "ingest/private.h"
 

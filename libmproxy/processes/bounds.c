@@ -1,3 +1,18 @@
+// Which bounds the histograms of programs have, by family.
+//
+// Buckets are plain counters, and those of all processes are added up. Two programs that declare
+// one histogram with different bounds would make buckets that fall: a bound that only one of
+// them has lacks what the other one counted below it. So the bounds that came first are the
+// family's, and a definition with others is refused, alone, with a reason.
+//
+// "First" outlives the proxy: what an earlier one counted stands in the state file, whose names
+// are in the store, so the store is looked through once, before anything is taken. Bounds that
+// are known from such names, or from a program that counts buckets by their names, may be only
+// some of the family's; they count as all of them only once a histogram has exactly these.
+//
+// A family is forgotten with its names: when the store has given names back, each family is
+// asked for there again, and one that is unknown may come back with other bounds.
+
 #include "processes/bounds.h"
 
 #include <math.h>

@@ -1,5 +1,17 @@
 // A node's programs: the hold on a rendezvous directory, its ledger and its segments, opened
 // and moved together, and asked as one input.
+//
+// The order is what keeps counts: the hold is taken first, since nothing in the directory may be
+// read while another proxy folds it; then the ledger reads the state file that lies there, and
+// only then are segments looked at, because the state says which of them are folded already.
+// Closing goes the other way, and takes an object that was opened in part.
+//
+// Somebody may remove the directory under a living proxy. Each round looks first whether it is
+// still there and ours. If not, it is made again, the ledger is written into it, and segments
+// that are mapped go on counting; whoever writes there too, as gateway and scribes do, is told by
+// `moved`. Where another proxy was faster, the round ends with MPROXY_E_BUSY and this one with it.
+//
+// Attendance, which tells programs that a proxy is there, begins and ends with the hold.
 #include "processes/processes.h"
 
 #include <limits.h>

@@ -6,7 +6,8 @@
 // the same labels, which only damage can leave, the later one counts.
 //
 // A record that names what is not there is damage, too: it is refused, and the journal tells
-// of it and reads on.
+// of it and reads on. Nothing of a record is believed before it is checked, ids included, which
+// would otherwise decide how much memory is taken.
 
 #include "push/private.h"
 

@@ -1,4 +1,15 @@
 // Selectors: reading them, and whether a group's labels fit.
+//
+// A selector is read from left to right, each piece by a function that moves `at` behind it or
+// fails with the column where something else was expected. Values are unescaped into memory of
+// their own; expressions are compiled once, with ^( and )$ around them, as Prometheus means them.
+//
+// Selectors come from anybody who may change things, so what could take time or memory that the
+// length does not tell is refused before the C library sees it: counted repetitions and back
+// references. The number of matchers and the length of the text are bounded.
+//
+// A label that a group lacks has the empty value, as with Prometheus: `a=""` fits groups without
+// `a`.
 
 #include "push/match.h"
 

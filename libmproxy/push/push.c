@@ -4,6 +4,11 @@
 // changed. What a round costs is what was pushed since the one before. When the group is
 // deleted or has expired the reduction is told that it is gone, by its number, since the proxy
 // has other sources of that kind.
+//
+// Groups that changed, and those that went, are lists of what the next round has to tell. What
+// can't be told for want of memory stays in its list for the round after.
+//
+// Groups with a time to live are looked through only when the earliest of them is due.
 
 #include "push/private.h"
 

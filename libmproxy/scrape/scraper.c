@@ -1,4 +1,18 @@
 // The scraper: its targets, joined and left, as an input of rounds.
+//
+// A target is known by its URL; an address without a path is completed to /metrics, so that two
+// spellings of one target are one. Its request and pace are poll.c's, its page page.c's, what is
+// shown of it tell.c's; here is the list of them.
+//
+// Joining changes two things, the list on file and the target's timer, and either may fail. The
+// list is written first, with the target as it will be, and again as it was when the rest fails:
+// a proxy that is killed in between scrapes one target more, and none is forgotten.
+//
+// A page may be parsed by a helper thread. A target that leaves meanwhile is not freed before that
+// is done; one whose helper hangs is never freed, since the thread works with its memory.
+//
+// The client of HTTP is opened with the first target: a proxy that scrapes nothing loads no
+// libcurl.
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,16 @@
+// Sets of buckets that somebody holds, in a table by name; buckets.h says what a set is.
+//
+// The bounds of a set that nobody holds are not kept here but found again: if the store knows the
+// bucket without a bound (`le="+Inf"`), its names are looked through for the others. This takes
+// a walk over all names, but only for a histogram that was known, is held by nobody and comes
+// again; and it needs no list that would have to be saved, for the names are.
+//
+// Which names are buckets of a set is decided by writing the name that a bucket of this bound
+// would have, and comparing: labels stand in order in both, so equal sets have equal names, and
+// a label that only looks like `le` can't be taken for it.
+//
+// A set that turns out to have other bounds than it is asked for leaves nothing behind.
+
 #include "store/buckets.h"
 
 #include <math.h>

@@ -1,4 +1,16 @@
 // proxy-v2: options, signals and the daemon of the library.
+//
+// All that the daemon does is in <mproxy/daemon.h>; here is what a library must not do: read the
+// command line, write to stderr, take signals, change the process. Options stand in options.def,
+// from which parsing, --help and the manual page are made; take() has one case for each that
+// carries a value.
+//
+// Options that belong to parts which are not built yet, or to the older daemon only, are
+// accepted, so that scripts that start both need not tell them apart; each one that was given is
+// named once, with what does not happen.
+//
+// A signal handler may only call mproxy_daemon_stop(). The exit status is 0 after a stop, 1
+// when something failed, 2 for a wrong option.
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
