@@ -19,7 +19,7 @@ static void *count(void *arg)
     for (int i = 0; i < EACH; i++) {
         mproxy_counter_add(counter, 1);
         if (i % 1000 == 0)
-            usleep(5000);
+            usleep(5000); // so that it lives through the kills
     }
     return NULL;
 }

@@ -24,6 +24,6 @@ while os.path.exists(watching):
         except ValueError as error:
             faults.append(f"{name}: {error}")
     looks += 1
-    time.sleep(0.0005)
+    time.sleep(0.0005)  # between two looks, for as long as the test writes
 with open(seen, "w") as file:
     print(f"{looks} looks", *faults[:5], sep="\n", file=file)

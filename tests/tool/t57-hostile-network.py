@@ -56,7 +56,7 @@ def be_good():
     while not stop.is_set():
         client.counter("beside_total", 1)
         sent[0] += 1
-        time.sleep(0.001)
+        time.sleep(0.001)  # the pace of a client that means well
     wait_value("beside_total", sent[0], "beside")
     client.close()
 good = threading.Thread(target=be_good, daemon=True)

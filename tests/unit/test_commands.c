@@ -24,7 +24,7 @@ static void run(struct mproxy_daemon *of, struct mpx_request *rq, void *arg)
     (void)arg;
     done++;
     if (is_slow)
-        usleep(SLOW_MS * 1000);
+        usleep(SLOW_MS * 1000); // what one command costs
     mpx_reply_done(rq, "done");
 }
 

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 5; i++) {
         double begin = seconds();
         struct timespec t = {0, (rank == 2 ? 60 : 2) * 1000000};
-        nanosleep(&t, NULL);
+        nanosleep(&t, NULL); // the work
         mproxy_fcounter_add(work, seconds() - begin);
         MPI_Barrier(MPI_COMM_WORLD);
     }
