@@ -235,6 +235,13 @@ static bool ends_there(const char *value)
     return !mpx_is_blank(*value) && *value != '{';
 }
 
+// The series with this spelling, or MPX_NONE.
+static uint32_t by_spelling(const struct mpx_parse_table *t, const char *text,
+                            size_t length)
+{
+    return mpx_parsed_hashed(t, mpx_parsed_hash(text, length), text, length);
+}
+
 // The line up to its last word is a spelling, or up to the one before if the last is a time.
 static uint32_t find_spelled(struct mpx_scan *s, const char **value)
 {
@@ -249,8 +256,7 @@ static uint32_t find_spelled(struct mpx_scan *s, const char **value)
     for (int i = 0; i < 2; i++) {
         if (tries[i] == s->line.at || !ends_there(tries[i]))
             continue;
-        uint32_t found =
-            mpx_parsed_spelled(s->t, s->line.at, (size_t)(tries[i] - s->line.at));
+        uint32_t found = by_spelling(s->t, s->line.at, (size_t)(tries[i] - s->line.at));
         *value = tries[i];
         if (found != MPX_NONE)
             return found;

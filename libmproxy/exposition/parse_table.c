@@ -189,12 +189,6 @@ uint32_t mpx_parsed_hashed(const struct mpx_parse_table *t, uint32_t hash,
     return MPX_NONE;
 }
 
-uint32_t mpx_parsed_spelled(const struct mpx_parse_table *t, const char *text,
-                            size_t length)
-{
-    return mpx_parsed_hashed(t, mpx_parsed_hash(text, length), text, length);
-}
-
 uint32_t mpx_parsed_named(const struct mpx_parse_table *t, const char *name,
                           size_t length, uint32_t family, uint8_t kind, uint32_t *twin)
 {

@@ -166,9 +166,6 @@ bool mpx_parsed_keep(struct mpx_parse_table *t, const char *text, size_t length,
 uint32_t mpx_parsed_hash(const char *spelling, size_t length);
 uint32_t mpx_parsed_hashed(const struct mpx_parse_table *t, uint32_t hash,
                            const char *text, size_t length);
-// The series with this spelling, or MPX_NONE.
-uint32_t mpx_parsed_spelled(const struct mpx_parse_table *t, const char *text,
-                            size_t length);
 // The series of this name, of a family of this kind. *twin is set to one of another that
 // is on the page that is read, or left alone.
 uint32_t mpx_parsed_named(const struct mpx_parse_table *t, const char *name,

@@ -94,6 +94,11 @@ static void refuse_head(struct mpx_request *rq)
                      HEAD_MAX, name, longest);
 }
 
+static bool has_body(const struct mpx_request *rq)
+{
+    return mpx_request_announced(rq) > 0 || mpx_request_header(rq, "Transfer-Encoding");
+}
+
 void mpx_http_admit(struct mpx_request *rq, unsigned allow, bool ready)
 {
     mproxy_error why;
@@ -110,7 +115,7 @@ void mpx_http_admit(struct mpx_request *rq, unsigned allow, bool ready)
         mpx_reply_refuse(rq, 503, "the first sampling round is not done yet");
     else if ((code = may(rq, rq->route->need, &why)) != 0)
         mpx_reply_refuse(rq, code, "%s", why.text);
-    else if (mpx_request_has_body(rq) && !is_taken(rq))
+    else if (has_body(rq) && !is_taken(rq))
         mpx_reply_refuse(rq, 415, "header Content-Type: %s was expected",
                          rq->route->types);
     else if (rq->head_size > HEAD_MAX)

@@ -61,7 +61,6 @@ struct mpx_request {
 // request.c
 // The value of Content-Length; 0 without one.
 uint64_t mpx_request_announced(const struct mpx_request *rq);
-bool mpx_request_has_body(const struct mpx_request *rq);
 
 // admit.c: each puts what speaks against a request into its reply.
 // False when the address, as it was sent, can't be taken.

@@ -76,11 +76,6 @@ uint64_t mpx_request_announced(const struct mpx_request *rq)
     return text ? strtoull(text, NULL, 10) : 0;
 }
 
-bool mpx_request_has_body(const struct mpx_request *rq)
-{
-    return mpx_request_announced(rq) > 0 || mpx_request_header(rq, "Transfer-Encoding");
-}
-
 const char *mpx_request_body(const struct mpx_request *rq, size_t *length)
 {
     *length = rq->body.size;

@@ -328,10 +328,24 @@ mproxy_status mproxy_ledger_node(mproxy_ledger *l, const mproxy_layout *layout,
     return MPROXY_OK;
 }
 
+static struct mpx_share *find_share(const struct mproxy_ledger *l, uint64_t number)
+{
+    uint32_t low = 0, high = l->share_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (l->shares[middle]->number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < l->share_count && l->shares[low]->number == number ? l->shares[low]
+                                                                    : NULL;
+}
+
 mproxy_status mproxy_ledger_release(mproxy_ledger *l, uint64_t share)
 {
     MPX_REQUIRE(l, NULL);
-    struct mpx_share *s = mpx_ledger_find(l, share);
+    struct mpx_share *s = find_share(l, share);
     if (!s)
         return MPROXY_E_NOTFOUND;
     s->released = s->state == MPX_SHARE_SEALED;

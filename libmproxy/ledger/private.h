@@ -105,7 +105,6 @@ void mpx_ledger_mark_seals(struct mproxy_ledger *l);
 mproxy_status mpx_ledger_commit(struct mproxy_ledger *l, mproxy_error *err);
 
 // shares.c: the list of them.
-struct mpx_share *mpx_ledger_find(const struct mproxy_ledger *l, uint64_t number);
 uint32_t mpx_job_hash(uint32_t uid, const char *jobid);
 // Room for one more share; room in `next` for the sum of a share with so many slots.
 bool mpx_ledger_reserve_shares(struct mproxy_ledger *l);

@@ -19,20 +19,6 @@ bool mpx_ledger_reserve_next(struct mproxy_ledger *l, uint32_t count)
     return MPX_RESERVE(l->next, l->next_room, count);
 }
 
-struct mpx_share *mpx_ledger_find(const struct mproxy_ledger *l, uint64_t number)
-{
-    uint32_t low = 0, high = l->share_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (l->shares[middle]->number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < l->share_count && l->shares[low]->number == number ? l->shares[low]
-                                                                    : NULL;
-}
-
 static uint64_t live_key(const struct mpx_share *s)
 {
     uint64_t key = 1;

@@ -15,19 +15,6 @@ static void make_key(const char *name, uint64_t inode, char out[MPX_SEGMENT_KEY_
     snprintf(out, MPX_SEGMENT_KEY_MAX, "%s:%" PRIu64, name, inode);
 }
 
-bool mpx_segment_key_split(const char *key, char name[NAME_MAX + 1], uint64_t *inode)
-{
-    const char *colon = strrchr(key, ':');
-    bool has_inode = colon && colon[1] && !colon[1 + strspn(colon + 1, "0123456789")];
-    size_t length = has_inode ? (size_t)(colon - key) : strlen(key);
-    *inode = has_inode ? strtoull(colon + 1, NULL, 10) : 0;
-    if (length > NAME_MAX)
-        return false;
-    memcpy(name, key, length);
-    name[length] = '\0';
-    return true;
-}
-
 bool mpx_segment_give_key(struct mpx_segment *seg, uint64_t inode)
 {
     char key[MPX_SEGMENT_KEY_MAX];

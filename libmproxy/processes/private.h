@@ -140,8 +140,6 @@ void mpx_segments_warn_of_more(struct mpx_segments *s);
 bool mpx_segment_give_key(struct mpx_segment *seg, uint64_t inode); // false: no memory
 bool mpx_segment_is_pending(const struct mpx_segments *s, const char *name,
                             uint64_t inode);
-// Take a key apart; inode 0: it is a name alone. False: it is none.
-bool mpx_segment_key_split(const char *key, char name[NAME_MAX + 1], uint64_t *inode);
 // The one that the ledger knows by this key, which begins with the name.
 struct mpx_segment *mpx_segments_find(struct mpx_segments *s, const char *name,
                                       const char *key);
@@ -175,7 +173,6 @@ void mpx_unit_remove(struct mpx_segments *s, struct mpx_segment *seg);
 void mpx_unit_unlist(struct mpx_segments *s, struct mpx_unit *u);
 // Order its images by birth; what launchers say comes behind them.
 void mpx_unit_sort(struct mpx_unit *u);
-bool mpx_unit_is_local(const struct mpx_segments *s, const struct mpx_unit *u);
 bool mpx_unit_is_final(const struct mpx_unit *u); // all its segments are
 // A process that changed its job by exec has two units; only the one that counts now, or
 // the one that there is, may take what /proc says.

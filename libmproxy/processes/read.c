@@ -142,6 +142,11 @@ void mpx_unit_read(struct mpx_segments *s, struct mpx_unit *u)
 
 // ---- life and use
 
+static bool is_local(const struct mpx_segments *s, const struct mpx_unit *u)
+{
+    return u->pid_ns != 0 && u->pid_ns == mpx_procfs_namespace(s->procfs);
+}
+
 // Where the pid says nothing, a second look a round later must do: an exec between two
 // images takes less time.
 bool mpx_unit_check_life(struct mpx_segments *s, struct mpx_unit *u)
@@ -156,7 +161,7 @@ bool mpx_unit_check_life(struct mpx_segments *s, struct mpx_unit *u)
     enum mpx_life life = MPX_LIFE_UNKNOWN;
     if (u->solo)
         life = MPX_LIFE_GONE;
-    else if (mpx_unit_is_local(s, u))
+    else if (is_local(s, u))
         life = mpx_procfs_life(s->procfs, u->pid, u->start_ticks);
     u->gone = life == MPX_LIFE_GONE || (life == MPX_LIFE_UNKNOWN && u->final_rounds > 1);
     return u->gone && !u->solo;
@@ -164,7 +169,7 @@ bool mpx_unit_check_life(struct mpx_segments *s, struct mpx_unit *u)
 
 void mpx_unit_sample(struct mpx_segments *s, struct mpx_unit *u)
 {
-    if (u->solo || u->gone || s->boot_ms < u->sample_at_ms || !mpx_unit_is_local(s, u) ||
+    if (u->solo || u->gone || s->boot_ms < u->sample_at_ms || !is_local(s, u) ||
         !mpx_unit_is_current(s, u))
         return;
     u->sample_at_ms = s->boot_ms + SAMPLE_PERIOD_MS;

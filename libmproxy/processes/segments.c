@@ -230,12 +230,26 @@ static bool unlink_file(const struct mpx_segments *s, const char *name, uint64_t
     return unlinkat(s->dir_fd, name, 0) == 0 || errno == ENOENT;
 }
 
+// Take a key apart; inode 0: it is a name alone. False: it is none.
+static bool split_key(const char *key, char name[NAME_MAX + 1], uint64_t *inode)
+{
+    const char *colon = strrchr(key, ':');
+    bool has_inode = colon && colon[1] && !colon[1 + strspn(colon + 1, "0123456789")];
+    size_t length = has_inode ? (size_t)(colon - key) : strlen(key);
+    *inode = has_inode ? strtoull(colon + 1, NULL, 10) : 0;
+    if (length > NAME_MAX)
+        return false;
+    memcpy(name, key, length);
+    name[length] = '\0';
+    return true;
+}
+
 static int unlink_one(void *arg, const char *key)
 {
     struct mpx_segments *s = arg;
     char name[NAME_MAX + 1];
     uint64_t inode;
-    if (!mpx_segment_key_split(key, name, &inode))
+    if (!split_key(key, name, &inode))
         return 1; // no file has such a name
     if (!unlink_file(s, name, inode))
         return 0;

@@ -37,11 +37,6 @@ enum {
     IMAGES_FIRST = 16, // stay: the client looks there whether the process has started
 };
 
-bool mpx_unit_is_local(const struct mpx_segments *s, const struct mpx_unit *u)
-{
-    return u->pid_ns != 0 && u->pid_ns == mpx_procfs_namespace(s->procfs);
-}
-
 static bool is_same_process(const struct mpx_unit *a, const struct mpx_unit *b)
 {
     return a->pid == b->pid && a->start_ticks == b->start_ticks &&

@@ -109,13 +109,3 @@ uint64_t mpx_archive_generation(const mproxy_archive *a)
     close(fd);
     return generation;
 }
-
-void mpx_archive_mark_written(mproxy_archive *a, int lock)
-{
-    struct stat st;
-    uint64_t generation = mpx_archive_generation(a) + 1;
-    if (pwrite(lock, &generation, sizeof generation, 0) != sizeof generation)
-        generation = UINT64_MAX; // unknown: scan before the next write
-    a->generation = generation;
-    a->seen = fstat(a->dir_fd, &st) == 0 ? mpx_stamp_of(&st) : (struct mpx_stamp){0};
-}

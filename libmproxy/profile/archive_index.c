@@ -32,11 +32,6 @@ struct mpx_stamp mpx_stamp_of(const struct stat *st)
     };
 }
 
-bool mpx_stamp_equals(const struct mpx_stamp *a, const struct mpx_stamp *b)
-{
-    return a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
-}
-
 // A command that is not the run's is the share's own; others are borrowed.
 static bool index_share(struct mpx_archive_body *body, const struct mpx_profile_share *s)
 {
@@ -324,21 +319,6 @@ bool mpx_archive_is_within(const struct mpx_archive_body *a,
     for (size_t i = 0; i < a->share_count; i++)
         if (!mpx_archive_find_share(b, a->shares[i].directory, a->shares[i].number))
             return false;
-    return true;
-}
-
-bool mpx_archive_is_superseded(const struct mpx_archive_body *a,
-                               const struct mpx_archive_body *b)
-{
-    if (a->share_count == 0 || !mpx_archive_is_within(a, b))
-        return false;
-    for (size_t i = 0; i < a->share_count; i++) {
-        const struct mpx_archive_share *x = &a->shares[i];
-        const struct mpx_archive_share *y =
-            mpx_archive_find_share(b, x->directory, x->number);
-        if (x->epoch > y->epoch || (x->epoch == y->epoch && x->sequence > y->sequence))
-            return false;
-    }
     return true;
 }
 

@@ -51,7 +51,6 @@ struct mpx_archive_index {
 };
 
 struct mpx_stamp mpx_stamp_of(const struct stat *st);
-bool mpx_stamp_equals(const struct mpx_stamp *a, const struct mpx_stamp *b);
 
 struct mpx_archive_body *mpx_archive_body_new(const mproxy_profile *profile);
 void mpx_archive_body_unref(struct mpx_archive_body *body); // accepts NULL
@@ -75,9 +74,6 @@ struct mpx_archive_entry *mpx_archive_index_find(const struct mpx_archive_index 
 // Whether all of a's shares are in b (none: same user and start).
 bool mpx_archive_is_within(const struct mpx_archive_body *a,
                            const struct mpx_archive_body *b);
-// Whether moreover none of a's states is later than b's.
-bool mpx_archive_is_superseded(const struct mpx_archive_body *a,
-                               const struct mpx_archive_body *b);
 const struct mpx_archive_share *
 mpx_archive_find_share(const struct mpx_archive_body *body, const uint8_t *directory,
                        uint64_t number);

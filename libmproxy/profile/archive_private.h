@@ -68,8 +68,6 @@ int mpx_archive_lock(mproxy_archive *archive, int wait_ms);
 // A number in the lock file, raised with every write to the directory: times alone are too
 // coarse to tell that another process has written. 0: never written, or it can't be read.
 uint64_t mpx_archive_generation(const mproxy_archive *archive);
-// After a write of ours, under the lock: raise the number, and take the directory as seen.
-void mpx_archive_mark_written(mproxy_archive *archive, int lock);
 // Remove what unfinished writes left. The directory must be locked.
 void mpx_archive_sweep(mproxy_archive *archive);
 

@@ -56,12 +56,17 @@ static bool add_damaged(struct scan *s, const char *file, const struct mpx_stamp
     return true;
 }
 
+static bool is_same(const struct mpx_stamp *a, const struct mpx_stamp *b)
+{
+    return a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
+}
+
 static bool is_known_damaged(const mproxy_archive *a, const char *file,
                              const struct mpx_stamp *stamp)
 {
     for (size_t i = 0; i < a->damaged_count; i++)
         if (strcmp(a->damaged[i].file, file) == 0)
-            return mpx_stamp_equals(&a->damaged[i].stamp, stamp);
+            return is_same(&a->damaged[i].stamp, stamp);
     return false;
 }
 
@@ -120,7 +125,7 @@ static unsigned count_unread(mproxy_archive *a, const char *file,
     }
     if (!unread)
         return 0;
-    if (!mpx_stamp_equals(&unread->stamp, stamp))
+    if (!is_same(&unread->stamp, stamp))
         unread->tries = 0;
     unread->stamp = *stamp;
     return ++unread->tries;
@@ -190,7 +195,7 @@ static mproxy_status look_at(struct scan *s, struct mpx_archive_entry *const *kn
     const struct mpx_archive_entry *wanted_at = &wanted;
     struct mpx_archive_entry *const *found =
         bsearch(&wanted_at, known, s->before->count, sizeof *known, by_file);
-    if (found && mpx_stamp_equals(&(*found)->stamp, &stamp)) {
+    if (found && is_same(&(*found)->stamp, &stamp)) {
         struct mpx_archive_entry *same = mpx_archive_entry_ref(*found);
         if (add_entry(s, same))
             return MPROXY_OK;
@@ -255,11 +260,27 @@ static int by_job(const void *a, const void *b)
     return order ? order : strcmp(x->file, y->file);
 }
 
+// Whether all of a's shares are in b, none of them in a later state.
+static bool is_superseded(const struct mpx_archive_body *a,
+                          const struct mpx_archive_body *b)
+{
+    if (a->share_count == 0 || !mpx_archive_is_within(a, b))
+        return false;
+    for (size_t i = 0; i < a->share_count; i++) {
+        const struct mpx_archive_share *x = &a->shares[i];
+        const struct mpx_archive_share *y =
+            mpx_archive_find_share(b, x->directory, x->number);
+        if (x->epoch > y->epoch || (x->epoch == y->epoch && x->sequence > y->sequence))
+            return false;
+    }
+    return true;
+}
+
 static bool is_leftover(const struct scan *s, size_t i, size_t from, size_t to)
 {
     for (size_t k = from; k < to; k++)
         if (k != i && s->entries[k] &&
-            mpx_archive_is_superseded(s->entries[i]->body, s->entries[k]->body))
+            is_superseded(s->entries[i]->body, s->entries[k]->body))
             return true;
     return false;
 }
@@ -320,7 +341,7 @@ mproxy_status mpx_archive_scan(mproxy_archive *a, bool force, bool is_locked,
     struct mpx_stamp stamp = mpx_stamp_of(&st);
     uint64_t generation = mpx_archive_generation(a);
     force = force || a->has_unread || (is_locked && a->has_leftovers);
-    if (!force && mpx_stamp_equals(&stamp, &a->seen) && generation == a->generation)
+    if (!force && is_same(&stamp, &a->seen) && generation == a->generation)
         return MPROXY_OK;
     struct scan s = {.archive = a, .before = mpx_archive_take_index(a)};
     mproxy_status status = list_files(&s, err);

@@ -320,6 +320,17 @@ mproxy_status mproxy_archive_store(mproxy_archive *a, const mproxy_profile *prof
     return mpx_archive_store(a, profile, MPX_ARCHIVE_ANY, err);
 }
 
+// After a write of ours, under the lock: raise the number, and take the directory as seen.
+static void mark_written(mproxy_archive *a, int lock)
+{
+    struct stat st;
+    uint64_t generation = mpx_archive_generation(a) + 1;
+    if (pwrite(lock, &generation, sizeof generation, 0) != sizeof generation)
+        generation = UINT64_MAX; // unknown: scan before the next write
+    a->generation = generation;
+    a->seen = fstat(a->dir_fd, &st) == 0 ? mpx_stamp_of(&st) : (struct mpx_stamp){0};
+}
+
 mproxy_status mpx_archive_store(mproxy_archive *a, const mproxy_profile *profile,
                                 size_t known_runs, mproxy_error *err)
 {
@@ -332,7 +343,7 @@ mproxy_status mpx_archive_store(mproxy_archive *a, const mproxy_profile *profile
     struct store s = {.archive = a, .profile = profile, .known_runs = known_runs};
     status = store_locked(&s, err);
     if (status == MPROXY_OK)
-        mpx_archive_mark_written(a, lock);
+        mark_written(a, lock);
     close(lock);
     mpx_archive_body_unref(s.body);
     mpx_archive_entry_unref(s.fresh);
@@ -371,7 +382,7 @@ mproxy_status mproxy_archive_remove(mproxy_archive *a, const char *key, mproxy_e
         return status;
     status = remove_locked(a, key, err);
     if (status == MPROXY_OK)
-        mpx_archive_mark_written(a, lock);
+        mark_written(a, lock);
     close(lock);
     return status;
 }

@@ -96,6 +96,17 @@ static bool tell(struct mproxy_reduction *r, struct mpx_held *h, uint64_t since_
     return tell_since(r, h, since, out);
 }
 
+// The sequence that was held at `at`. False: it is not remembered, or was not held.
+static bool held_at(const struct mpx_held *h, uint64_t at, uint64_t *sequence)
+{
+    for (uint32_t i = h->step_count; i-- > 0;)
+        if (h->steps[i].at <= at) {
+            *sequence = h->steps[i].sequence;
+            return true;
+        }
+    return false;
+}
+
 mproxy_status mproxy_reduction_changes(mproxy_reduction *r, uint64_t since,
                                        mproxy_status (*fn)(void *arg,
                                                            const mproxy_change *change),
@@ -112,7 +123,7 @@ mproxy_status mproxy_reduction_changes(mproxy_reduction *r, uint64_t since,
             mproxy_change change;
             if (h->dropped || h->steps[h->step_count - 1].at <= since)
                 continue;
-            bool ok = since > 0 && mpx_held_at(h, since, &sequence)
+            bool ok = since > 0 && held_at(h, since, &sequence)
                           ? tell_since(r, h, sequence, &change)
                           : tell_whole(r, h, &change);
             status = ok ? fn(arg, &change) : MPROXY_E_NOMEM;

@@ -450,13 +450,3 @@ void mpx_held_restart(struct mpx_held *h, uint64_t at)
     h->step_count = 0;
     mpx_held_step(h, at);
 }
-
-bool mpx_held_at(const struct mpx_held *h, uint64_t at, uint64_t *sequence)
-{
-    for (uint32_t i = h->step_count; i-- > 0;)
-        if (h->steps[i].at <= at) {
-            *sequence = h->steps[i].sequence;
-            return true;
-        }
-    return false;
-}

@@ -93,7 +93,5 @@ void mpx_held_step(struct mpx_held *h, uint64_t at);
 // The state held, of whatever order, follows from none before: it is told whole. It is now at
 // `at` of the reduction's history.
 void mpx_held_restart(struct mpx_held *h, uint64_t at);
-// The sequence that was held at `at`. False: it is not remembered, or was not held.
-bool mpx_held_at(const struct mpx_held *h, uint64_t at, uint64_t *sequence);
 
 #endif
