@@ -8,7 +8,7 @@
 // go into one epoll descriptor of the engine, the time as a timer descriptor, so that an event
 // loop watches a single descriptor, whatever connections come and go.
 //
-// Names are resolved by libcurl's threads. CURLOPT_QUICK_EXIT keeps it from waiting for such a
+// Names are resolved by libcurl's threads, and not cached: see set_up(). CURLOPT_QUICK_EXIT keeps it from waiting for such a
 // thread when a request is given up while the name server is silent. Signals stay the
 // program's (CURLOPT_NOSIGNAL).
 //
@@ -69,6 +69,10 @@ struct mpx_engine {
     int epoll_fd, timer_fd;
     unsigned max_connections;
     const char *user_agent;
+    // What libcurl wants to be called for, told to the kernel once a dispatch: it changes its
+    // mind several times in each request.
+    long timeout_ms;
+    bool is_timeout_new, is_timer_set;
 };
 
 static void load_symbols(void *library)
@@ -129,15 +133,28 @@ static int on_timer(CURLM *multi, long timeout_ms, void *engine)
 {
     (void)multi;
     struct mpx_engine *e = engine;
+    e->timeout_ms = timeout_ms;
+    e->is_timeout_new = true;
+    return 0;
+}
+
+static void set_timer(struct mpx_engine *e)
+{
     struct itimerspec when = {{0}, {0}};
-    if (timeout_ms > 0) {
-        when.it_value.tv_sec = timeout_ms / 1000;
-        when.it_value.tv_nsec = timeout_ms % 1000 * 1000000;
-    } else if (timeout_ms == 0) {
+    bool is_wanted = e->timeout_ms >= 0;
+    if (!e->is_timeout_new)
+        return;
+    e->is_timeout_new = false;
+    if (!is_wanted && !e->is_timer_set)
+        return;
+    if (e->timeout_ms > 0) {
+        when.it_value.tv_sec = e->timeout_ms / 1000;
+        when.it_value.tv_nsec = e->timeout_ms % 1000 * 1000000;
+    } else if (is_wanted) {
         when.it_value.tv_nsec = 1; // at once, but not from within a call of libcurl
     }
     timerfd_settime(e->timer_fd, 0, &when, NULL);
-    return 0;
+    e->is_timer_set = is_wanted;
 }
 
 // Opening and closing.
@@ -239,6 +256,9 @@ static bool set_up(const struct mpx_engine *e, struct mpx_transfer *t)
     curl.easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)t->timeout_ms);
     curl.easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl.easy_setopt(h, CURLOPT_QUICK_EXIT, 1L);
+    // Its cache of addresses is gone through with each request. Connections are kept, so that
+    // few names are asked for.
+    curl.easy_setopt(h, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
     curl.easy_setopt(h, CURLOPT_ERRORBUFFER, t->why);
     curl.easy_setopt(h, CURLOPT_WRITEFUNCTION, on_write);
     curl.easy_setopt(h, CURLOPT_WRITEDATA, t);
@@ -269,8 +289,10 @@ mproxy_status mpx_transfer_start(struct mpx_engine *e, struct mpx_transfer *t,
     t->header_list = NULL;
     t->why[0] = '\0';
     t->handle = curl.easy_init();
-    if (t->handle && set_up(e, t) && curl.multi_add(e->multi, t->handle) == CURLM_OK)
+    if (t->handle && set_up(e, t) && curl.multi_add(e->multi, t->handle) == CURLM_OK) {
+        set_timer(e);
         return MPROXY_OK;
+    }
     clean_up(t);
     return mpx_fail(err, MPROXY_E_NOMEM, "%s: no memory for a request", t->url);
 }
@@ -278,6 +300,7 @@ mproxy_status mpx_transfer_start(struct mpx_engine *e, struct mpx_transfer *t,
 void mpx_transfer_stop(struct mpx_engine *e, struct mpx_transfer *t)
 {
     curl.multi_remove(e->multi, t->handle);
+    set_timer(e);
     clean_up(t);
 }
 
@@ -360,4 +383,5 @@ void mpx_engine_dispatch(struct mpx_engine *e)
     for (const CURLMsg *m; (m = curl.multi_read(e->multi, &left));)
         if (m->msg == CURLMSG_DONE)
             end(e, m->easy_handle, m->data.result);
+    set_timer(e);
 }

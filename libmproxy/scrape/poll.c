@@ -285,7 +285,7 @@ static void ask(struct mpx_target *t)
         .max_reply = s->o.max_page};
     mproxy_error err;
     t->begun_ns = mpx_clock_ns(CLOCK_MONOTONIC);
-    if (mproxy_remote_start(s->remote, &request, on_reply, t, &t->call, &err) !=
+    if (mproxy_remote_start(t->remote, &request, on_reply, t, &t->call, &err) !=
         MPROXY_OK)
         fail(t, err.text);
 }

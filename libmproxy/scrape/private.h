@@ -21,6 +21,8 @@ enum mpx_scrape_own {
     MPX_SCRAPE_OWN
 };
 
+enum { MPX_SCRAPE_REMOTES = 32 };
+
 struct mpx_target {
     struct mproxy_scraper *scraper;
     uint64_t number;
@@ -33,6 +35,7 @@ struct mpx_target {
     bool is_dropped; // given up, and gone with the next round
 
     // asking
+    mproxy_remote *remote; // of the scraper, once it was joined
     mproxy_timer *timer;
     mproxy_remote_call *call; // NULL: none is under way
     int64_t due_ms; // when the scrape that is under way, or comes next, should begin
@@ -74,8 +77,12 @@ struct mproxy_scraper {
     mproxy_scraper_options o;
     struct mpx_logger logger;
     char host[256];
-    mproxy_remote *remote; // NULL until the first target
-    mproxy_watch *watch;
+    // libcurl goes through all connections of a remote with each request, so targets are dealt
+    // out to several. NULL until a target needs it.
+    struct mpx_scrape_remote {
+        mproxy_remote *remote;
+        mproxy_watch *watch;
+    } remotes[MPX_SCRAPE_REMOTES];
     mproxy_helper *helper; // NULL until the first large page
     mproxy_input input;
     struct mpx_target **targets; // by number, left ones too

@@ -85,24 +85,26 @@ static void free_target(struct mpx_target *t)
     free(t);
 }
 
-static void on_remote(void *scraper, int fd, unsigned events)
+static void on_remote(void *remote, int fd, unsigned events)
 {
-    const struct mproxy_scraper *s = scraper;
     (void)fd;
     (void)events;
-    mproxy_remote_dispatch(s->remote);
+    mproxy_remote_dispatch(remote);
 }
 
 // Keep a connection to each target.
-static mproxy_status open_remote(struct mproxy_scraper *s, mproxy_error *err)
+static mproxy_status open_remote(struct mproxy_scraper *s, struct mpx_target *t,
+                                 mproxy_error *err)
 {
+    struct mpx_scrape_remote *r = &s->remotes[t->number % MPX_SCRAPE_REMOTES];
     const mproxy_remote_options o = {.struct_size = sizeof o,
                                      .max_connections = (unsigned)s->o.max_targets};
     mproxy_status status =
-        s->remote ? MPROXY_OK : mproxy_remote_open(&o, &s->remote, err);
-    if (status == MPROXY_OK && !s->watch)
-        status = mproxy_watch_add(s->o.loop, mproxy_remote_fd(s->remote), MPROXY_READABLE,
-                                  on_remote, s, &s->watch, err);
+        r->remote ? MPROXY_OK : mproxy_remote_open(&o, &r->remote, err);
+    if (status == MPROXY_OK && !r->watch)
+        status = mproxy_watch_add(s->o.loop, mproxy_remote_fd(r->remote), MPROXY_READABLE,
+                                  on_remote, r->remote, &r->watch, err);
+    t->remote = r->remote;
     return status;
 }
 
@@ -123,7 +125,7 @@ static mproxy_status begin(struct mproxy_scraper *s, struct mpx_target *t,
         return mpx_fail(err, MPROXY_E_LIMIT,
                         "%zu targets are scraped: at most %zu may be", s->joined,
                         s->o.max_targets);
-    mproxy_status status = open_remote(s, err);
+    mproxy_status status = open_remote(s, t, err);
     if (status == MPROXY_OK)
         status = mpx_tell_open(t, err);
     if (status == MPROXY_OK)
@@ -399,8 +401,10 @@ void mproxy_scraper_close(mproxy_scraper *scraper)
     mproxy_helper_close(s->helper, HELPER_WAIT_MS);
     for (size_t i = 0; i < s->count; i++)
         free_target(s->targets[i]);
-    mproxy_watch_remove(s->watch);
-    mproxy_remote_close(s->remote);
+    for (size_t i = 0; i < MPX_SCRAPE_REMOTES; i++) {
+        mproxy_watch_remove(s->remotes[i].watch);
+        mproxy_remote_close(s->remotes[i].remote);
+    }
     free(s->targets);
     free(s->metrics);
     free(s->values);
