@@ -155,11 +155,25 @@ static uint32_t count_missing(const struct mpx_order *o, const struct mpx_shape 
     return missing;
 }
 
+// All maps of a sum lead into one shape, whose slots are filled in for the first of them.
+static void fill_slots(struct mpx_order *o, const struct mpx_shape *to)
+{
+    if (o->slots_of == to)
+        return;
+    for (uint32_t i = 0; i < to->count; i++)
+        o->slots[to->metrics[i]->id] = i;
+    o->slots_of = to;
+}
+
+void mpx_maps_begin(struct mpx_order *o)
+{
+    o->slots_of = NULL;
+}
+
 static struct mpx_map *map_new(struct mpx_order *o, struct mpx_shape *from,
                                struct mpx_shape *to)
 {
-    for (uint32_t i = 0; i < to->count; i++)
-        o->slots[to->metrics[i]->id] = i;
+    fill_slots(o, to);
     uint32_t missing = count_missing(o, from, to);
     size_t room = from->count * (missing ? 2u : 1u);
     struct mpx_map *map = malloc(sizeof *map + room * sizeof *map->slots);

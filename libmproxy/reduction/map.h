@@ -14,6 +14,7 @@ struct mpx_order {
     uint32_t *places;                    // by id
     uint64_t *marks;                     // scratch: a bit per place, all clear
     uint32_t *slots;                     // scratch: by id
+    const struct mpx_shape *slots_of;    // whose they are; see mpx_maps_begin()
     const mproxy_metric **marked;        // scratch
     const mproxy_metric **twins;         // scratch: marked with both types
     size_t twin_count;
@@ -48,6 +49,8 @@ struct mpx_maps {
     struct mpx_index index;
 };
 
+// Before maps into another shape are used; until the next call that one must stay.
+void mpx_maps_begin(struct mpx_order *order);
 // NULL: no memory.
 struct mpx_map *mpx_maps_use(struct mpx_maps *maps, struct mpx_order *order,
                              struct mpx_shape *from, struct mpx_shape *to);

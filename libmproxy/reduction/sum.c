@@ -223,6 +223,7 @@ static void mark_added(const struct mpx_sum *sum, struct mpx_order *o,
 
 static bool plan_maps(struct mpx_sum *sum, struct mpx_bench *bench, const bool *is_single)
 {
+    mpx_maps_begin(&bench->order);
     for (uint32_t i = 0; i < sum->term_count; i++) {
         struct mpx_term *t = &sum->terms[i];
         const struct mpx_numbers *n = numbers_of(t);
