@@ -59,6 +59,9 @@ struct mproxy_push {
     size_t gone_count, gone_room;
     mproxy_value *told; // scratch
     size_t told_room;
+    int64_t reshape_ms; // until then groups wait whose series are others
+    int64_t shown_ns;
+    bool is_reshaped;   // the round tells such groups
     int64_t expires_ms; // the earliest of any group; INT64_MAX: none
     size_t to_copy;     // groups that the newest file has not whole
     size_t copy_at;

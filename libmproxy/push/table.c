@@ -248,6 +248,7 @@ mproxy_status mpx_push_group_add(struct mpx_push_table *t, struct mpx_push_label
     if (!g)
         return no_memory(err);
     g->labels = *labels;
+    g->is_reshaped = true;
     mproxy_status status = intern_times(t, g, err);
     if (status != MPROXY_OK) {
         g->labels = (struct mpx_push_labels){.count = 0};
@@ -545,6 +546,7 @@ struct mpx_push_slots *mpx_push_slots_take(struct mpx_push_table *t,
         t->live_bytes -= SLOT_BYTES;
     }
     g->slots = slots;
+    g->is_reshaped = true;
     return before;
 }
 

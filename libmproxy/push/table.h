@@ -53,6 +53,7 @@ struct mpx_push_group {
     uint64_t sequence;                    // of its state; 0: nobody was told of it
     uint64_t written;                     // generation of the journal that has it whole
     bool is_dirty;                        // its state is to be told
+    bool is_reshaped;                     // its series are others than was told
 };
 
 struct mpx_push_table {
