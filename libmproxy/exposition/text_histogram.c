@@ -22,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/decimal.h"
 #include "exposition/number.h"
 #include "metric/label.h"
 
@@ -86,35 +85,19 @@ struct collection {
     struct arena texts;
 };
 
-static bool parse_le(struct bucket *bucket)
-{
-    char *end;
-    bucket->le = mpx_decimal_read(bucket->le_text, &end);
-    return end != bucket->le_text && *end == '\0' && !isnan(bucket->le);
-}
-
 // False: not a bucket of a histogram, or no memory.
 static bool read_bucket(struct mpx_text *t, struct collection *all, struct bucket *bucket)
 {
     const mproxy_metric *metric = bucket->entry.metric;
-    const char *at = metric->name + metric->base_length;
-    struct mpx_label label;
+    struct mpx_label le;
     mpx_buf_clear(&t->name);
-    while (mpx_label_next(&at, &label)) {
-        if (mpx_label_is(&label, "le")) {
-            bucket->le_text = arena_text(&all->texts, label.value, label.value_length);
-            continue;
-        }
-        mpx_buf_add(&t->name, t->name.size ? "," : "{", 1);
-        mpx_buf_add(&t->name, label.name,
-                    (size_t)(label.value + label.value_length + 1 - label.name));
-    }
-    mpx_buf_add_text(&t->name, t->name.size ? "}" : "");
+    mpx_labels_but_le(&t->name, metric->name + metric->base_length, &le);
     const char *set = mpx_buf_text(&t->name);
-    if (!set || !bucket->le_text)
+    if (!set || !le.name || !mpx_label_bound(&le, &bucket->le))
         return false;
+    bucket->le_text = arena_text(&all->texts, le.value, le.value_length);
     bucket->set = arena_text(&all->texts, set, t->name.size);
-    return bucket->set && parse_le(bucket) && metric->type == MPROXY_COUNTER &&
+    return bucket->le_text && bucket->set && metric->type == MPROXY_COUNTER &&
            mpx_metric_of(metric)->text && isfinite(bucket->entry.value.total);
 }
 

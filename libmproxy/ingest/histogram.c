@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/decimal.h"
 #include "base/err.h"
 #include "metric/label.h"
 #include "store/buckets.h"
@@ -20,23 +19,11 @@ static struct mpx_histogram *at_place(struct mpx_ingest *in, uint32_t place)
 // scratch buffer of the caller. *bound is set to that of a bucket, else to NaN.
 static bool make_key(const char *name, size_t stem, struct mpx_buf *key, double *bound)
 {
-    const char *at = name + mproxy_metric_base_length(name);
-    struct mpx_label label;
-    bool has_labels = false;
-    *bound = NAN;
+    struct mpx_label le;
     mpx_buf_add(key, name, stem);
-    while (mpx_label_next(&at, &label)) {
-        if (mpx_label_is(&label, "le")) {
-            char *end;
-            *bound = mpx_decimal_read(label.value, &end);
-            continue;
-        }
-        mpx_buf_add(key, has_labels ? "," : "{", 1);
-        mpx_buf_add(key, label.name,
-                    (size_t)(label.value + label.value_length + 1 - label.name));
-        has_labels = true;
-    }
-    mpx_buf_add_text(key, has_labels ? "}" : "");
+    mpx_labels_but_le(key, name + mproxy_metric_base_length(name), &le);
+    if (!le.name || !mpx_label_bound(&le, bound))
+        *bound = NAN;
     return !key->failed;
 }
 

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
+
 struct mpx_label {
     const char *name;
     size_t name_length;
@@ -20,5 +22,14 @@ bool mpx_label_next(const char **at, struct mpx_label *out);
 
 // Whether a label has this name.
 bool mpx_label_is(const struct mpx_label *label, const char *name);
+
+// What a bucket of a histogram is told from the others by, and what it has in common with them:
+// the number that its label `le` says, and its other labels.
+
+// False: it is no number, or NaN.
+bool mpx_label_bound(const struct mpx_label *le, double *bound);
+// Append all labels but `le`, in braces where there are some. `labels` is as `at` above; *le gets
+// that one, its name is NULL where there is none.
+void mpx_labels_but_le(struct mpx_buf *out, const char *labels, struct mpx_label *le);
 
 #endif

@@ -23,7 +23,6 @@
 #include <mproxy/client.h>
 
 #include "base/array.h"
-#include "base/decimal.h"
 #include "base/err.h"
 #include "metric/label.h"
 #include "metric/order.h"
@@ -103,13 +102,9 @@ static bool read_bucket(const char *name, size_t *base_length, double *bound)
         return false; // its labels can't be taken apart
     *base_length = all - length;
     struct mpx_label label;
-    while (mpx_label_next(&at, &label)) {
-        if (!mpx_label_is(&label, "le"))
-            continue;
-        char *end;
-        *bound = mpx_decimal_read(label.value, &end);
-        return end == label.value + label.value_length && isfinite(*bound);
-    }
+    while (mpx_label_next(&at, &label))
+        if (mpx_label_is(&label, "le"))
+            return mpx_label_bound(&label, bound) && isfinite(*bound);
     return false;
 }
 

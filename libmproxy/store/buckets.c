@@ -19,7 +19,6 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/decimal.h"
 #include "base/err.h"
 #include "metric/label.h"
 #include "metric/order.h"
@@ -134,9 +133,7 @@ static bool read_bucket(const mproxy_metric *metric, const char *set, double *bo
             memcpy(le, label.value, label.value_length);
             le[label.value_length] = '\0';
             name_bucket(name, sizeof name, set, le);
-            char *end;
-            *bound = mpx_decimal_read(le, &end);
-            return strcmp(name, metric->name) == 0 && end != le && !*end &&
+            return strcmp(name, metric->name) == 0 && mpx_label_bound(&label, bound) &&
                    isfinite(*bound);
         }
     return false;

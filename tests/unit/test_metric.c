@@ -1,6 +1,7 @@
 #include <mproxy/metric.h>
 
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,35 @@ START_TEST(base_is_sanitised_to_one_underscore_a_character)
 }
 END_TEST
 
+static const struct {
+    const char *labels, *others;
+    bool is_bound;
+    double bound;
+} buckets[] = {
+    {"{le=\"0.5\"}", "", true, 0.5},
+    {"{op=\"a\\\"le=\",le=\"+Inf\",x=\"\"}", "{op=\"a\\\"le=\",x=\"\"}", true, HUGE_VAL},
+    {"{le=\"\"}", "", false, 0},
+    {"{le=\"1s\"}", "", false, 0},
+    {"{le=\"NaN\"}", "", false, 0},
+    {"{les=\"1\"}", "{les=\"1\"}", false, 0},
+    {"", "", false, 0}};
+
+START_TEST(a_bucket_has_a_bound_and_other_labels)
+{
+    struct mpx_buf others = MPX_BUF_INIT;
+    struct mpx_label le;
+    double bound = 0;
+
+    mpx_labels_but_le(&others, buckets[_i].labels, &le);
+
+    ck_assert_str_eq(mpx_buf_text(&others), buckets[_i].others);
+    ck_assert(buckets[_i].is_bound == (le.name && mpx_label_bound(&le, &bound)));
+    if (buckets[_i].is_bound)
+        ck_assert_double_eq(bound, buckets[_i].bound);
+    mpx_buf_free(&others);
+}
+END_TEST
+
 int main(void)
 {
     TCase *c = tcase_create("metric");
@@ -257,6 +287,8 @@ int main(void)
     tcase_add_loop_test(c, labels_have_one_order, 0,
                         (int)(sizeof spellings / sizeof spellings[0]));
     tcase_add_test(c, labels_are_walked_in_order);
+    tcase_add_loop_test(c, a_bucket_has_a_bound_and_other_labels, 0,
+                        (int)(sizeof buckets / sizeof buckets[0]));
     tcase_add_test(c, counter_adds_and_keeps_the_later_time);
     tcase_add_test(c, gauge_keeps_hits_total_and_extremes);
     tcase_add_test(c, gauge_without_hits_is_the_identity);
