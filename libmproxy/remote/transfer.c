@@ -8,7 +8,7 @@
 // go into one epoll descriptor of the engine, the time as a timer descriptor, so that an event
 // loop watches a single descriptor, whatever connections come and go.
 //
-// Names are resolved by libcurl's threads, and not cached: see set_up(). CURLOPT_QUICK_EXIT keeps it from waiting for such a
+// Names are resolved by libcurl's threads. CURLOPT_QUICK_EXIT keeps it from waiting for such a
 // thread when a request is given up while the name server is silent. Signals stay the
 // program's (CURLOPT_NOSIGNAL).
 //
@@ -256,9 +256,7 @@ static bool set_up(const struct mpx_engine *e, struct mpx_transfer *t)
     curl.easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)t->timeout_ms);
     curl.easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl.easy_setopt(h, CURLOPT_QUICK_EXIT, 1L);
-    // Its cache of addresses is gone through with each request. Connections are kept, so that
-    // few names are asked for.
-    curl.easy_setopt(h, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+
     curl.easy_setopt(h, CURLOPT_ERRORBUFFER, t->why);
     curl.easy_setopt(h, CURLOPT_WRITEFUNCTION, on_write);
     curl.easy_setopt(h, CURLOPT_WRITEDATA, t);

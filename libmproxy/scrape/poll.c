@@ -8,8 +8,8 @@
 //
 // The loop must not stand still for a large page, and nearly all pages are small or known: what
 // is in the known order is read at GB/s. A page is parsed right here if that takes some
-// milliseconds by what the last one took; the others, first pages of more than 200 KB above
-// all, by a helper thread, one after the other, for the parser is fast enough for one thread
+// milliseconds by what the last one took; the others, first pages of more than 200 KB and all
+// of more than 1 MiB, by a helper thread, one after the other, for the parser is fast enough for one thread
 // and needs none of the store. New series come into the store a few at a time: each turn of
 // the loop settles so many, and only when all are there the page counts, as a whole.
 
@@ -29,6 +29,8 @@ enum {
     SILENT_PERIODS = 5,   // after which gauges go
     NEW_AT_A_TIME = 2048, // series: some milliseconds
     PARSE_HERE_NS = 5000000,
+    PARSE_HERE_MOST =
+        1 << 20, // bytes, whatever the last page took: this one may be another
     HELPER_MAX = 1 << 20,
     NS_PER_BYTE = 25, // of a page that nothing is known of
 };
@@ -245,7 +247,7 @@ static void take_page(struct mpx_target *t, const char *body, size_t size)
 {
     mproxy_error err;
     double rate = t->ns_per_byte > 0 ? t->ns_per_byte : NS_PER_BYTE;
-    if (rate * (double)size > PARSE_HERE_NS) {
+    if (size > PARSE_HERE_MOST || rate * (double)size > PARSE_HERE_NS) {
         if (!have_parsed(t, body, size, &err))
             fail(t, err.text);
         return;

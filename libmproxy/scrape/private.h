@@ -77,8 +77,8 @@ struct mproxy_scraper {
     mproxy_scraper_options o;
     struct mpx_logger logger;
     char host[256];
-    // libcurl goes through all connections of a remote with each request, so targets are dealt
-    // out to several. NULL until a target needs it.
+    // libcurl goes through all connections and all addresses of a remote with each request, so
+    // targets are dealt out to several. NULL until a target needs it.
     struct mpx_scrape_remote {
         mproxy_remote *remote;
         mproxy_watch *watch;

@@ -298,7 +298,7 @@ static mproxy_status show_one(struct mpx_target *t, const mproxy_round *round,
                               mproxy_error *err)
 {
     if (t->is_dropped)
-        return mpx_tell_gone(t, round, err);
+        return t->is_parsing ? MPROXY_OK : mpx_tell_gone(t, round, err);
     mpx_poll_look(t, round->boot_ms);
     return mpx_tell(t, round, err);
 }
@@ -313,7 +313,7 @@ static mproxy_status show(void *self, const mproxy_round *round, mproxy_error *e
         mproxy_status status = show_one(t, round, first ? NULL : err);
         first = first ? first : status;
         s->targets[kept++] = t;
-        if (t->is_dropped && status == MPROXY_OK) {
+        if (t->is_dropped && !t->is_parsing && status == MPROXY_OK) {
             kept--;
             mpx_remember_forget(t);
             free_target(t);

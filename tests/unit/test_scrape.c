@@ -1,4 +1,6 @@
 // The scraper, with a loop and rounds of the test's own and a real exporter.
+#include <sys/stat.h>
+
 #include "../support/scrape_fixture.h"
 #include "../support/suite.h"
 
@@ -223,6 +225,74 @@ START_TEST(target_joined_for_now_is_not_joined_by_the_next_scraper)
 }
 END_TEST
 
+// The directory of the socket, or what is in it.
+static const char *in_rendezvous(const char *name)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "/dev/shm/%%2Ftmp%%2F%s%%2Fs.d/%s",
+             folder + strlen("/tmp/"), name);
+    return path;
+}
+
+START_TEST(page_that_cannot_be_remembered_is_not_shown)
+{
+    const char *obstacle =
+        in_rendezvous("state/.new-target-1"); // as a full disk would be
+    ck_assert_int_eq(mkdir(obstacle, 0700), 0);
+    say(COUNTER "5\ng 1\n", 200);
+    join();
+    int64_t until = mpx_boot_ms() + WAIT_MS;
+    while (!strstr(target(0).last_error, "the state of a target") &&
+           mpx_boot_ms() < until)
+        turn();
+    ck_assert_ptr_nonnull(strstr(target(0).last_error, "the state of a target"));
+    ck_assert(!is_shown("c_total") && !is_shown("g"));
+
+    ck_assert_int_eq(rmdir(obstacle), 0);
+
+    wait_shown("c_total", 5);
+    ck_assert_double_eq(shown("g"), 1);
+}
+END_TEST
+
+START_TEST(directory_that_is_removed_is_written_anew)
+{
+    char command[600];
+    say(COUNTER "5\n", 200);
+    join();
+    wait_shown("c_total", 5);
+    snprintf(command, sizeof command, "rm -rf '%s'", in_rendezvous(""));
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(mproxy_rounds_run(rounds, NULL), MPROXY_OK);
+    say(COUNTER "2\n", 200);
+    wait_shown("c_total", 7);
+    close_scraper();
+    ck_assert_int_eq(open_scraper(socket_path), MPROXY_OK);
+    ck_assert_int_eq(mproxy_rounds_run(rounds, NULL), MPROXY_OK);
+
+    ck_assert_double_eq(shown("c_total"), 7);
+    ck_assert_uint_eq(mproxy_scraper_count(scraper), 1);
+}
+END_TEST
+
+// Its counters begin anew, and it is scraped on.
+START_TEST(damaged_file_is_set_aside)
+{
+    say(COUNTER "5\n", 200);
+    join();
+    wait_shown("c_total", 5);
+    close_scraper();
+    FILE *file = fopen(in_rendezvous("state/target-1"), "r+");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fputs("damaged!", file), 1);
+    ck_assert_int_eq(fclose(file), 0);
+    ck_assert_int_eq(open_scraper(socket_path), MPROXY_OK);
+
+    wait_shown("c_total", 5);
+    ck_assert_int_eq(access(in_rendezvous("state/damaged-target-1"), F_OK), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("scrape");
@@ -240,6 +310,9 @@ int main(void)
     tcase_add_checked_fixture(tc, set_up_kept, tear_down_kept);
     tcase_add_test(tc, next_scraper_goes_on_where_this_one_ended);
     tcase_add_test(tc, target_joined_for_now_is_not_joined_by_the_next_scraper);
+    tcase_add_test(tc, page_that_cannot_be_remembered_is_not_shown);
+    tcase_add_test(tc, directory_that_is_removed_is_written_anew);
+    tcase_add_test(tc, damaged_file_is_set_aside);
     suite_add_tcase(s, tc);
     return run_suite(s);
 }
