@@ -103,7 +103,7 @@ void mpx_daemon_tell_round(struct mproxy_daemon *d); // what it found can be rea
 // targets.c: scrape a target, unless it is this proxy; flags as mproxy_scraper_join().
 mproxy_status mpx_daemon_join(struct mproxy_daemon *d, const char *address,
                               unsigned period_ms, unsigned flags, mproxy_error *err);
-// Those that the options name.
+// Joins the targets that the options name.
 mproxy_status mpx_daemon_join_options(struct mproxy_daemon *d, mproxy_error *err);
 
 // routes.c

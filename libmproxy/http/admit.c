@@ -49,7 +49,7 @@ bool mpx_http_check_framing(struct mpx_request *rq)
     return false;
 }
 
-// Who may do what: 0, or 401 or 403 with the reason in err. Every request passes here once,
+// What a request may do: 0, or 401 or 403 with the reason in err. Every request passes here once,
 // after its route is known and before its handler runs; a rule about authorisation goes here
 // and nowhere else. There is none yet.
 static int may(const struct mpx_request *rq, enum mpx_http_need need, mproxy_error *err)

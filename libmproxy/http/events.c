@@ -141,7 +141,7 @@ static struct event *make_gap(const struct mpx_events_hub *e, uint64_t number,
 }
 
 // An id without data is no event, but where a client goes on that breaks before the first.
-// One that has still to be told of a gap gets none: it would come back as if it knew.
+// A listener that has still to be told of a gap gets none: it would come back as if it knew.
 static struct event *make_greeting(const struct listener *l)
 {
     struct mpx_buf text = MPX_BUF_INIT;

@@ -15,7 +15,7 @@
 
 enum { BACKLOG = 512, LISTEN_STATE = 0x0a };
 
-// Who holds a port: /proc/net/tcp has the inode of the socket, some /proc/PID/fd links to it.
+// Finding the holder of a port: /proc/net/tcp has the inode of the socket, some /proc/PID/fd links to it.
 
 static unsigned long inode_in(const char *path, int port)
 {

@@ -28,7 +28,7 @@ mproxy_status mpx_direct_open(const struct mpx_direct_options *options,
                               struct mpx_direct **out, mproxy_error *err);
 void mpx_direct_close(struct mpx_direct *d); // accepts NULL
 
-// Whose counters: NULL job is `main`.
+// The job and user that counters belong to; NULL job: `main`.
 struct mpx_direct_key {
     const mproxy_job *job;
     uint32_t uid;

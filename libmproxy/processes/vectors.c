@@ -141,7 +141,7 @@ void mpx_vector_map_free(void *user)
     free(map);
 }
 
-// One that the user is the first to bring, if there may be more of them.
+// Interns a name for the user; a new one is refused once he has max_names.
 static mproxy_status intern(struct mpx_vectors *vs, const char *name, mproxy_type type,
                             const char *doc, const mproxy_metric **out, mproxy_error *err)
 {

@@ -35,7 +35,7 @@ mproxy_status mpx_push_labels_of_path(const char *path, struct mpx_push_labels *
 // group's: MPROXY_E_CORRUPT.
 mproxy_status mpx_push_labels_of_texts(const void *bytes, size_t length,
                                        struct mpx_push_labels *out, mproxy_error *err);
-// Those that have a value: what a group is known by. False: no memory.
+// Copy the labels that have a value; a group is known by these. False: no memory.
 bool mpx_push_labels_filled(const struct mpx_push_labels *labels,
                             struct mpx_push_labels *out);
 void mpx_push_labels_fini(struct mpx_push_labels *labels); // accepts zeroes

@@ -198,7 +198,7 @@ static mproxy_status load_record(void *arg, const struct mpx_push_record *r,
     case MPX_PUSH_CHANGE:
         return load_change(l, r);
     case MPX_PUSH_GONE:
-        // One that was told in a file that is no more may be told as gone in the next.
+        // The group may have been told in a file that is no more.
         if ((g = find(l, r->number)) != NULL)
             unload(g);
         return MPROXY_OK;

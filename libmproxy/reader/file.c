@@ -69,7 +69,7 @@ void mpx_reader_drop_mapping(struct mpx_reader *r)
     r->map_size = 0;
 }
 
-// One that is final is mapped for a moment only, so it waits for no room that others give back:
+// A final segment is mapped for a moment only, so it waits for no room that others give back:
 // budgets are for the living. But what it leaves in memory stays to the end of the round, so
 // all of a round have a bound as well.
 static mproxy_status take_spare(struct mpx_reader *r, uint64_t more, mproxy_error *err)

@@ -66,7 +66,7 @@ const struct mpx_seg_header *mpx_reader_header(const struct mpx_reader *r);
 const mproxy_job *mpx_reader_job(const struct mpx_reader *r);
 const char *mpx_reader_name(const struct mpx_reader *r);
 uint32_t mpx_reader_owner(const struct mpx_reader *r); // of the file
-// Whose process it is: the owner, or whom root's proxy wrote it for.
+// The user of the process: the owner, or the one for whom root's proxy wrote the segment.
 uint32_t mpx_reader_user(const struct mpx_reader *r);
 uint64_t mpx_reader_inode(const struct mpx_reader *r);
 

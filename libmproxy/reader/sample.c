@@ -65,7 +65,7 @@ static void load_state(const struct mpx_seg_header *h, struct mpx_reader_state *
         state->final[i] = load64(&h->final[i]);
 }
 
-// One that lives goes on with what is mapped of it.
+// A living segment goes on with what is mapped of it.
 static mproxy_status follow_growth(struct mpx_reader *r, int fd, mproxy_error *err)
 {
     mproxy_error why;

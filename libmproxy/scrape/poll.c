@@ -90,7 +90,7 @@ static void note_end(struct mpx_target *t)
     t->counts[MPX_SCRAPE_SCRAPES]++;
 }
 
-// One that fails now and then would fill the log.
+// A target that fails now and then would fill the log.
 static void say_failure(struct mpx_target *t, const char *text)
 {
     int64_t now = mpx_boot_ms();

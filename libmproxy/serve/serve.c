@@ -268,8 +268,8 @@ static bool wants_openmetrics(const char *accept)
     return open > 0 && open >= mpx_http_quality(accept, "text/plain");
 }
 
-// Who scrapes may have parameters that he sends to all (`collect[]`, `match[]`): of those that are
-// not known, the ones that look for a job are refused.
+// A scraper may send the same parameters to all its targets (`collect[]`, `match[]`), so unknown
+// ones are passed over; but a misspelled `job` is refused, for the reply would be of all jobs.
 static bool take_other_than_jobs(struct mpx_request *rq)
 {
     static const char *const wrong[] = {"jobid", "job_id", "jobs", "id", NULL};
