@@ -36,6 +36,7 @@ typedef struct mproxy_daemon_options {
     int ebpf; /**< count system calls of `proxy_run -e strace` in the kernel, if possible */
     const char *
         targets; /**< scraped from the start: `HOST:PORT[@MS],...`, or URLs; NULL: none */
+    const char *textfile_dir; /**< whose *.prom are read; NULL: none */
 } mproxy_daemon_options;
 
 /**

@@ -11,6 +11,7 @@
 #include <mproxy/push.h>
 #include <mproxy/round.h>
 #include <mproxy/scrape.h>
+#include <mproxy/textfile.h>
 
 #include "base/log.h"
 #include "gateway/gateway.h"
@@ -50,6 +51,7 @@ struct mproxy_daemon {
     struct mpx_direct *direct;
     mproxy_scraper *scraper;
     mproxy_push *push;
+    mproxy_textfiles *textfiles;   // NULL: not asked for
     struct mpx_syscalls *syscalls; // NULL: not asked for, or not possible
     struct mpx_keeper *keeper;     // NULL: no profiles; its archive by any thread
     mproxy_watch *keeper_watch;

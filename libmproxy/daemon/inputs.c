@@ -122,6 +122,18 @@ static mproxy_status open_push(struct mproxy_daemon *d, mproxy_error *err)
     return status;
 }
 
+static mproxy_status open_textfiles(struct mproxy_daemon *d, mproxy_error *err)
+{
+    const mproxy_textfiles_options options = {.struct_size = sizeof options,
+                                              .store = d->store,
+                                              .loop = d->loop,
+                                              .path = d->options.textfile_dir,
+                                              .host = d->host,
+                                              .log = d->options.log,
+                                              .log_arg = d->options.log_arg};
+    return options.path ? mproxy_textfiles_open(&options, &d->textfiles, err) : MPROXY_OK;
+}
+
 // What can't be written there now is tried again in each round.
 static void move_push(const struct mproxy_daemon *d)
 {
@@ -188,6 +200,8 @@ mproxy_status mpx_inputs_open(struct mproxy_daemon *d, mproxy_error *err)
         status = open_scraper(d, err);
     if (status == MPROXY_OK)
         status = open_push(d, err);
+    if (status == MPROXY_OK)
+        status = open_textfiles(d, err);
     if (status != MPROXY_OK)
         return status;
     open_syscalls(d);
@@ -198,16 +212,17 @@ mproxy_status mpx_inputs_open(struct mproxy_daemon *d, mproxy_error *err)
 mproxy_status mpx_inputs_add(struct mproxy_daemon *d, mproxy_error *err)
 {
     const mproxy_input profiles = mpx_daemon_profiles_input(d);
-    const mproxy_input *const inputs[] = {mproxy_gateway_input(d->gateway),
-                                          mpx_direct_input(d->direct),
-                                          d->syscalls ? mpx_syscalls_input(d->syscalls)
-                                                      : NULL,
-                                          mproxy_processes_input(d->processes),
-                                          mproxy_system_input(d->system),
-                                          mproxy_scraper_input(d->scraper),
-                                          mproxy_push_input(d->push),
-                                          d->keeper ? &profiles : NULL,
-                                          mproxy_self_input(d->self)};
+    const mproxy_input *const inputs[] = {
+        mproxy_gateway_input(d->gateway),
+        mpx_direct_input(d->direct),
+        d->syscalls ? mpx_syscalls_input(d->syscalls) : NULL,
+        mproxy_processes_input(d->processes),
+        mproxy_system_input(d->system),
+        mproxy_scraper_input(d->scraper),
+        mproxy_push_input(d->push),
+        d->textfiles ? mproxy_textfiles_input(d->textfiles) : NULL,
+        d->keeper ? &profiles : NULL,
+        mproxy_self_input(d->self)};
     mproxy_status status = MPROXY_OK;
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs && status == MPROXY_OK; i++)
         if (inputs[i])
@@ -244,6 +259,7 @@ void mpx_inputs_close(struct mproxy_daemon *d)
     if (d->processes)
         mpx_processes_on_move(d->processes, NULL, NULL);
     mproxy_push_close(d->push);
+    mproxy_textfiles_close(d->textfiles);
     mproxy_system_close(d->system);
     mproxy_processes_close(d->processes);
 }

@@ -93,8 +93,8 @@ void mpx_daemon_name_it(struct mproxy_daemon *d)
 // After this the strings are ours, whatever comes.
 static mproxy_status copy_strings(mproxy_daemon_options *o, mproxy_error *err)
 {
-    const char **kept[] = {&o->listen_address, &o->advertise, &o->proc_root, &o->sys_root,
-                           &o->targets};
+    const char **kept[] = {&o->listen_address, &o->advertise, &o->proc_root,
+                           &o->sys_root,       &o->targets,   &o->textfile_dir};
     bool all = true;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         char *copy = *kept[i] ? strdup(*kept[i]) : NULL;
@@ -150,7 +150,8 @@ static void free_text(const char *text)
 void mpx_daemon_free_options(struct mproxy_daemon *d)
 {
     const char *texts[] = {d->options.listen_address, d->options.advertise,
-                           d->options.proc_root, d->options.sys_root, d->options.targets};
+                           d->options.proc_root,      d->options.sys_root,
+                           d->options.targets,        d->options.textfile_dir};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free_text(texts[i]);
 }

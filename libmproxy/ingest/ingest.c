@@ -215,6 +215,14 @@ static mproxy_status hand_out(struct mpx_ingest *in, struct mpx_ingest_page *out
 }
 
 // What a call that ran out of memory had collected is handed out by the next one.
+bool mpx_ingest_has_times(const struct mpx_ingest *in)
+{
+    for (size_t i = 0; in->page.times_us && i < in->page.count; i++)
+        if (in->page.times_us[i] != INT64_MIN)
+            return true;
+    return false;
+}
+
 mproxy_status mpx_ingest_apply(struct mpx_ingest *in, struct mpx_ingest_page *out,
                                mproxy_error *err)
 {

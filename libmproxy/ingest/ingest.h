@@ -79,6 +79,8 @@ struct mpx_ingest_page {
 // @return as mproxy_parser_read()
 mproxy_status mpx_ingest_parse(struct mpx_ingest *in, const char *text, size_t length,
                                mproxy_format format, mproxy_error *err);
+// Whether a sample of the page that was parsed last has a time.
+bool mpx_ingest_has_times(const struct mpx_ingest *in);
 // Apply the page that was parsed last, before the next is. Series that max_new or a lack of
 // memory have left (`unsettled`) are settled by further calls, now or behind a later page; what
 // such a call hands out is the whole page again, but for what is gone.

@@ -105,6 +105,8 @@ static bool take(void *user, int option, const char *argument, char why[TOOL_WHY
         return tool_text(argument, &o->prefix, why);
     case OPT_SUBS:
         return tool_text(argument, &o->targets, why);
+    case OPT_TEXTFILES:
+        return tool_text(argument, &o->textfile_dir, why);
     case OPT_INHIBIT:
         o->no_profiles = 1;
         break;
