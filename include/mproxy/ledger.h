@@ -117,6 +117,12 @@ MPROXY_API mproxy_status mproxy_ledger_process(mproxy_ledger *ledger,
  */
 MPROXY_API void mproxy_ledger_whole(mproxy_ledger *ledger);
 /**
+ * Before the first round, of a ledger that began afresh where there was one: a share that begins
+ * with a process older than this time, in ms since boot, is incomplete. What its other processes
+ * had counted was in the state that is lost.
+ */
+MPROXY_API void mproxy_ledger_lost(mproxy_ledger *ledger, int64_t boot_ms);
+/**
  * In a round: something of this user waits to be read in a later one, so that none of his shares
  * is sealed in this one. Of the ledger's own user: no share at all.
  */

@@ -19,6 +19,8 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "client/state.h"
+#include "segment/crowd.h"
+#include "segment/rendezvous.h"
 
 enum { BLOCK = 512 };
 
@@ -164,16 +166,28 @@ static void write_final(struct mpx_seg_header *header)
     header->end_wall_ns = (uint64_t)mpx_clock_ns(CLOCK_REALTIME);
 }
 
-// Two system calls at most, of which none is new to the program: an exec follows.
+// Whoever removed our file may have ended the proxy that had it mapped, and the next one has never
+// seen it. A young child costs what it can; its parent's file was in the same place.
+static void tell_if_lost(const struct mpx_client *c, const struct mpx_seg_header *header)
+{
+    if (!is_young_child(header) && mpx_writer_is_gone(c->writer) &&
+        !mpx_crowd_is_known(c->dir_path, (int64_t)header->birth_boot_ns))
+        mpx_rendezvous_refuse(c->dir_path, MPX_OFF_REMOVED, c->jobid);
+}
+
+// A few system calls, of which none is new to the program: an exec follows.
 void mproxy_process_leaves(int leaves)
 {
     struct mpx_client *c = &mpx_client;
     if (!mproxy_thread_has_storage() || atomic_load(&c->state) != MPX_CLIENT_OPEN)
         return;
     int saved = errno;
-    if (mpx_client_open() && is_own_end(c))
-        __atomic_store_n(&mpx_writer_header(c->writer)->left, leaves != 0,
-                         __ATOMIC_RELEASE);
+    if (mpx_client_open() && is_own_end(c)) {
+        struct mpx_seg_header *header = mpx_writer_header(c->writer);
+        __atomic_store_n(&header->left, leaves != 0, __ATOMIC_RELEASE);
+        if (leaves && !mpx_client_is_confined())
+            tell_if_lost(c, header);
+    }
     errno = saved;
 }
 
@@ -194,6 +208,8 @@ void mproxy_process_finished(void)
         if (!mpx_client_is_confined())
             write_final(header);
         __atomic_store_n(&header->finished, 1, __ATOMIC_RELEASE);
+        if (!mpx_client_is_confined())
+            tell_if_lost(c, header);
     }
     if (marks)
         mpx_own_end();

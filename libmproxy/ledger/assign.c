@@ -207,7 +207,7 @@ static void take_description(struct mproxy_ledger *l, struct mpx_share *s,
         s->job.size = size;
         s->changed = l->dirty = true;
     }
-    if (p->uncounted)
+    if (p->uncounted || start_of(l, p) < l->lost_ms)
         mark_incomplete(l, s);
 }
 

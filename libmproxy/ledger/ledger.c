@@ -282,6 +282,11 @@ void mproxy_ledger_whole(mproxy_ledger *l)
     l->whole = true;
 }
 
+void mproxy_ledger_lost(mproxy_ledger *l, int64_t boot_ms)
+{
+    l->lost_ms = boot_ms;
+}
+
 void mproxy_ledger_unread(mproxy_ledger *l, uint32_t uid)
 {
     if (mpx_ledger_is_unread(l, uid))

@@ -53,7 +53,8 @@ struct mproxy_ledger {
     uint32_t *unread;   // users of whom something waits to be read
     size_t unread_count, unread_room;
     bool all_unread;
-    bool rebooted; // the file's boot times are of another boot
+    int64_t lost_ms; // what was folded before is lost
+    bool rebooted;   // the file's boot times are of another boot
     // of metrics in the file: position + 1 by store id, and the encoded table, as long as no
     // name was given back
     uint64_t file_forgotten;

@@ -25,8 +25,10 @@ enum {
 
 static void tell(struct mpx_attendance *a)
 {
-    mpx_crowd_attend(a->lock_fd, a->dir_fd, atomic_load(&a->period_ms),
-                     (uint64_t)atomic_load(&a->bytes));
+    const struct mpx_crowd_word word = {.period_ms = atomic_load(&a->period_ms),
+                                        .bytes = (uint64_t)atomic_load(&a->bytes),
+                                        .since_ms = a->since_ms};
+    mpx_crowd_attend(a->lock_fd, a->dir_fd, &word);
     atomic_store(&a->said_ms, mpx_boot_ms());
 }
 
@@ -81,6 +83,7 @@ bool mpx_attendance_begin(struct mpx_attendance *a, const struct mpx_hold *hold)
 {
     a->lock_fd = hold->lock_fd;
     a->dir_fd = hold->dir_fd;
+    tell(a);
     a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (a->stop_fd >= 0 && start(a))
         return true;

@@ -15,13 +15,14 @@ struct mpx_attendance {
     int lock_fd, dir_fd; // borrowed
     int stop_fd;         // -1: without a helper
     pthread_t helper;
+    int64_t since_ms;      // set by the caller before the first begin: see mpx_crowd_word
     atomic_uint period_ms; // 0: no round has begun
     _Atomic int64_t bytes; // that the last round left
     _Atomic int64_t said_ms;
     atomic_uint said_alone; // by the helper, since the loop's thread gave a sign
 };
 
-// Until mpx_attendance_end() the hold's descriptors stay as they are. Without a thread the word
+// Speaks at once. Until mpx_attendance_end() the hold's descriptors stay as they are. Without a thread the word
 // is told between rounds alone; false then.
 bool mpx_attendance_begin(struct mpx_attendance *a, const struct mpx_hold *hold);
 void mpx_attendance_end(struct mpx_attendance *a); // may be called twice

@@ -18,11 +18,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "processes/attendance.h"
 #include "processes/hold.h"
+#include "segment/crowd.h"
 #include "segment/rendezvous.h"
 
 enum { LINGER_MS = 2000, CONTINUE_MS = 600000 };
@@ -118,14 +120,38 @@ static mproxy_status open_ledger(struct mproxy_processes *p,
                               &p->ledger, err);
 }
 
+// A proxy was here and its state is not: what it had folded of jobs that run is lost.
+static void begin_afresh(struct mproxy_processes *p, bool was_attended)
+{
+    p->attendance.since_ms = mpx_boot_ms();
+    if (!was_attended)
+        return;
+    mproxy_ledger_lost(p->ledger, p->attendance.since_ms);
+    mpx_say(
+        &p->logger, MPROXY_LOG_WARNING,
+        "%s: the state of the proxy before this one is lost: what had ended of jobs that "
+        "run is not known, and they are marked as partial",
+        p->dir_path);
+}
+
+static mproxy_status open_hold(struct mproxy_processes *p,
+                               const mproxy_processes_options *o, mproxy_error *err)
+{
+    bool was_attended = mpx_crowd_was_attended(p->dir_path, &p->attendance.since_ms);
+    mproxy_status status = mpx_hold_take(p->dir_path, &MPX_HOLD_NONE, &p->hold, err);
+    if (status == MPROXY_OK)
+        status = open_ledger(p, o, err);
+    if (status == MPROXY_OK && mproxy_ledger_epoch(p->ledger) == 1)
+        begin_afresh(p, was_attended);
+    return status;
+}
+
 static mproxy_status open_parts(struct mproxy_processes *p,
                                 const mproxy_processes_options *o, mproxy_error *err)
 {
     mproxy_status status = mpx_rendezvous_path(o->socket_path, p->dir_path, err);
     if (status == MPROXY_OK)
-        status = mpx_hold_take(p->dir_path, &MPX_HOLD_NONE, &p->hold, err);
-    if (status == MPROXY_OK)
-        status = open_ledger(p, o, err);
+        status = open_hold(p, o, err);
     if (status != MPROXY_OK)
         return status;
     const struct mpx_segments_options segments = {.store = o->store,

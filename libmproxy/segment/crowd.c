@@ -19,7 +19,7 @@ enum {
     TMPFS = 0x01021994,
     TMPFS_ENTRY = 20, // bytes of a directory's size for each entry and for two more
     SAMPLED = 256,    // segments whose sizes are looked at
-    WORD_SIZE = 64,   // of the proxy's line, always written whole
+    WORD_SIZE = 96,   // of the proxy's line, always written whole
     // How long a proxy may be silent: until what is new is bounded beside what it knew of, and
     // until it is as good as none.
     SLOW_MS = 2000,
@@ -31,6 +31,7 @@ struct word {
     int64_t at_ms; // of the clock since boot; 0: nothing yet
     long period_ms, entries;
     int64_t bytes;
+    int64_t since_ms; // when this proxy began
 };
 
 static int64_t read_number(const char **at)
@@ -57,24 +58,40 @@ static bool read_word(const char *dir_path, struct word *out)
     out->period_ms = (long)read_number(&at);
     out->entries = (long)read_number(&at);
     out->bytes = read_number(&at);
+    out->since_ms = read_number(&at);
     return live;
 }
 
-void mpx_crowd_attend(int lock_fd, int dir_fd, unsigned period_ms, uint64_t bytes)
+void mpx_crowd_attend(int lock_fd, int dir_fd, const struct mpx_crowd_word *word)
 {
     char text[WORD_SIZE];
     struct stat st;
     if (mpx_fstat(dir_fd, &st) != 0)
         return;
     memset(text, ' ', sizeof text);
-    int length = mpx_format(text, sizeof text, "%d %lld %u %ld %llu", (int)getpid(),
-                            (long long)mpx_boot_ms(), period_ms,
-                            (long)(st.st_size / TMPFS_ENTRY), (unsigned long long)bytes);
+    int length = mpx_format(text, sizeof text, "%d %lld %u %ld %llu %lld", (int)getpid(),
+                            (long long)mpx_boot_ms(), word->period_ms,
+                            (long)(st.st_size / TMPFS_ENTRY),
+                            (unsigned long long)word->bytes, (long long)word->since_ms);
     text[length] = ' ';
     text[sizeof text - 1] = '\n';
     // A word that is not written counts as silence.
     ssize_t put = pwrite(lock_fd, text, sizeof text, 0);
     (void)put;
+}
+
+bool mpx_crowd_is_known(const char *dir_path, int64_t birth_boot_ns)
+{
+    struct word word;
+    return read_word(dir_path, &word) && word.since_ms <= birth_boot_ns / 1000000;
+}
+
+bool mpx_crowd_was_attended(const char *dir_path, int64_t *since_ms)
+{
+    struct word word = {0};
+    read_word(dir_path, &word);
+    *since_ms = word.since_ms;
+    return word.at_ms != 0;
 }
 
 // The most that may lie there as things are.

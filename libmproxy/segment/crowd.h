@@ -27,8 +27,25 @@ MPROXY_API bool mpx_crowd_is_full(const char *dir_path, off_t dir_size, long mor
 // The same for the bytes of all segments, guessed from some of them where they are many.
 MPROXY_API bool mpx_crowd_is_large(const char *dir_path);
 
-// By the proxy: `lock_fd` is its file, `bytes` those of the segments it holds.
-MPROXY_API void mpx_crowd_attend(int lock_fd, int dir_fd, unsigned period_ms,
-                                 uint64_t bytes);
+// What the proxy says of itself.
+struct mpx_crowd_word {
+    unsigned period_ms;
+    uint64_t bytes; // of the segments that it holds
+    // By the clock since boot, when it began that first had the state which this one has; 0: not
+    // known.
+    int64_t since_ms;
+};
+
+// By the proxy: `lock_fd` is its file.
+MPROXY_API void mpx_crowd_attend(int lock_fd, int dir_fd,
+                                 const struct mpx_crowd_word *word);
+
+// Whether a proxy lives there that was there at a time, or has the state of one that was: it holds
+// a segment of then, or knows of it, although somebody has removed its file. One that says nothing
+// of it counts as such.
+MPROXY_API bool mpx_crowd_is_known(const char *dir_path, int64_t birth_boot_ns);
+
+// Before a proxy takes the directory: whether one was at work there, and what it said of when.
+MPROXY_API bool mpx_crowd_was_attended(const char *dir_path, int64_t *since_ms);
 
 #endif

@@ -306,8 +306,8 @@ bool mpx_rendezvous_read_live(int dir_fd, char *text, size_t size)
     int fd = mpx_openat(dir_fd, "proxy", flags, 0);
     if (fd < 0)
         return false;
-    bool live = is_owners_file(dir_fd, fd) && is_held(fd);
-    ssize_t got = live ? mpx_pread(fd, text, size - 1, 0) : 0;
+    bool is_owners = is_owners_file(dir_fd, fd), live = is_owners && is_held(fd);
+    ssize_t got = is_owners ? mpx_pread(fd, text, size - 1, 0) : 0;
     text[got > 0 ? got : 0] = '\0';
     mpx_close(fd);
     return live;

@@ -45,7 +45,8 @@ MPROXY_API mproxy_status mpx_rendezvous_open(const char *path, bool create, int 
 // directory's owner. *pid may be NULL; it is 0 where no pid is known.
 MPROXY_API bool mpx_rendezvous_is_live(int dir_fd, int *pid);
 MPROXY_API bool mpx_rendezvous_is_live_at(const char *dir_path);
-// The same; `text` is set to the beginning of what is in the file.
+// The same; `text` is set to the beginning of what is in the file, also if nobody lives there; it
+// stays where there is no such file.
 bool mpx_rendezvous_read_live(int dir_fd, char *text, size_t size);
 
 // Take the lock on `proxy` and write our pid there; the descriptor holds the lock. A file

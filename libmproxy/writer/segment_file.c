@@ -462,6 +462,15 @@ static unsigned check_path(const struct mpx_segment_file *f)
     return is_ours && (uint64_t)st.st_size >= f->size ? MPX_OFF_NONE : MPX_OFF_REMOVED;
 }
 
+bool mpx_segment_file_is_gone(const struct mpx_segment_file *f)
+{
+    struct stat st;
+    if (!f->attached)
+        return false;
+    return mpx_lstat(f->path, &st) != 0 ? errno == ENOENT || errno == ENOTDIR
+                                        : st.st_dev != f->device || st.st_ino != f->inode;
+}
+
 static unsigned set_size(const struct mpx_segment_file *f, uint64_t size)
 {
     int failed;

@@ -64,6 +64,9 @@ void mpx_segment_file_settle(struct mpx_segment_file *f);
 // for the caller is left to it.
 void mpx_segment_file_forget(struct mpx_segment_file *f);
 
+// Whether somebody has removed it.
+bool mpx_segment_file_is_gone(const struct mpx_segment_file *f);
+
 // Whether a segment of an earlier image of this process said that it has started.
 bool mpx_segment_file_started_before(struct mpx_segment_file *f,
                                      const struct mpx_seg_header *header);

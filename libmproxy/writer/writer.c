@@ -129,6 +129,11 @@ const char *mpx_writer_path(const struct mpx_writer *w)
     return w->file.path;
 }
 
+bool mpx_writer_is_gone(const struct mpx_writer *w)
+{
+    return mpx_segment_file_is_gone(&w->file);
+}
+
 bool mpx_writer_started_before(struct mpx_writer *w)
 {
     return mpx_segment_file_started_before(&w->file, w->header);

@@ -51,6 +51,8 @@ MPROXY_API const char *mpx_writer_path(const struct mpx_writer *w);
 
 // Whether a segment of an earlier image of this process has `started` set.
 MPROXY_API bool mpx_writer_started_before(struct mpx_writer *w);
+// Whether somebody has removed its file.
+MPROXY_API bool mpx_writer_is_gone(const struct mpx_writer *w);
 
 // Append a definition and make row 0 cover its slots. *slot is its first slot. The name is
 // taken as it is; `doc` may be NULL. Slots: 1 for counters, 2 for a gauge (double, set

@@ -66,5 +66,43 @@ ends directory "$DIRECTORY"
 ends later "$LATER"
 told directory partial=yes 'uncounted.segment was removed=1'
 told later c_total=6001 partial=no
+
+# The directory and the proxy at once, so that the next one finds nothing and nobody knows of the
+# programs but themselves.
+start both
+BOTH=$STARTED
+wait_for "its counter" shown both 6000
+kill -STOP "$PROXY_PID"
+rm -rf "$DIR"
+stop_proxy KILL
+start_proxy --linger 200
+wait_for "the first round" get /-/ready
+stop_proxy KILL
+start_proxy --linger 200
+wait_for "the first round" get /-/ready
+start after
+AFTER=$STARTED
+ends both "$BOTH"
+ends after "$AFTER"
+told both partial=yes 'uncounted.segment was removed=1'
+told after c_total=6001 partial=no
+
+# The state alone: what had ended of a job was there.
+"$BIN/proxy_run" -u "$SOCKET" -j state -- sh -c '"$0" count c_total 5; exec "$0" "$@"' \
+    "$HARM" count c_total 6000 await "$TMP/state" count c_total 1 exit 3 &
+STATE=$!
+kill_later $STATE
+wait_for "its counter" shown state 6005
+kill -STOP "$PROXY_PID"
+rm -rf "$DIR/state"
+stop_proxy KILL
+start_proxy --linger 200
+wait_for "the first round" get /-/ready
+start fresh
+FRESH=$STARTED
+ends state "$STATE"
+ends fresh "$FRESH"
+told state partial=yes
+told fresh c_total=6001 partial=no
 stop_proxy
 want "exit status" "$STATUS" 0

@@ -291,6 +291,12 @@ static off_t fill(int count)
     return st.st_size;
 }
 
+static void attend(int lock, int fd, uint64_t bytes)
+{
+    const struct mpx_crowd_word word = {1000, bytes, mpx_boot_ms()};
+    mpx_crowd_attend(lock, fd, &word);
+}
+
 // As a proxy would have said it so long ago.
 static void say(int lock, long long age_ms, long entries, long long bytes)
 {
@@ -311,7 +317,7 @@ START_TEST(a_proxy_that_attends_lifts_the_bound_and_a_silent_one_does_not)
     ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
 
     ck_assert(!mpx_crowd_is_full(program_dir, size, 0)); // it has just begun
-    mpx_crowd_attend(lock, fd, 1000, 0);
+    attend(lock, fd, 0);
     ck_assert(!mpx_crowd_is_full(program_dir, size, 0));
 
     say(lock, 5000, 100, 0); // slow: what it knew of, and the bound more
@@ -320,7 +326,7 @@ START_TEST(a_proxy_that_attends_lifts_the_bound_and_a_silent_one_does_not)
     ck_assert(mpx_crowd_is_full(program_dir, size, 0));
     say(lock, 20000, 100, 0);
     ck_assert(mpx_crowd_is_full(program_dir, size, 0));
-    mpx_crowd_attend(lock, fd, 1000, 0);
+    attend(lock, fd, 0);
     ck_assert(!mpx_crowd_is_full(program_dir, size, 0));
     int pid;
     ck_assert(mpx_rendezvous_is_live(fd, &pid));
@@ -341,7 +347,7 @@ START_TEST(a_slow_proxy_bounds_bytes_beside_those_it_knew_of)
     ck_assert_int_eq(mpx_rendezvous_open(program_dir, false, &fd, NULL), MPROXY_OK);
     ck_assert_int_eq(mpx_rendezvous_take(fd, &lock, NULL), MPROXY_OK);
 
-    mpx_crowd_attend(lock, fd, 1000, 4096);
+    attend(lock, fd, 4096);
     ck_assert(!mpx_crowd_is_large(program_dir));
 
     say(lock, 5000, 100, 4096);
