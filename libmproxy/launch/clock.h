@@ -3,7 +3,8 @@
 
 #include <stdbool.h>
 
-// Set MPROXY_CLOCK to "HOST TICKS NANOSECONDS", read now; bindings/common/ticks.c uses it.
+// Set MPROXY_CLOCK to "HOST TICKS NANOSECONDS", read when this process started;
+// bindings/common/ticks.c uses it.
 // False when there is no memory.
 bool mpx_launch_set_clock(void);
 
