@@ -1,14 +1,14 @@
-// What a page says, taken into the rows that are shown.
+// What a page says, taken into the figures that are shown.
 //
 // Most samples of most pages are what they were. So the value that each series had last stands
-// in an array of its own, by the series' number, and only one that differs looks at its row.
+// in an array of its own, by the series' number, and only one that differs looks at its figure.
 //
 // A counter that is lower than before has been restarted with its exporter: what it was is
 // added to its offset. (One that was restarted and has overtaken itself between two scrapes
 // can't be told from one that grew.)
 //
 // A series that leaves the page is forgotten by the ingest at once. Its gauge goes; its counter
-// stays in its row, found again by its metric, for a sum that is shown must not step back. Of
+// stays in its figure, found again by its metric, for a sum that is shown must not step back. Of
 // such counters only so many are kept: labels that change with each request would fill all
 // memory with counters that nobody adds to. The oldest are given up.
 
@@ -20,18 +20,18 @@
 #include "base/err.h"
 #include "scrape/private.h"
 
-static bool is_counter(const struct mpx_row *row)
+static bool is_counter(const struct mpx_figure *figure)
 {
-    return mproxy_metric_type(row->metric) == MPROXY_COUNTER;
+    return mproxy_metric_type(figure->metric) == MPROXY_COUNTER;
 }
 
 static bool reserve(struct mpx_target *t, size_t bound)
 {
-    size_t rows = t->row_of_room, values = t->last_room;
-    if (!MPX_RESERVE(t->row_of, t->row_of_room, bound))
+    size_t figures = t->figure_of_room, values = t->last_room;
+    if (!MPX_RESERVE(t->figure_of, t->figure_of_room, bound))
         return false;
-    for (; rows < t->row_of_room; rows++)
-        t->row_of[rows] = MPX_ROW_NONE;
+    for (; figures < t->figure_of_room; figures++)
+        t->figure_of[figures] = MPX_FIGURE_NONE;
     if (!MPX_RESERVE(t->last, t->last_room, bound))
         return false;
     for (; values < t->last_room; values++)
@@ -39,50 +39,50 @@ static bool reserve(struct mpx_target *t, size_t bound)
     return true;
 }
 
-static void remove_row(struct mpx_target *t, uint32_t row)
+static void remove_figure(struct mpx_target *t, uint32_t figure)
 {
-    uint32_t moved = mpx_rows_remove(&t->rows, row);
-    if (moved != MPX_ROW_NONE && t->rows.items[moved].series != MPX_ROW_NONE)
-        t->row_of[t->rows.items[moved].series] = moved;
+    uint32_t moved = mpx_figures_remove(&t->figures, figure);
+    if (moved != MPX_FIGURE_NONE && t->figures.items[moved].series != MPX_FIGURE_NONE)
+        t->figure_of[t->figures.items[moved].series] = moved;
 }
 
 // ---- series that go
 
 static void unlink_series(struct mpx_target *t, uint32_t series)
 {
-    t->row_of[series] = MPX_ROW_NONE;
+    t->figure_of[series] = MPX_FIGURE_NONE;
     t->last[series] = NAN;
 }
 
-static void set_gone(struct mpx_rows *r, struct mpx_row *row)
+static void set_gone(struct mpx_figures *r, struct mpx_figure *figure)
 {
-    row->series = MPX_ROW_NONE;
-    r->gone_count += row->gone == 0;
-    row->gone = ++r->gone_last;
+    figure->series = MPX_FIGURE_NONE;
+    r->gone_count += figure->gone == 0;
+    figure->gone = ++r->gone_last;
 }
 
 // A series without a value, which may be on the page all the same. A counter stays then.
 static void take_gone(struct mpx_target *t, uint32_t series)
 {
     bool is_there = !mpx_ingest_forget(t->ingest, series);
-    uint32_t row = t->row_of[series];
-    if (row == MPX_ROW_NONE || (is_there && is_counter(&t->rows.items[row])))
+    uint32_t figure = t->figure_of[series];
+    if (figure == MPX_FIGURE_NONE || (is_there && is_counter(&t->figures.items[figure])))
         return;
-    if (is_counter(&t->rows.items[row]))
-        set_gone(&t->rows, &t->rows.items[row]);
+    if (is_counter(&t->figures.items[figure]))
+        set_gone(&t->figures, &t->figures.items[figure]);
     else
-        remove_row(t, row);
+        remove_figure(t, figure);
     unlink_series(t, series);
 }
 
 static void take_moved(struct mpx_target *t, const struct mpx_ingest_move *move)
 {
-    uint32_t row = t->row_of[move->from];
-    t->row_of[move->to] = row;
+    uint32_t figure = t->figure_of[move->from];
+    t->figure_of[move->to] = figure;
     t->last[move->to] = t->last[move->from];
     unlink_series(t, move->from);
-    if (row != MPX_ROW_NONE)
-        t->rows.items[row].series = move->to;
+    if (figure != MPX_FIGURE_NONE)
+        t->figures.items[figure].series = move->to;
 }
 
 mproxy_status mpx_page_note(struct mpx_target *t, const struct mpx_ingest_page *page,
@@ -104,7 +104,7 @@ static int compare_gone(const void *a, const void *b)
 }
 
 // The last `gone` of those that are given up; 0: none, also without memory to tell.
-static uint64_t find_oldest(const struct mpx_rows *r, size_t count)
+static uint64_t find_oldest(const struct mpx_figures *r, size_t count)
 {
     uint64_t *all = malloc(r->gone_count * sizeof *all), found = 0;
     size_t at = 0;
@@ -122,111 +122,112 @@ static uint64_t find_oldest(const struct mpx_rows *r, size_t count)
 // Not each time that one is too many: to find the oldest costs a look at all.
 static void give_up_oldest(struct mpx_target *t)
 {
-    struct mpx_rows *r = &t->rows;
+    struct mpx_figures *r = &t->figures;
     size_t most = t->scraper->o.max_gone;
     if (r->gone_count <= most + most / 8)
         return;
     uint64_t last = find_oldest(r, r->gone_count - most);
-    for (uint32_t row = (uint32_t)r->count; row-- > 0;)
-        if (r->items[row].gone && r->items[row].gone <= last) {
-            remove_row(t, row);
+    for (uint32_t figure = (uint32_t)r->count; figure-- > 0;)
+        if (r->items[figure].gone && r->items[figure].gone <= last) {
+            remove_figure(t, figure);
             t->counts[MPX_SCRAPE_GIVEN_UP]++;
         }
-    mpx_rows_shrink(r);
+    mpx_figures_shrink(r);
 }
 
 // ---- values
 
-// A row for each series of the page: new, or that of a counter which had left. Counters that no
-// proxy knows of yet are written down. On failure rows were found for some.
-static mproxy_status find_rows(struct mpx_target *t, const struct mpx_ingest_page *page,
-                               mproxy_error *err)
+// A figure for each series of the page: new, or that of a counter which had left. Counters that no
+// proxy knows of yet are written down. On failure figures were found for some.
+static mproxy_status find_figures(struct mpx_target *t,
+                                  const struct mpx_ingest_page *page, mproxy_error *err)
 {
     bool is_new = false;
-    struct mpx_rows *r = &t->rows;
+    struct mpx_figures *r = &t->figures;
     for (size_t i = 0; i < page->count; i++) {
         uint32_t series = page->series[i];
-        if (t->row_of[series] != MPX_ROW_NONE)
+        if (t->figure_of[series] != MPX_FIGURE_NONE)
             continue;
         const mproxy_metric *metric = mpx_ingest_metric(t->ingest, series);
         if (page->values[i] < 0 && mproxy_metric_type(metric) == MPROXY_COUNTER)
             continue; // no value
-        uint32_t row = mpx_rows_find(r, metric);
-        if (row == MPX_ROW_NONE)
-            row = mpx_rows_add(r, metric);
-        if (row == MPX_ROW_NONE)
+        uint32_t figure = mpx_figures_find(r, metric);
+        if (figure == MPX_FIGURE_NONE)
+            figure = mpx_figures_add(r, metric);
+        if (figure == MPX_FIGURE_NONE)
             return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory for its page",
                             t->url);
-        t->row_of[series] = row;
-        r->items[row].series = series;
-        is_new |= is_counter(&r->items[row]) && r->items[row].kept == MPX_ROW_NONE;
+        t->figure_of[series] = figure;
+        r->items[figure].series = series;
+        is_new |=
+            is_counter(&r->items[figure]) && r->items[figure].kept == MPX_FIGURE_NONE;
     }
-    return is_new ? mpx_remember_rows(t, err) : MPROXY_OK;
+    return is_new ? mpx_remember_figures(t, err) : MPROXY_OK;
 }
 
-static void let_go_of_rows(struct mpx_target *t, const struct mpx_ingest_page *page,
-                           size_t count)
+static void let_go_of_figures(struct mpx_target *t, const struct mpx_ingest_page *page,
+                              size_t count)
 {
-    struct mpx_rows *r = &t->rows;
+    struct mpx_figures *r = &t->figures;
     for (size_t i = 0; i < page->count; i++) {
-        uint32_t series = page->series[i], row = t->row_of[series];
-        if (row == MPX_ROW_NONE || (row < count && !r->items[row].gone))
+        uint32_t series = page->series[i], figure = t->figure_of[series];
+        if (figure == MPX_FIGURE_NONE || (figure < count && !r->items[figure].gone))
             continue;
-        r->items[row].series = MPX_ROW_NONE;
+        r->items[figure].series = MPX_FIGURE_NONE;
         unlink_series(t, series);
     }
     while (r->count > count)
-        mpx_rows_remove(r, (uint32_t)r->count - 1);
+        mpx_figures_remove(r, (uint32_t)r->count - 1);
 }
 
-static bool take_counter(struct mpx_target *t, struct mpx_row *row, double value)
+static bool take_counter(struct mpx_target *t, struct mpx_figure *figure, double value)
 {
-    if (value < 0 || !isfinite(row->offset + row->raw + value)) {
+    if (value < 0 || !isfinite(figure->offset + figure->raw + value)) {
         t->counts[MPX_SCRAPE_REFUSED]++;
         return false;
     }
-    if (row->gone) {
-        row->gone = 0;
-        t->rows.gone_count--;
+    if (figure->gone) {
+        figure->gone = 0;
+        t->figures.gone_count--;
     }
-    if (value == row->raw)
+    if (value == figure->raw)
         return true;
-    if (value < row->raw) // it was restarted
-        row->offset += row->raw;
-    row->raw = value;
-    if (row->kept != MPX_ROW_NONE)
-        mpx_kept_set(&t->kept, row->kept, row->offset, value);
+    if (value < figure->raw) // it was restarted
+        figure->offset += figure->raw;
+    figure->raw = value;
+    if (figure->kept != MPX_FIGURE_NONE)
+        mpx_kept_set(&t->kept, figure->kept, figure->offset, value);
     return true;
 }
 
 static void take_value(struct mpx_target *t, uint32_t series, double value,
                        uint64_t now_us)
 {
-    uint32_t at = t->row_of[series];
-    if (at == MPX_ROW_NONE) {
+    uint32_t at = t->figure_of[series];
+    if (at == MPX_FIGURE_NONE) {
         t->counts[MPX_SCRAPE_REFUSED]++;
         return;
     }
-    struct mpx_row *row = &t->rows.items[at];
-    bool is_same = row->raw == value && row->ts_us > 0;
-    if (is_counter(row) && !take_counter(t, row, value))
+    struct mpx_figure *figure = &t->figures.items[at];
+    bool is_same = figure->raw == value && figure->ts_us > 0;
+    if (is_counter(figure) && !take_counter(t, figure, value))
         return;
-    row->raw = value;
+    figure->raw = value;
     t->last[series] = value;
     if (is_same)
         return;
-    row->ts_us = now_us;
-    mpx_rows_mark(&t->rows, at);
+    figure->ts_us = now_us;
+    mpx_figures_mark(&t->figures, at);
 }
 
 mproxy_status mpx_page_take(struct mpx_target *t, const struct mpx_ingest_page *page,
                             mproxy_error *err)
 {
-    size_t count = t->rows.count;
+    size_t count = t->figures.count;
     uint64_t now_us = mpx_wall_us();
-    mproxy_status status = find_rows(t, page, err);
+    mproxy_status status = find_figures(t, page, err);
     if (status != MPROXY_OK) {
-        let_go_of_rows(t, page, count);
+        let_go_of_figures(t, page, count);
         return status;
     }
 
@@ -256,23 +257,23 @@ uint64_t mpx_page_refused(const struct mpx_target *t)
 
 void mpx_page_end(struct mpx_target *t)
 {
-    struct mpx_rows *r = &t->rows;
-    for (uint32_t row = (uint32_t)r->count; row-- > 0;) {
-        struct mpx_row *item = &r->items[row];
+    struct mpx_figures *r = &t->figures;
+    for (uint32_t figure = (uint32_t)r->count; figure-- > 0;) {
+        struct mpx_figure *item = &r->items[figure];
         if (item->own)
             continue;
         if (is_counter(item))
             set_gone(r, item);
         else
-            mpx_rows_remove(r, row); // what takes its place has been looked at
+            mpx_figures_remove(r, figure); // what takes its place has been looked at
     }
     t->counts[MPX_SCRAPE_REFUSED] = mpx_page_refused(t);
     mpx_ingest_close(t->ingest);
     t->ingest = NULL;
-    free(t->row_of);
+    free(t->figure_of);
     free(t->last);
-    t->row_of = NULL;
+    t->figure_of = NULL;
     t->last = NULL;
-    t->row_of_room = t->last_room = 0;
-    mpx_rows_shrink(r);
+    t->figure_of_room = t->last_room = 0;
+    mpx_figures_shrink(r);
 }

@@ -139,7 +139,8 @@ static void settle(struct mpx_target *t)
     if (status == MPROXY_OK)
         status = mpx_page_note(t, &page, &err);
     mpx_ingest_get_stats(t->ingest, &stats);
-    if (status == MPROXY_OK && stats.unsettled > 0 && page.fresh_count > 0) {
+    if (status == MPROXY_OK && stats.unsettled > 0 && stats.unsettled < t->unsettled) {
+        t->unsettled = stats.unsettled;
         t->is_settling = true; // the timer's next call goes on
         mproxy_timer_set(t->timer, 0);
         return;
@@ -171,6 +172,7 @@ static void on_parsed(struct mpx_target *t)
     const mproxy_error *e = &t->parse_error;
     char text[sizeof t->last_error];
     if (t->parsed == MPROXY_OK) {
+        t->unsettled = SIZE_MAX;
         settle(t);
         return;
     }

@@ -1,5 +1,5 @@
 // The inside of the scraper. scraper.c is the object and its list of targets, poll.c asks
-// them, page.c takes what they say into their rows, tell.c puts these into the reduction,
+// them, page.c takes what they say into their figures, tell.c puts these into the reduction,
 // remember.c and kept.c keep all of it for the next proxy.
 #ifndef MPX_SCRAPE_PRIVATE_H
 #define MPX_SCRAPE_PRIVATE_H
@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "ingest/ingest.h"
 #include "scrape/kept.h"
-#include "scrape/rows.h"
+#include "scrape/figures.h"
 
 enum mpx_scrape_own {
 #define MPX_SCRAPE(id, name, type, labels, doc) MPX_SCRAPE_##id,
@@ -46,6 +46,7 @@ struct mpx_target {
     int64_t told_ms;   // when it said so last; 0: never
     bool is_parsing;   // by the helper, whose the ingest and the page are
     bool is_settling;  // its new series are taken into the store
+    size_t unsettled;  // of them, as of the last turn
     char *page;        // that is parsed; the helper's is owned
     size_t page_size;
     mproxy_format format;
@@ -62,12 +63,12 @@ struct mpx_target {
 
     // its page
     struct mpx_ingest *ingest; // NULL: it is silent, or was never heard
-    uint32_t *row_of;          // by series
-    double *last;              // the same: its value; NaN: look at the row
-    size_t row_of_room, last_room;
+    uint32_t *figure_of;       // by series
+    double *last;              // the same: its value; NaN: look at the figure
+    size_t figure_of_room, last_room;
 
     // what is shown
-    struct mpx_rows rows;
+    struct mpx_figures figures;
     uint64_t sequence;
     uint64_t epoch; // of the state told last; 0: none was
     struct mpx_kept kept;
@@ -110,7 +111,7 @@ struct mpx_target *mpx_target_add(struct mproxy_scraper *s, const char *url,
 // remember.c; nothing is done, and all is well, where nothing is to outlive the scraper.
 
 // Write all counters down, before new ones are shown; changes to them go by mpx_kept_set().
-mproxy_status mpx_remember_rows(struct mpx_target *t, mproxy_error *err);
+mproxy_status mpx_remember_figures(struct mpx_target *t, mproxy_error *err);
 void mpx_remember_forget(struct mpx_target *t);
 mproxy_status mpx_remember_list(struct mproxy_scraper *s, mproxy_error *err);
 // Targets and counters of the proxy before, none of them joined yet.
@@ -143,7 +144,7 @@ uint64_t mpx_page_refused(const struct mpx_target *t); // series and values so f
 
 // tell.c
 
-// Rows of the target's own metrics, if it has none.
+// Figures of the target's own metrics, if it has none.
 mproxy_status mpx_tell_open(struct mpx_target *t, mproxy_error *err);
 void mpx_tell_close(struct mpx_target *t);
 mproxy_status mpx_tell(struct mpx_target *t, const mproxy_round *round,

@@ -16,17 +16,17 @@ static int state_of(const struct mproxy_scraper *s)
     return s->o.processes ? mpx_processes_state_fd(s->o.processes) : -1;
 }
 
-static bool is_kept(const struct mpx_row *row)
+static bool is_kept(const struct mpx_figure *figure)
 {
-    return !row->own && mproxy_metric_type(row->metric) == MPROXY_COUNTER;
+    return !figure->own && mproxy_metric_type(figure->metric) == MPROXY_COUNTER;
 }
 
 // ---- counters
 
-mproxy_status mpx_remember_rows(struct mpx_target *t, mproxy_error *err)
+mproxy_status mpx_remember_figures(struct mpx_target *t, mproxy_error *err)
 {
     struct mproxy_scraper *s = t->scraper;
-    struct mpx_rows *r = &t->rows;
+    struct mpx_figures *r = &t->figures;
     size_t count = 0;
     if (state_of(s) < 0)
         return MPROXY_OK;
@@ -58,26 +58,26 @@ void mpx_remember_forget(struct mpx_target *t)
 static mproxy_status take_item(void *target, const struct mpx_kept_item *item)
 {
     struct mpx_target *t = target;
-    struct mpx_rows *r = &t->rows;
+    struct mpx_figures *r = &t->figures;
     const mproxy_metric *metric;
     mproxy_status status = mpx_store_metric_exempt(t->scraper->o.store, item->name,
                                                    MPROXY_COUNTER, NULL, &metric, NULL);
     if (status == MPROXY_E_NOMEM)
         return status;
-    if (status != MPROXY_OK || mpx_rows_find(r, metric) != MPX_ROW_NONE)
+    if (status != MPROXY_OK || mpx_figures_find(r, metric) != MPX_FIGURE_NONE)
         return MPROXY_OK; // a name that this version does not take, or one given twice
-    uint32_t row = mpx_rows_add(r, metric);
-    if (row == MPX_ROW_NONE)
+    uint32_t figure = mpx_figures_add(r, metric);
+    if (figure == MPX_FIGURE_NONE)
         return MPROXY_E_NOMEM;
-    r->items[row].offset = item->offset;
-    r->items[row].raw = item->raw;
-    r->items[row].ts_us = t->last_us;
-    r->items[row].gone = ++r->gone_last;
+    r->items[figure].offset = item->offset;
+    r->items[figure].raw = item->raw;
+    r->items[figure].ts_us = t->last_us;
+    r->items[figure].gone = ++r->gone_last;
     r->gone_count++;
     return MPROXY_OK;
 }
 
-static mproxy_status load_rows(struct mpx_target *t, mproxy_error *err)
+static mproxy_status load_figures(struct mpx_target *t, mproxy_error *err)
 {
     struct mproxy_scraper *s = t->scraper;
     size_t skipped = 0;
@@ -130,7 +130,7 @@ static mproxy_status take_target(void *scraper, const struct mpx_kept_target *ke
     t->period_ms = kept->period_ms;
     t->is_for_now = kept->is_for_now;
     t->was_joined = kept->is_joined && !kept->is_for_now;
-    return load_rows(t, NULL);
+    return load_figures(t, NULL);
 }
 
 static bool is_listed(void *scraper, uint64_t number)
@@ -174,7 +174,7 @@ mproxy_status mpx_remember_moved(struct mproxy_scraper *s, mproxy_error *err)
         return MPROXY_OK;
     mproxy_status status = s->count > 0 ? mpx_remember_list(s, err) : MPROXY_OK;
     for (size_t i = 0; i < s->count && status == MPROXY_OK; i++)
-        status = mpx_remember_rows(s->targets[i], err);
+        status = mpx_remember_figures(s->targets[i], err);
     if (status == MPROXY_OK)
         s->state_inode = st.st_ino;
     return status;

@@ -79,7 +79,7 @@ static void free_target(struct mpx_target *t)
         return; // a helper that hangs works with it: never freed
     mpx_poll_end(t);
     mpx_kept_close(&t->kept);
-    mpx_rows_fini(&t->rows);
+    mpx_figures_fini(&t->figures);
 
     free(t->url);
     free(t);

@@ -1,6 +1,6 @@
-// Rows put into the reduction: whole when they are others, else what has changed.
+// Figures put into the reduction: whole when they are others, else what has changed.
 //
-// What the proxy tells of a target itself (tables/scrape.def) are rows among the others, with
+// What the proxy tells of a target itself (tables/scrape.def) are figures among the others, with
 // the target as a label. They begin at zero with each start of the proxy, like all of its own
 // metrics.
 
@@ -39,18 +39,19 @@ static mproxy_status add_own(struct mpx_target *t, enum mpx_scrape_own own,
                                        own_metrics[own].doc, &metric, err)
              : MPROXY_E_NOMEM;
     mpx_buf_free(&name);
-    uint32_t row = status == MPROXY_OK ? mpx_rows_add(&t->rows, metric) : MPX_ROW_NONE;
-    if (row == MPX_ROW_NONE)
+    uint32_t figure =
+        status == MPROXY_OK ? mpx_figures_add(&t->figures, metric) : MPX_FIGURE_NONE;
+    if (figure == MPX_FIGURE_NONE)
         return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory", t->url);
-    t->rows.items[row].own = (uint8_t)(own + 1);
+    t->figures.items[figure].own = (uint8_t)(own + 1);
     return MPROXY_OK;
 }
 
 void mpx_tell_close(struct mpx_target *t)
 {
-    for (uint32_t row = (uint32_t)t->rows.count; row-- > 0;)
-        if (t->rows.items[row].own)
-            mpx_rows_remove(&t->rows, row);
+    for (uint32_t figure = (uint32_t)t->figures.count; figure-- > 0;)
+        if (t->figures.items[figure].own)
+            mpx_figures_remove(&t->figures, figure);
 }
 
 mproxy_status mpx_tell_open(struct mpx_target *t, mproxy_error *err)
@@ -82,17 +83,17 @@ static double own_value(const struct mpx_target *t, enum mpx_scrape_own own)
 static void refresh_own(struct mpx_target *t, uint64_t wall_us)
 {
     size_t left = MPX_SCRAPE_OWN;
-    for (uint32_t i = 0; i < t->rows.count && left > 0; i++) {
-        struct mpx_row *row = &t->rows.items[i];
-        if (!row->own)
+    for (uint32_t i = 0; i < t->figures.count && left > 0; i++) {
+        struct mpx_figure *figure = &t->figures.items[i];
+        if (!figure->own)
             continue;
         left--;
-        double value = own_value(t, (enum mpx_scrape_own)(row->own - 1));
-        if (row->raw == value && row->ts_us > 0)
+        double value = own_value(t, (enum mpx_scrape_own)(figure->own - 1));
+        if (figure->raw == value && figure->ts_us > 0)
             continue;
-        row->raw = value;
-        row->ts_us = wall_us;
-        mpx_rows_mark(&t->rows, i);
+        figure->raw = value;
+        figure->ts_us = wall_us;
+        mpx_figures_mark(&t->figures, i);
     }
 }
 
@@ -118,13 +119,13 @@ static mproxy_status put_whole(struct mpx_target *t, mproxy_source *source,
                                mproxy_reduction *reduction, mproxy_error *err)
 {
     struct mproxy_scraper *s = t->scraper;
-    const struct mpx_rows *r = &t->rows;
+    const struct mpx_figures *r = &t->figures;
     if (!MPX_RESERVE(s->metrics, s->metrics_room, r->count + 1) ||
         !MPX_RESERVE(s->values, s->values_room, r->count + 1))
         return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory", t->url);
     for (size_t i = 0; i < r->count; i++) {
         s->metrics[i] = r->items[i].metric;
-        s->values[i] = mpx_row_value(&r->items[i]);
+        s->values[i] = mpx_figure_value(&r->items[i]);
     }
     source->count = r->count;
     source->metrics = s->metrics;
@@ -135,13 +136,13 @@ static mproxy_status put_whole(struct mpx_target *t, mproxy_source *source,
 static size_t collect_changes(struct mpx_target *t)
 {
     struct mproxy_scraper *s = t->scraper;
-    const struct mpx_rows *r = &t->rows;
+    const struct mpx_figures *r = &t->figures;
     size_t count = 0;
     for (size_t word = 0; word < (r->count + 63) / 64; word++)
         for (uint64_t left = r->changed[word]; left; left &= left - 1) {
-            uint32_t row = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
-            s->slots[count] = row;
-            s->values[count++] = mpx_row_value(&r->items[row]);
+            uint32_t figure = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
+            s->slots[count] = figure;
+            s->values[count++] = mpx_figure_value(&r->items[figure]);
         }
     return count;
 }
@@ -150,8 +151,8 @@ static mproxy_status put_changes(struct mpx_target *t, mproxy_source *source,
                                  mproxy_reduction *reduction, mproxy_error *err)
 {
     struct mproxy_scraper *s = t->scraper;
-    if (!MPX_RESERVE(s->slots, s->slots_room, t->rows.count) ||
-        !MPX_RESERVE(s->values, s->values_room, t->rows.count))
+    if (!MPX_RESERVE(s->slots, s->slots_room, t->figures.count) ||
+        !MPX_RESERVE(s->values, s->values_room, t->figures.count))
         return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory", t->url);
     const mproxy_change change = {.struct_size = sizeof change,
                                   .source = source,
@@ -166,9 +167,10 @@ static void settle(struct mpx_target *t, const mproxy_source *source)
 {
     t->sequence = source->sequence;
     t->epoch = source->epoch;
-    t->rows.is_changed = t->rows.is_reshaped = false;
-    if (t->rows.changed)
-        memset(t->rows.changed, 0, t->rows.changed_room * sizeof *t->rows.changed);
+    t->figures.is_changed = t->figures.is_reshaped = false;
+    if (t->figures.changed)
+        memset(t->figures.changed, 0,
+               t->figures.changed_room * sizeof *t->figures.changed);
 }
 
 mproxy_status mpx_tell_gone(struct mpx_target *t, const mproxy_round *round,
@@ -186,8 +188,8 @@ mproxy_status mpx_tell(struct mpx_target *t, const mproxy_round *round, mproxy_e
     if (t->is_joined)
         refresh_own(t, round->wall_us);
     mproxy_source source = source_of(t, round);
-    bool is_whole = t->rows.is_reshaped || t->epoch != source.epoch;
-    if (!is_whole && !t->rows.is_changed)
+    bool is_whole = t->figures.is_reshaped || t->epoch != source.epoch;
+    if (!is_whole && !t->figures.is_changed)
         return MPROXY_OK;
     mproxy_status status = MPROXY_E_GAP;
     if (!is_whole)
