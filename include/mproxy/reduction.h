@@ -80,6 +80,7 @@ MPROXY_API void mproxy_reduction_retain(mproxy_reduction *reduction,
 /**
  * Say that a profile holds all of a share. When another share of its job has been absorbed
  * it leaves the list with the job if it is sealed; one that no profile holds is shown on.
+ * A sealed share of MPROXY_SCOPE_JOB is forgotten: its counters are in main without it.
  */
 MPROXY_API void mproxy_reduction_stored(mproxy_reduction *reduction,
                                         const uint8_t directory[16], uint64_t number);

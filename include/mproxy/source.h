@@ -33,6 +33,18 @@ typedef enum mproxy_source_kind {
 } mproxy_source_kind;
 
 /**
+ * Where a source counts. What somebody else has added up counts in the one sum that it was told
+ * as, for his other sums have the same values in them.
+ */
+typedef enum mproxy_scope {
+    MPROXY_SCOPE_ALL = 0,  /**< in main, in its host's node, and a share in its job */
+    MPROXY_SCOPE_MAIN = 1, /**< in main only */
+    MPROXY_SCOPE_NODE = 2, /**< in its host's node only */
+    MPROXY_SCOPE_JOB =
+        3 /**< in its job only; all shares of that kind, and no other source */
+} mproxy_scope;
+
+/**
  * A list of metrics that many arrays of values follow; compared by address. Its owner keeps it,
  * and refers to its metrics (mproxy_metric_ref()), for as long as anything follows it.
  */
@@ -60,10 +72,11 @@ typedef struct mproxy_source {
     uint8_t directory[16];
     mproxy_source_kind kind;
     uint64_t number; /**< of the share or target; 0 for the kinds of which there is one */
-    uint64_t epoch;  /**< of the proxy that read it; raised at each of its starts */
-    uint64_t sequence; /**< within the epoch; changes whenever the state has */
-    int64_t age_ms;    /**< since the state was read on its node */
-    const char *host;  /**< of the directory: a source that says another moves it */
+    mproxy_scope scope; /**< never changes while the source is held */
+    uint64_t epoch;     /**< of the proxy that read it; raised at each of its starts */
+    uint64_t sequence;  /**< within the epoch; changes whenever the state has */
+    int64_t age_ms;     /**< since the state was read on its node */
+    const char *host;   /**< of the directory: a source that says another moves it */
     /* shares only */
     const mproxy_job *job;
     uint32_t uid;

@@ -275,8 +275,10 @@ static void touch_sum(struct mpx_sum *sum, const struct mpx_taken *taken)
 void mpx_directory_touch(struct mproxy_reduction *r, struct mpx_held *h,
                          const struct mpx_taken *taken)
 {
-    touch_sum(&r->main, taken);
-    touch_sum(&h->directory->host->sum, taken);
+    if (mpx_sum_is_of(MPX_SUM_MAIN, h))
+        touch_sum(&r->main, taken);
+    if (mpx_sum_is_of(MPX_SUM_NODE, h))
+        touch_sum(&h->directory->host->sum, taken);
     if (!h->of)
         return;
     touch_sum(&h->of->sum, taken);

@@ -47,6 +47,17 @@ static void sort_directories(struct mpx_host *host)
         host->directories[i]->host_place = i;
 }
 
+// Whether a node's metrics are taken from `h` rather than from `now`: what its own proxy reads
+// before what somebody tells of it.
+static bool is_better(const struct mpx_held *h, const struct mpx_held *now,
+                      const struct mpx_held *past)
+{
+    if (h->source.scope != now->source.scope)
+        return h->source.scope == MPROXY_SCOPE_ALL;
+    return h->heard > now->heard + MPX_NODE_SILENT_MAX ||
+           (h == past && h->heard + MPX_NODE_SILENT_MAX >= now->heard);
+}
+
 // Of several directories on one host the node's metrics are taken once: from the one that
 // they were taken from before, unless it has fallen silent while another speaks. Sources of
 // any other kind are no rivals, whatever their metrics are called.
@@ -62,8 +73,7 @@ static void choose_node(struct mpx_host *host)
             continue;
         }
         host->has_rivals = true;
-        if (h->heard > now->heard + MPX_NODE_SILENT_MAX ||
-            (h == past && h->heard + MPX_NODE_SILENT_MAX >= now->heard))
+        if (is_better(h, now, past))
             now = h;
     }
     host->sum.other |= past && past != now;
@@ -78,13 +88,13 @@ static size_t count_sources(const struct mpx_host *host)
     return count;
 }
 
-// The sources of a directory that count on its node, in their order.
-static void add_terms(const struct mpx_directory *d, struct mpx_term *terms,
-                      uint32_t *count)
+// The sources of a directory that count in main or on its node, in their order.
+static void add_terms(const struct mpx_directory *d, enum mpx_sum_kind kind,
+                      struct mpx_term *terms, uint32_t *count)
 {
     for (size_t i = 0; i < d->count; i++) {
         struct mpx_held *h = d->items[i];
-        if (!h->dropped &&
+        if (!h->dropped && mpx_sum_is_of(kind, h) &&
             (h->source.kind != MPROXY_SOURCE_NODE || h == d->host->sum.node))
             terms[(*count)++] = (struct mpx_term){.held = h};
     }
@@ -114,7 +124,7 @@ static bool group_host(struct mproxy_reduction *r, struct mpx_host *host)
     }
     choose_node(host);
     for (size_t i = 0; i < host->count; i++)
-        add_terms(host->directories[i], terms, &count);
+        add_terms(host->directories[i], MPX_SUM_NODE, terms, &count);
     mpx_sum_take_terms(&host->sum, &r->bench, terms, count, ++r->stamp);
     host->regroup = false;
     return true;
@@ -156,7 +166,7 @@ static bool group_main(struct mproxy_reduction *r)
     }
     uint32_t count = 0;
     for (size_t i = 0; i < r->directory_count; i++)
-        add_terms(r->directories[i], terms, &count);
+        add_terms(r->directories[i], MPX_SUM_MAIN, terms, &count);
     mpx_sum_take_terms(&r->main, &r->bench, terms, count, ++r->stamp);
     return true;
 }

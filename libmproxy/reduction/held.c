@@ -28,6 +28,7 @@ struct mpx_held *mpx_held_new(const mproxy_source *source)
     h->source.struct_size = sizeof h->source;
     h->source.kind = source->kind;
     h->source.number = source->number;
+    h->source.scope = source->scope;
     return h;
 }
 

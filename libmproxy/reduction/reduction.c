@@ -101,12 +101,19 @@ mproxy_status mpx_reduction_check(struct mproxy_reduction *r, const mproxy_sourc
         r->stats.refused_sources++;
         return mpx_fail(err, MPROXY_E_INVALID, "a source of kind %d", (int)s->kind);
     }
-    if (s->kind != MPROXY_SOURCE_SHARE && s->ranks) {
+    bool is_share = s->kind == MPROXY_SOURCE_SHARE;
+    if (s->scope < MPROXY_SCOPE_ALL || s->scope > MPROXY_SCOPE_JOB ||
+        (s->scope != MPROXY_SCOPE_ALL && is_share != (s->scope == MPROXY_SCOPE_JOB))) {
+        r->stats.refused_sources++;
+        return mpx_fail(err, MPROXY_E_INVALID, "a source of kind %d and scope %d",
+                        (int)s->kind, (int)s->scope);
+    }
+    if (!is_share && s->ranks) {
         r->stats.refused_sources++;
         return mpx_fail(err, MPROXY_E_INVALID, "a source of kind %d with ranks",
                         (int)s->kind);
     }
-    if (s->kind != MPROXY_SOURCE_SHARE)
+    if (!is_share)
         return MPROXY_OK;
     if (s->job && mproxy_job_check_id(s->job->jobid, err) == MPROXY_OK)
         return MPROXY_OK;
@@ -362,8 +369,12 @@ void mproxy_reduction_stored(mproxy_reduction *r, const uint8_t directory[16],
 {
     struct mpx_directory *d = mpx_directory_find(r, directory);
     struct mpx_held *h = d ? mpx_directory_source(d, MPROXY_SOURCE_SHARE, number) : NULL;
-    if (h)
-        h->stored = true;
+    if (!h)
+        return;
+    h->stored = true;
+    // It counts nowhere else, so no base takes it.
+    if (h->source.scope == MPROXY_SCOPE_JOB && h->source.sealed)
+        mpx_directory_forget(r, h);
 }
 
 static int compare_numbers(const void *a, const void *b)

@@ -37,6 +37,14 @@ struct mpx_sum {
     mproxy_view *view; // published last
 };
 
+// Whether a source counts in sums of a kind.
+static inline bool mpx_sum_is_of(enum mpx_sum_kind kind, const struct mpx_held *h)
+{
+    static const mproxy_scope scopes[] = {MPROXY_SCOPE_MAIN, MPROXY_SCOPE_NODE,
+                                          MPROXY_SCOPE_JOB};
+    return h->source.scope == MPROXY_SCOPE_ALL || h->source.scope == scopes[kind];
+}
+
 // What sums are made with.
 struct mpx_bench {
     struct mpx_order order;
