@@ -41,12 +41,12 @@ static uint64_t microseconds(const struct timeval *t)
 }
 
 // A vfork child sees its parent's memory under a pid of its own; its end is not ours.
-static bool is_own_end(const struct mpx_client *c)
+static bool is_own_end(void)
 {
     if (mpx_client_is_confined())
         return true;
     mpx_own_begin();
-    bool is_own = atomic_load(&c->pid) == mpx_getpid();
+    bool is_own = mpx_client_is_this();
     mpx_own_end();
     return is_own;
 }
@@ -182,7 +182,7 @@ void mproxy_process_leaves(int leaves)
     if (!mproxy_thread_has_storage() || atomic_load(&c->state) != MPX_CLIENT_OPEN)
         return;
     int saved = errno;
-    if (mpx_client_open() && is_own_end(c)) {
+    if (mpx_client_open() && is_own_end()) {
         struct mpx_seg_header *header = mpx_writer_header(c->writer);
         __atomic_store_n(&header->left, leaves != 0, __ATOMIC_RELEASE);
         if (leaves && !mpx_client_is_confined())
@@ -203,7 +203,7 @@ void mproxy_process_finished(void)
     bool marks = !mpx_client_is_confined();
     if (marks)
         mpx_own_begin();
-    if (mpx_client_open() && is_own_end(c) && !atomic_exchange(&c->finished, true)) {
+    if (mpx_client_open() && is_own_end() && !atomic_exchange(&c->finished, true)) {
         struct mpx_seg_header *header = mpx_writer_header(c->writer);
         if (!mpx_client_is_confined())
             write_final(header);

@@ -136,13 +136,40 @@ static bool was_left(const struct mpx_hold *h)
     return here >= there || (there - here < NEAR && h->outer->cookie != COOKIE);
 }
 
+// The kernel forgets a thread's list in what the thread clones, and libc tells it anew in a fork.
+static long robust_list(void **head)
+{
+    size_t length;
+    *head = NULL;
+    return mpx_sys_raw(SYS_get_robust_list, 0, (long)head, (long)&length, 0, 0, 0);
+}
+
+void mpx_client_take_pid(void)
+{
+    void *head;
+    int pid = mpx_getpid();
+    bool is_first = pid == 1 && robust_list(&head) == 0 && head;
+    atomic_store(&mpx_client.is_first, is_first);
+    atomic_store(&mpx_client.pid, pid);
+}
+
+bool mpx_client_is_this(void)
+{
+    void *head;
+    int pid = mpx_getpid();
+    if (atomic_load(&mpx_client.pid) != pid)
+        return false;
+    return pid != 1 || !atomic_load(&mpx_client.is_first) || robust_list(&head) != 0 ||
+           head;
+}
+
 // Whether numbers of processes mean here what they mean to the process itself: a child of
 // vfork or clone that shares our memory may live in another PID namespace, and sees no parent
 // there. Its own children of that kind are taken for abroad too, which is the safe side.
 static bool is_at_home(void)
 {
     int home = atomic_load(&mpx_client.pid);
-    return home == 0 || home == mpx_getpid() || home == mpx_getppid();
+    return home == 0 || mpx_client_is_this() || home == mpx_getppid();
 }
 
 enum fate { ALIVE, GONE, UNKNOWN };

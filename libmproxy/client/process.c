@@ -103,11 +103,13 @@ static void become_own_client(bool half_done)
         atomic_store(&c->finished, false);
         atomic_store(&c->forked, true);
         c->peak_kib = 0;
-        atomic_store(&c->pid, mpx_getpid());
+        mpx_client_take_pid();
         mproxy_status status = mpx_writer_child_restore(c->writer, &reasons, NULL);
         if (status != MPROXY_OK && !c->reasons) {
             c->reasons = reasons;
-            note_refusal(reasons);
+            // Most can be said in the file that there is.
+            if (!(mpx_writer_header(c->writer)->flags & reasons))
+                note_refusal(reasons);
         }
         if (half_done)
             mpx_client_complete();
@@ -222,7 +224,7 @@ static void open_segment(const mproxy_job *job, uint32_t rank)
     }
     c->shared = mpx_writer_row(c->writer, 0).slots;
     note_peak();
-    atomic_store(&c->pid, mpx_getpid());
+    mpx_client_take_pid();
     atomic_store(&c->state, MPX_CLIENT_OPEN);
 }
 

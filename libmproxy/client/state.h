@@ -88,6 +88,8 @@ struct mpx_client {
     _Atomic bool observes; // mproxy_process_observes() was called
     _Atomic bool confined; // a system call may be our last
     _Atomic int pid;       // whose segment it is
+    _Atomic bool
+        is_first; // that is pid 1, and libc has told the kernel of its lists of locks
     _Atomic uint64_t *shared;  // row 0
     struct mpx_writer *writer; // guarded by the lock
     uint32_t free_rows;        // rows.c: how many there are; guarded by the lock
@@ -116,6 +118,11 @@ struct mpx_hold {
     int saved_errno;
     bool must_resume; // a holder of before did not come to its end
 };
+// The calling process gets to be the client; whether it is. A child that shares the client's memory
+// and is pid 1 of a PID namespace, as the client is of its own, is not: the kernel has no list of
+// its locks.
+void mpx_client_take_pid(void);
+bool mpx_client_is_this(void);
 // Tell a tracer, where there is one, that the calls between are our own; errno is lost.
 void mpx_own_begin(void);
 void mpx_own_end(void);

@@ -17,6 +17,9 @@ for way in beside beside-syscall beside-clone3; do
     run_both "$way" : "$TMP/clone" "$way"
     told "$way" "$(tr ' ' = <"$TMP/job.out")" partial=no
 done
+# The end of a child is not that of pid 1, whose number it has.
+run_both first : "$TMP/clone" first
+told first has_started=2 has_finished=1 c_total=1 partial=no
 stop_proxy
 want "exit status" "$STATUS" 0
 

@@ -4,6 +4,8 @@
 //            browsers' sandboxes do; the child writes, closes, unlinks, enters a sandbox, ends
 // beside     clone() with CLONE_VM alone, and the same by syscall() of clone and of clone3: parent
 //            and child count at once
+// first      pid 1 of a PID namespace clones a child with CLONE_VM and CLONE_VFORK that is pid 1
+//            of another one, counts and ends; then pid 1 is killed
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -132,11 +134,40 @@ static void beside(int (*make)(void))
     fflush(stdout);
 }
 
+static int count_once(void *unused)
+{
+    (void)unused;
+    mproxy_counter_add(mproxy_counter_get("c_total", "Counted by a test", NULL), 1);
+    _exit(0);
+}
+
+static void first(void)
+{
+    int status = 0, flags = CLONE_VM | CLONE_VFORK | CLONE_NEWPID | SIGCHLD, done[2];
+    char byte;
+    check(pipe(done) == 0 && unshare(CLONE_NEWPID) == 0, "unshare");
+    int pid = fork();
+    check(pid >= 0, "fork");
+    if (pid == 0) {
+        int child = clone(count_once, stack + sizeof stack, flags, NULL);
+        check(child > 0 && waitpid(child, &status, 0) == child && status == 0, "child");
+        check(write(done[1], "x", 1) == 1, "write");
+        for (;;)
+            pause();
+    }
+    check(read(done[0], &byte, 1) == 1 && kill(pid, SIGKILL) == 0, "kill");
+    check(waitpid(pid, &status, 0) == pid, "waitpid");
+    printf("status %x\n", (unsigned)status);
+    fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
     check(argc == 2, "a word");
     if (strcmp(argv[1], "zeroed") == 0)
         zeroed();
+    else if (strcmp(argv[1], "first") == 0)
+        first();
     else if (strcmp(argv[1], "beside") == 0)
         beside(clone_by_library);
     else if (strcmp(argv[1], "beside-syscall") == 0)
