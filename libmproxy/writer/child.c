@@ -305,6 +305,7 @@ mproxy_status mpx_writer_child_restore(struct mpx_writer *w, unsigned *reasons,
     // What is defined so far counts; nothing more can be had. Handles of the others count on
     // in their slots, which so must not be given to anybody else, in a child of this one either.
     w->file.attached = false;
+    w->file.let_go_for = *reasons;
     w->slots_taken = w->slot_end;
     w->header->flags |= *reasons;
     return mpx_writer_fail(w, *reasons, err);

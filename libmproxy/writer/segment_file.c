@@ -401,6 +401,7 @@ unsigned mpx_segment_file_begin(struct mpx_segment_file *f, const char *dir_path
 {
     f->fd = -1;
     f->attached = false;
+    f->let_go_for = 0;
     f->bounded = is_bounded;
     if (dir_path && !set_directory(f, dir_path))
         return MPX_OFF_ACCESS;
@@ -442,7 +443,7 @@ static bool passes_power_of_two(uint64_t from, uint64_t to)
 static unsigned check_growth(struct mpx_segment_file *f, uint64_t end)
 {
     if (!f->attached)
-        return MPX_OFF_REMOVED;
+        return f->let_go_for ? f->let_go_for : MPX_OFF_REMOVED;
     if (end > MPX_SEG_SIZE_MAX)
         return MPX_OFF_LIMIT;
     if (exceeds_file_limit(end))

@@ -18,9 +18,10 @@ struct mpx_segment_file {
     dev_t device;
     ino_t inode;
     uint64_t size;
-    bool attached; // there is a file that we may let grow
-    void *first;   // its first page, mapped
-    bool bounded;  // the bounds without a live proxy apply
+    bool attached;       // there is a file that we may let grow
+    unsigned let_go_for; // why there is none, if we let go of it; else it was removed
+    void *first;         // its first page, mapped
+    bool bounded;        // the bounds without a live proxy apply
     size_t dir_length;
     // What is under way, so that a child that is forked meanwhile can let go of it.
     bool opening;    // a descriptor may be open that is not yet below

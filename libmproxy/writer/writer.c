@@ -110,7 +110,7 @@ unsigned mpx_writer_make_room(struct mpx_writer *w, size_t size)
 {
     // A child that could not have a file of its own, or no whole one.
     if (w->chunk_count == 0 || !w->file.attached)
-        return MPX_OFF_REMOVED;
+        return w->file.let_go_for ? w->file.let_go_for : MPX_OFF_REMOVED;
     const struct mpx_writer_chunk *c = &w->chunks[w->chunk_count - 1];
     if (w->published + 2 > MPX_SEG_RECORDS_MAX)
         return MPX_OFF_LIMIT;
