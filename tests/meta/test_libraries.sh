@@ -54,6 +54,12 @@ echo "static TLS of libmproxy_client: ${tls:-none}"
 readelf -dW "$build_dir/lib/libmproxy_client.so" | grep -q NODELETE ||
     complain "libmproxy_client can be unloaded under its threads: -z nodelete is missing"
 
+# Each fork copies their mappings: two for a library, as decision 0034 has it.
+for file in "$build_dir"/lib/libmproxy_client.so "$build_dir"/lib/libmetricproxy-exporter-*.so; do
+    readelf -lW "$file" | awk '$1 == "LOAD" && ++loads > 2 || $1 == "GNU_RELRO"' |
+        complain_lines "${file#"$build_dir"/} is mapped in more than two pieces"
+done
+
 for file in "$build_dir"/lib/*.so "$build_dir"/bin/*; do
     [ -f "$file" ] || continue
     name=${file#"$build_dir"/}
