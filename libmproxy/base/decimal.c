@@ -20,10 +20,11 @@ double mpx_decimal_read(const char *text, char **end)
     return value;
 }
 
-// In the locale of this thread.
+// In the locale of this thread. From six digits on, so that 10 is not 1e+01, which others would
+// take for another bound.
 static void write_shortest(char *out, size_t room, double value)
 {
-    for (int digits = 1; digits <= 17; digits++) {
+    for (int digits = 6; digits <= 17; digits++) {
         snprintf(out, room, "%.*g", digits, value);
         if (strtod(out, NULL) == value)
             return;

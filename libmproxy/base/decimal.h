@@ -9,7 +9,8 @@
 // As strtod().
 double mpx_decimal_read(const char *text, char **end);
 
-// The shortest decimal that reads back as the same number, in the form of `%g`.
+// The decimal that reads back as the same number, in the form of `%g`, which from 1e+06 on has an
+// exponent.
 void mpx_decimal_shortest(char *out, size_t room, double value);
 
 // Integers, of at most MPX_INTEGER_MAX bytes; both return their end, no NUL is added.

@@ -6,7 +6,7 @@
 // nothing of it is copied. An answer means that what was pushed is on file.
 //
 // Statuses are those of the Pushgateway where it has one (200, DELETE 202, 400), and 409 for
-// what contradicts other groups, 415 for what is no text, 413 for too much of it.
+// what contradicts other groups, 415 for what is no page, 413 for too much of it.
 //
 // Which group is meant stands in the path, whose labels push/ takes apart, so that the rules of
 // names and values are in one place; what selectors mean is push/match.c's.
@@ -19,13 +19,16 @@
 #include "base/err.h"
 #include "daemon/daemon_private.h"
 #include "daemon/routes.h"
+#include "exposition/protobuf.h"
 
-enum { SELECTORS_MAX = 32 };
+enum { SELECTORS_MAX = 32, TEXT_MAX_BYTES = 16 << 20 };
 
 struct push {
     mproxy_push_verb verb;
     mproxy_format format;
     int64_t ttl_ms;
+    size_t length; // of a body that was no text
+    char text[];   // what it says as text
 };
 
 static const char *group_of(const struct mpx_request *rq)
@@ -64,6 +67,10 @@ static void do_push(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
                             .format = push->format,
                             .ttl_ms = push->ttl_ms};
     pushed.text = mpx_request_body(rq, &pushed.length);
+    if (push->length > 0) {
+        pushed.text = push->text;
+        pushed.length = push->length;
+    }
     mproxy_status status = mproxy_push_take(d->push, &pushed, &why);
     if (status == MPROXY_OK)
         mpx_reply_done(rq, "what was pushed is there");
@@ -163,24 +170,47 @@ static bool take_verb(struct mpx_request *rq, struct push *push)
 static bool take_format(struct mpx_request *rq, struct push *push)
 {
     mproxy_error why;
-    if (mproxy_format_of_content_type(mpx_request_header(rq, "Content-Type"),
-                                      &push->format, &why) == MPROXY_OK)
+    const char *type = mpx_request_header(rq, "Content-Type");
+    push->format = MPROXY_FORMAT_PROMETHEUS;
+    if (mpx_protobuf_is(type) ||
+        mproxy_format_of_content_type(type, &push->format, &why) == MPROXY_OK)
         return true;
     mpx_reply_refuse(rq, 415, "header Content-Type: %s", why.text);
     return false;
 }
 
+// The body as text, if it is none; behind the rest in one block of memory, which free() takes.
+static struct push *take_body(struct mpx_request *rq, const struct push *push)
+{
+    struct mpx_buf text = MPX_BUF_INIT;
+    mproxy_error why;
+    size_t length;
+    const char *body = mpx_request_body(rq, &length);
+    mproxy_status status =
+        mpx_protobuf_is(mpx_request_header(rq, "Content-Type"))
+            ? mpx_protobuf_text(body, length, TEXT_MAX_BYTES, &text, &why)
+            : MPROXY_OK;
+    struct push *made = status == MPROXY_OK ? malloc(sizeof *made + text.size) : NULL;
+    if (status == MPROXY_E_INVALID || status == MPROXY_E_LIMIT)
+        mpx_reply_refuse(rq, status == MPROXY_E_LIMIT ? 413 : 400, "%s", why.text);
+    else if (!made)
+        mpx_reply_refuse(rq, 503, "no memory to answer");
+    if (made) {
+        *made = *push;
+        made->length = text.size;
+        if (text.size > 0)
+            memcpy(made->text, text.data, text.size);
+    }
+    mpx_buf_free(&text);
+    return made;
+}
+
 static void send_push(struct mpx_request *rq, struct mproxy_daemon *d)
 {
-    struct push *push = calloc(1, sizeof *push);
-    if (!push)
-        mpx_reply_refuse(rq, 503, "no memory to answer");
-    else if (take_verb(rq, push) && take_ttl(rq, push) && take_format(rq, push) &&
-             mpx_request_unpack(rq)) {
+    struct push head = {.length = 0}, *push;
+    if (take_verb(rq, &head) && take_ttl(rq, &head) && take_format(rq, &head) &&
+        mpx_request_unpack(rq) && (push = take_body(rq, &head)) != NULL)
         mpx_command_send(d, rq, do_push, push);
-        return;
-    }
-    free(push);
 }
 
 void mpx_route_group(struct mpx_request *rq, void *context)

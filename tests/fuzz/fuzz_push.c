@@ -1,6 +1,6 @@
 // Pushes: the first byte tells what the rest is. 'p': a path; 's': a selector; 'f': a file of
 // groups as it is; 'r': payloads of its records, a byte of length before each, which get whole
-// frames, so that what is behind the checksum is reached.
+// frames, so that what is behind the checksum is reached; 'b': protobuf.
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -13,6 +13,7 @@
 
 #include <mproxy/push.h>
 
+#include "exposition/protobuf.h"
 #include "push/labels.h"
 #include "push/match.h"
 #include "push/record.h"
@@ -59,6 +60,22 @@ static void read_selector(const uint8_t *data, size_t size)
     }
     mpx_push_labels_fini(&labels);
     free(text);
+}
+
+// What it becomes is a page or is refused, and never more than it may be.
+static void read_protobuf(const uint8_t *data, size_t size)
+{
+    struct mpx_buf text = MPX_BUF_INIT;
+    mproxy_parser *parser = NULL;
+    mproxy_page page = {.struct_size = sizeof page};
+    if (mproxy_parser_new(NULL, &parser, NULL) != MPROXY_OK)
+        abort();
+    if (mpx_protobuf_text((const char *)data, size, 4096, &text, NULL) == MPROXY_OK &&
+        text.size > 0)
+        (void)mproxy_parser_read(parser, text.data, text.size, MPROXY_FORMAT_PROMETHEUS,
+                                 &page, NULL);
+    mproxy_parser_free(parser);
+    mpx_buf_free(&text);
 }
 
 static void add_frame(struct mpx_buf *out, const uint8_t *payload, uint32_t length)
@@ -148,6 +165,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'f':
         read_file((const char *)data + 1, size - 1);
+        break;
+    case 'b':
+        read_protobuf(data + 1, size - 1);
         break;
     case 'r':
         make_frames(data + 1, size - 1, &frames);

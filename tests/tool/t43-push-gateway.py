@@ -117,7 +117,9 @@ CASES = {
     "text that says JSON": [post("/job/a", X, Content_Type="application/json")],
     "OpenMetrics": [post("/job/a", b"# TYPE x counter\nx_total 1\n# EOF\n",
                          Content_Type=OPENMETRICS)],
-    "protobuf": [post("/job/a", X, Content_Type=PROTOBUF)],
+    "protobuf that is not delimited": [post("/job/a", X, Content_Type=PROTOBUF.replace(
+        "delimited", "text"))],
+    "protobuf that is none": [post("/job/a", X, Content_Type=PROTOBUF)],
     # groups
     "post keeps other names": [post("/job/a", b"x 1\ny 2\n"), post("/job/a", b"y 3\n")],
     "post replaces all of a name": [post("/job/a", b'x{a="1"} 1\nx{a="2"} 2\n'),
@@ -170,7 +172,7 @@ DIFFERENT = {
     "a name of an exporter of ours": ([400], "", "reserved"),
     "a histogram without its end": ([400], "", "the format's letter (decision 0031)"),
     "an encoding that nobody knows": ([415], "", "they read it as if it were not encoded"),
-    "protobuf": ([415], "", "protobuf is not read"),
+    "protobuf that is not delimited": ([415], "", "only the delimited one is read"),
     "another type in another group": ([200, 409], None, "409 says that it is a conflict"),
     "no type in another group": ([200, 409], None, "the same"),
     "a sample of two groups": ([200, 409], None, "the same"),

@@ -67,6 +67,8 @@ START_TEST(sum_refuses_other_bounds_whole)
     ck_assert_double_eq(shown(&node, "c{job=\"a\"}"), 1);
     ck_assert_int_eq(take(&node, "job/a", MPROXY_PUSH_SUM, HISTOGRAM("1.0")), MPROXY_OK);
     ck_assert_double_eq(shown(&node, "h_bucket{job=\"a\",k=\"v\",le=\"1\"}"), 2);
+    push(&node, "job/a", HISTOGRAM("10.0"));
+    ck_assert_double_eq(shown(&node, "h_bucket{job=\"a\",k=\"v\",le=\"10\"}"), 1);
 }
 END_TEST
 
