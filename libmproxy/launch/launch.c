@@ -53,6 +53,8 @@ static char **found_environment;
 static const char *tool_path;
 // What the kernel is told instead, where the proxy counts system calls there.
 static struct mpx_mark mark;
+static bool leaves_process_out; // the exporter without which no process counts
+static struct mpx_writer *sign; // never closed: the lock ends with the exec
 static bool proxy_counts_calls;
 
 __attribute__((format(printf, 2, 3))) static void
@@ -154,6 +156,13 @@ static void add_client_library(struct mpx_buf *list, const char *exporter)
     mpx_buf_free(&path);
 }
 
+static void leave_out(const mproxy_launch_options *options, const mproxy_exporter *e,
+                      const char *why)
+{
+    say(options, "exporter %s is left out: %s %s", e->name, why, e->path);
+    leaves_process_out |= strcmp(e->name, "process") == 0;
+}
+
 static void add_exporters(struct mpx_buf *list, const mproxy_launch_options *options)
 {
     size_t count = mproxy_exporters_count(options->exporters);
@@ -162,15 +171,11 @@ static void add_exporters(struct mpx_buf *list, const mproxy_launch_options *opt
         if (!e->chosen || e->tool)
             continue;
         if (strpbrk(e->path, ": ")) {
-            say(options,
-                "exporter %s is left out: no blank or colon may be in its path %s",
-                e->name, e->path);
+            leave_out(options, e, "no blank or colon may be in its path");
             continue;
         }
         if (mpx_program_is_barred(e->path)) {
-            say(options,
-                "exporter %s is left out: no program may be run from where %s lies",
-                e->name, e->path);
+            leave_out(options, e, "no program may be run from where it lies:");
             continue;
         }
         add_client_library(list, e->path);
@@ -226,7 +231,8 @@ static mproxy_status set_preload(const mproxy_launch_options *options,
     struct mpx_buf list = MPX_BUF_INIT;
     mpx_buf_add_text(&list, held ? held : "");
     char path[PATH_MAX];
-    if (mpx_program_find(program, path) && mpx_program_is_foreign(path))
+    leaves_process_out = mpx_program_find(program, path) && mpx_program_is_foreign(path);
+    if (leaves_process_out)
         say(options, "nothing is preloaded: %s is for another kind of machine", path);
     else if (options->exporters)
         add_exporters(&list, options);
@@ -328,6 +334,7 @@ static void meet_proxy(const mproxy_launch_options *options, const char *socket,
     mproxy_error why = {0};
     int dir, pid = 0;
     proxy_counts_calls = false;
+    sign = NULL;
     if (mpx_rendezvous_path(socket, path, &why) != MPROXY_OK ||
         mpx_rendezvous_open(path, true, &dir, &why) != MPROXY_OK) {
         say(options, "socket %s: nothing is counted: %s", socket, why.text);
@@ -348,7 +355,6 @@ static void meet_proxy(const mproxy_launch_options *options, const char *socket,
     say(options, "segments in %s", path);
     struct mpx_writer_birth birth = {
         .dir_path = path, .job = job, .rank = rank, .kind = MPX_SEG_LAUNCH};
-    struct mpx_writer *sign; // never closed: the lock ends with the exec
     unsigned reasons = 0;
     char words[128];
     if (mpx_writer_open(&birth, &sign, &reasons, &why) != MPROXY_OK)
@@ -378,6 +384,8 @@ mproxy_status mproxy_launch_prepare(const mproxy_launch_options *given,
         return status;
     meet_proxy(options, socket, &job, rank);
     status = set_variables(options, socket, command[0], err);
+    if (sign && leaves_process_out)
+        mpx_writer_header(sign)->flags |= MPX_OFF_PRELOAD;
     mproxy_job_clear(&job);
     return status;
 }
