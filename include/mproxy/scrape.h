@@ -7,6 +7,9 @@
  * 1 on. It counts in `main` and in `Node: HOST`, HOST being the proxy's own. A counter that its
  * exporter restarts goes on where it was, also while no proxy lives.
  *
+ * A target that is a proxy is read by its own API: its main counts in ours, its nodes and jobs
+ * are shown as it tells them, and a job that it does not tell any more is over.
+ *
  * A target that fails is kept, asked less and less often, and told of as unhealthy; it gives up
  * its gauges when it was silent for five periods, its counters stay. One that is left is not
  * asked any more; its counters stay, too, for what is shown never steps back.
@@ -50,6 +53,8 @@ typedef struct mproxy_scraper_options {
     size_t max_targets; /**< joined at a time; 0: 4,096 */
     mproxy_log_fn log;  /**< when a target fails, or is well again; NULL: silence */
     void *log_arg;
+    /** As that of mproxy_rounds_options: jobs of proxies that are over stay until stored. */
+    int keep_sealed;
 } mproxy_scraper_options;
 
 /** How a target fares. Texts are borrowed until the next call of anything here, or a turn of the loop. */
@@ -64,6 +69,7 @@ typedef struct mproxy_scrape_target {
     double duration_ms;      /**< of the last scrape: request, reply and parse */
     uint64_t refused;        /**< series of the last page */
     const char *why_refused; /**< a sentence about one of them, or "" */
+    int proxy; /**< it is a proxy, read by its own API; `url` is where its jobs are */
 } mproxy_scrape_target;
 
 /**

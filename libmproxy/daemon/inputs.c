@@ -90,7 +90,8 @@ static mproxy_status open_scraper(struct mproxy_daemon *d, mproxy_error *err)
                                             .processes = d->processes,
                                             .period_ms = d->options.sampling_period_ms,
                                             .log = d->options.log,
-                                            .log_arg = d->options.log_arg};
+                                            .log_arg = d->options.log_arg,
+                                            .keep_sealed = d->keeper != NULL};
     mproxy_status status = mproxy_scraper_open(&options, &d->scraper, err);
     return status == MPROXY_OK ? mpx_daemon_join_options(d, err) : status;
 }

@@ -110,7 +110,7 @@ static void do_list(struct mproxy_daemon *d, struct mpx_request *rq, void *arg)
     mpx_json_begin(&j, '[');
     put_entry(&j, &t, "System");
     for (size_t i = 0; mproxy_scraper_target(d->scraper, i, &t, NULL) == MPROXY_OK; i++)
-        put_entry(&j, &t, "Prometheus");
+        put_entry(&j, &t, t.proxy ? "Proxy" : "Prometheus");
     mpx_json_end(&j, ']');
     mpx_reply_buf(rq, 200, MPX_TYPE_JSON, &body);
 }

@@ -59,6 +59,7 @@ struct mpx_kept_target {
     unsigned period_ms;
     bool is_joined;  // else its counters are shown
     bool is_for_now; // joined by this proxy only
+    bool is_proxy;   // counters of a proxy are among its own
 };
 
 void mpx_kept_list_begin(struct mpx_buf *out, uint64_t last_number, size_t count);

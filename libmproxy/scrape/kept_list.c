@@ -14,7 +14,14 @@
 #define LIST_MAGIC "PRXLIST1" // 8 bytes, then the checksum of what follows
 #define LIST_MAX ((size_t)64 << 20)
 
-enum { HEAD = 12, URL_MAX = 4096, JOINED = 1, FOR_NOW = 2, PERIOD_MAX_MS = 3600000 };
+enum {
+    HEAD = 12,
+    URL_MAX = 4096,
+    JOINED = 1,
+    FOR_NOW = 2,
+    PROXY = 4,
+    PERIOD_MAX_MS = 3600000
+};
 
 void mpx_kept_list_begin(struct mpx_buf *out, uint64_t last_number, size_t count)
 {
@@ -29,8 +36,9 @@ void mpx_kept_list_add(struct mpx_buf *out, const struct mpx_kept_target *target
     mpx_put_u64(out, target->number);
     mpx_put_string(out, target->url);
     mpx_put_u64(out, target->period_ms);
-    mpx_put_u64(out,
-                (target->is_joined ? JOINED : 0) | (target->is_for_now ? FOR_NOW : 0));
+    mpx_put_u64(out, (target->is_joined ? JOINED : 0) |
+                         (target->is_for_now ? FOR_NOW : 0) |
+                         (target->is_proxy ? PROXY : 0));
 }
 
 mproxy_status mpx_kept_list_write(int state_fd, struct mpx_buf *list, mproxy_error *err)
@@ -63,8 +71,9 @@ static bool read_target(struct mpx_cursor *c, uint64_t after, struct mpx_kept_ta
     out->period_ms = (unsigned)period;
     out->is_joined = flags & JOINED;
     out->is_for_now = flags & FOR_NOW;
+    out->is_proxy = flags & PROXY;
     return !c->bad && out->number > after && period > 0 && period <= PERIOD_MAX_MS &&
-           flags <= (JOINED | FOR_NOW);
+           flags <= (JOINED | FOR_NOW | PROXY);
 }
 
 // Twice: once to see that all is well, once to tell.

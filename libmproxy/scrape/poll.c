@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "scrape/private.h"
+#include "scrape/proxy.h"
 
 enum {
     FIRST_WITHIN_MS = 1000,
@@ -32,6 +33,7 @@ enum {
     PARSE_HERE_MOST =
         1 << 20, // bytes, whatever the last page took: this one may be another
     HELPER_MAX = 1 << 20,
+    KIND_MAX = 1 << 20,
     NS_PER_BYTE = 25, // of a page that nothing is known of
 };
 
@@ -109,6 +111,7 @@ static void fail(struct mpx_target *t, const char *text)
 
     t->counts[MPX_SCRAPE_FAILURES]++;
     t->failures++;
+    t->is_unknown = true;
     t->is_healthy = false;
     snprintf(t->last_error, sizeof t->last_error, "%s", text);
     plan_next(t);
@@ -157,12 +160,35 @@ static void settle(struct mpx_target *t)
     succeed(t);
 }
 
+static void take_jobs(struct mpx_target *t)
+{
+    mproxy_error err;
+    size_t samples = t->jobs.entries;
+    mproxy_status status = mpx_proxy_open(t, &err);
+    if (status == MPROXY_OK && t->proxy && !t->is_listed)
+        status = mpx_remember_list(t->scraper, &err);
+    t->is_listed |= status == MPROXY_OK;
+    if (status == MPROXY_OK)
+        status = mpx_proxy_take(t, &t->jobs, &err);
+    mpx_jobs_fini(&t->jobs);
+    if (status != MPROXY_OK) {
+        fail(t, err.text);
+        return;
+    }
+    t->samples = samples;
+    succeed(t);
+}
+
 static void parse(void *target)
 {
     struct mpx_target *t = target;
     int64_t begun = mpx_clock_ns(CLOCK_MONOTONIC);
-    t->parsed =
-        mpx_ingest_parse(t->ingest, t->page, t->page_size, t->format, &t->parse_error);
+    if (t->asking == MPX_ASK_JOBS) {
+        mpx_jobs_fini(&t->jobs);
+        t->parsed = mpx_jobs_read(t->page, t->page_size, &t->jobs, &t->parse_error);
+    } else
+        t->parsed = mpx_ingest_parse(t->ingest, t->page, t->page_size, t->format,
+                                     &t->parse_error);
     t->ns_per_byte = (double)(mpx_clock_ns(CLOCK_MONOTONIC) - begun) /
                      (double)(t->page_size ? t->page_size : 1);
 }
@@ -172,15 +198,21 @@ static void on_parsed(struct mpx_target *t)
     const mproxy_error *e = &t->parse_error;
     char text[sizeof t->last_error];
     if (t->parsed == MPROXY_OK) {
-        t->unsettled = SIZE_MAX;
-        settle(t);
+        if (t->asking == MPX_ASK_JOBS) {
+            take_jobs(t);
+        } else {
+            t->unsettled = SIZE_MAX;
+            settle(t);
+        }
         return;
     }
+    char room[MPROXY_REMOTE_URL_MAX];
+    const char *url = mpx_poll_url(t, t->asking, room);
     if (e->line > 0)
-        snprintf(text, sizeof text, "%.200s: line %d, column %d: %s", t->url, e->line,
+        snprintf(text, sizeof text, "%.200s: line %d, column %d: %s", url, e->line,
                  e->column, e->text);
     else
-        snprintf(text, sizeof text, "%.200s: %s", t->url, e->text);
+        snprintf(text, sizeof text, "%.200s: %s", url, e->text);
     fail(t, text);
 }
 
@@ -194,8 +226,10 @@ static void on_helped(void *target, int has_run)
         return; // the scraper is being closed
     if (t->is_joined)
         on_parsed(t);
-    else
+    else {
         mpx_page_end(t);
+        mpx_jobs_fini(&t->jobs);
+    }
 }
 
 // False: answered with a failure.
@@ -237,9 +271,12 @@ static mproxy_status check_reply(struct mpx_target *t, const mproxy_remote_reply
                                  mproxy_error *err)
 {
     mproxy_error why;
+    char room[MPROXY_REMOTE_URL_MAX];
     if (reply->code != 200)
         return mpx_fail(err, MPROXY_E_INVALID, "%.200s: answered with HTTP status %d",
-                        t->url, reply->code);
+                        mpx_poll_url(t, t->asking, room), reply->code);
+    if (t->asking == MPX_ASK_JOBS)
+        return MPROXY_OK;
     if (mproxy_format_of_content_type(reply->type, &t->format, &why) != MPROXY_OK)
         return mpx_fail(err, MPROXY_E_UNSUPPORTED, "%.150s: %.250s", t->url, why.text);
     return open_ingest(t, err);
@@ -261,34 +298,101 @@ static void take_page(struct mpx_target *t, const char *body, size_t size)
     on_parsed(t);
 }
 
+// ---- what it is
+
+// A path of its own is no place of a proxy's.
+static bool may_be_proxy(const struct mpx_target *t)
+{
+    const char *path = strchr(strstr(t->url, "://") + 3, '/');
+    return path && strcmp(path, "/metrics") == 0;
+}
+
+const char *mpx_poll_url(const struct mpx_target *t, enum mpx_asking asking,
+                         char room[MPROXY_REMOTE_URL_MAX])
+{
+    static const char *const paths[] = {"/metrics", "/is_admire_proxy.html", "/job"};
+    if (asking == MPX_ASK_PAGE)
+        return t->url;
+    snprintf(room, MPROXY_REMOTE_URL_MAX, "%.*s%s",
+             (int)(strlen(t->url) - strlen("/metrics")), t->url, paths[asking]);
+    return room;
+}
+
+// One that does not answer is what it was.
+static void take_kind(struct mpx_target *t, mproxy_status status,
+                      const mproxy_remote_reply *reply)
+{
+    t->is_unknown = false;
+    if (status != MPROXY_OK || reply->code >= 500)
+        return;
+    bool was_proxy = t->is_proxy;
+    t->is_proxy = reply->code == 200 && strstr(reply->body, "<html");
+    if (was_proxy && !t->is_proxy && t->proxy)
+        mpx_proxy_leave(t->proxy);
+    if (!was_proxy && t->is_proxy)
+        mpx_page_end(t);
+}
+
+// Some servers answer whatever they are asked for with a page: only jobs make a proxy.
+static bool is_mistaken(struct mpx_target *t, const mproxy_remote_reply *reply)
+{
+    if (t->asking != MPX_ASK_JOBS || t->proxy || reply->code >= 500 ||
+        (reply->code == 200 && reply->body[strspn(reply->body, " \t\r\n")] == '['))
+        return false;
+    t->is_proxy = false;
+    return true;
+}
+
+// ---- asking
+
+// The next request of this scrape, by the timer.
+static void go_on(struct mpx_target *t)
+{
+    t->is_going_on = true;
+    mproxy_timer_set(t->timer, 0);
+}
+
 static void on_reply(void *target, mproxy_status status, const mproxy_remote_reply *reply,
                      const mproxy_error *error)
 {
     struct mpx_target *t = target;
     mproxy_error err;
     t->call = NULL;
-    if (status != MPROXY_OK)
+    if (t->asking == MPX_ASK_KIND) {
+        take_kind(t, status, reply);
+        go_on(t);
+    } else if (status != MPROXY_OK)
         fail(t, error->text);
+    else if (is_mistaken(t, reply))
+        go_on(t);
     else if (check_reply(t, reply, &err) != MPROXY_OK)
         fail(t, err.text);
     else
         take_page(t, reply->body, reply->body_size);
 }
 
-// ---- asking
+static enum mpx_asking next_asking(struct mpx_target *t)
+{
+    if (!may_be_proxy(t))
+        return MPX_ASK_PAGE;
+    return t->is_unknown ? MPX_ASK_KIND : t->is_proxy ? MPX_ASK_JOBS : MPX_ASK_PAGE;
+}
 
 static void ask(struct mpx_target *t)
 {
     struct mproxy_scraper *s = t->scraper;
+    char room[MPROXY_REMOTE_URL_MAX];
     uint64_t timeout = (uint64_t)t->period_ms * 9 / 10;
+    t->asking = next_asking(t);
     const mproxy_remote_request request = {
         .struct_size = sizeof request,
-        .url = t->url,
-        .accept = accept,
+        .url = mpx_poll_url(t, t->asking, room),
+        .accept = t->asking == MPX_ASK_PAGE   ? accept
+                  : t->asking == MPX_ASK_JOBS ? "application/json"
+                                              : "text/html",
         .timeout_ms = timeout < s->o.timeout_ms ? timeout : s->o.timeout_ms,
-        .max_reply = s->o.max_page};
+        .max_reply = t->asking == MPX_ASK_KIND ? KIND_MAX : s->o.max_page};
     mproxy_error err;
-    t->begun_ns = mpx_clock_ns(CLOCK_MONOTONIC);
     if (mproxy_remote_start(t->remote, &request, on_reply, t, &t->call, &err) !=
         MPROXY_OK)
         fail(t, err.text);
@@ -301,8 +405,12 @@ static void on_time(void *target)
         settle(t);
     else if (t->is_parsing) // a page of before it was left and joined again
         mproxy_timer_set(t->timer, t->period_ms);
-    else if (!t->call)
+    else if (!t->call) {
+        if (!t->is_going_on)
+            t->begun_ns = mpx_clock_ns(CLOCK_MONOTONIC);
+        t->is_going_on = false;
         ask(t);
+    }
 }
 
 mproxy_status mpx_poll_begin(struct mpx_target *t, mproxy_error *err)
@@ -317,6 +425,7 @@ mproxy_status mpx_poll_begin(struct mpx_target *t, mproxy_error *err)
     t->heard_ms = now;
     t->due_ms = now + wait;
     t->failures = 0;
+    t->is_unknown = true;
     mproxy_timer_set(t->timer, wait);
     return MPROXY_OK;
 }
@@ -346,6 +455,10 @@ void mpx_poll_end(struct mpx_target *t)
 void mpx_poll_look(struct mpx_target *t, int64_t now_ms)
 {
     int64_t patience = (int64_t)SILENT_PERIODS * t->period_ms;
-    if (t->ingest && !t->is_parsing && !t->is_settling && now_ms - t->heard_ms > patience)
+    if (t->is_parsing || t->is_settling || now_ms - t->heard_ms <= patience)
+        return;
+    if (t->ingest)
         mpx_page_end(t);
+    if (t->proxy)
+        mpx_proxy_silence(t->proxy);
 }

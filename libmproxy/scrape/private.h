@@ -1,6 +1,7 @@
 // The inside of the scraper. scraper.c is the object and its list of targets, poll.c asks
 // them, page.c takes what they say into their figures, tell.c puts these into the reduction,
-// remember.c and kept.c keep all of it for the next proxy.
+// remember.c and kept.c keep all of it for the next proxy. Of a target that is a proxy, told.c,
+// proxy.c and proxy_tell.c are what page.c and tell.c are of a page.
 #ifndef MPX_SCRAPE_PRIVATE_H
 #define MPX_SCRAPE_PRIVATE_H
 
@@ -10,6 +11,7 @@
 #include <mproxy/scrape.h>
 
 #include "base/log.h"
+#include "exposition/jobs.h"
 #include "ingest/ingest.h"
 #include "scrape/kept.h"
 #include "scrape/figures.h"
@@ -22,6 +24,11 @@ enum mpx_scrape_own {
 };
 
 enum { MPX_SCRAPE_REMOTES = 32 };
+
+// What a request is for.
+enum mpx_asking { MPX_ASK_PAGE = 0, MPX_ASK_KIND = 1, MPX_ASK_JOBS = 2 };
+
+struct mpx_proxy;
 
 struct mpx_target {
     struct mproxy_scraper *scraper;
@@ -42,21 +49,27 @@ struct mpx_target {
     int64_t begun_ns;
     int64_t heard_ms;  // when a page was taken last, or it was joined
     unsigned failures; // one after the other
-    bool is_told;      // the log has said that it fails
-    int64_t told_ms;   // when it said so last; 0: never
-    bool is_parsing;   // by the helper, whose the ingest and the page are
-    bool is_settling;  // its new series are taken into the store
-    size_t unsettled;  // of them, as of the last turn
-    char *page;        // that is parsed; the helper's is owned
+    enum mpx_asking asking;
+    bool is_unknown;  // whether it is a proxy: asked before anything else
+    bool is_proxy;    // as far as is known
+    bool is_going_on; // a scrape's next request is to come
+    bool is_listed;   // the list on file has it as one
+    bool is_told;     // the log has said that it fails
+    int64_t told_ms;  // when it said so last; 0: never
+    bool is_parsing;  // by the helper, whose the ingest and the page are
+    bool is_settling; // its new series are taken into the store
+    size_t unsettled; // of them, as of the last turn
+    char *page;       // that is parsed; the helper's is owned
     size_t page_size;
     mproxy_format format;
+    struct mpx_jobs jobs; // that were parsed
     mproxy_status parsed;
     mproxy_error parse_error;
     double ns_per_byte; // of the last parse
 
     // what is told of it
     bool is_healthy;
-    char last_error[512], why_refused[320];
+    char last_error[512], why_refused[320], jobs_url[MPROXY_REMOTE_URL_MAX];
     uint64_t last_us, samples;
     double seconds;
     uint64_t counts[MPX_SCRAPE_OWN]; // own counters; REFUSED without those of the ingest
@@ -72,6 +85,7 @@ struct mpx_target {
     uint64_t sequence;
     uint64_t epoch; // of the state told last; 0: none was
     struct mpx_kept kept;
+    struct mpx_proxy *proxy; // NULL: it never was one
 };
 
 struct mproxy_scraper {
@@ -121,6 +135,9 @@ mproxy_status mpx_remember_moved(struct mproxy_scraper *s, mproxy_error *err);
 
 // poll.c
 
+// Where it is asked for this; `room` is for another path than its own.
+const char *mpx_poll_url(const struct mpx_target *t, enum mpx_asking asking,
+                         char room[MPROXY_REMOTE_URL_MAX]);
 // Ask from now on, the first time within a second.
 mproxy_status mpx_poll_begin(struct mpx_target *t, mproxy_error *err);
 // Its period is another one.

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "processes/processes.h"
 #include "scrape/private.h"
+#include "scrape/proxy.h"
 #include "store/exempt.h"
 
 static int state_of(const struct mproxy_scraper *s)
@@ -30,15 +31,20 @@ mproxy_status mpx_remember_figures(struct mpx_target *t, mproxy_error *err)
     size_t count = 0;
     if (state_of(s) < 0)
         return MPROXY_OK;
-    if (!MPX_RESERVE(s->items, s->items_room, r->count + 1))
+    size_t told = t->proxy ? mpx_proxy_kept_count(t->proxy) : 0;
+    if (!MPX_RESERVE(s->items, s->items_room, r->count + told + 1))
         return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory for its state", t->url);
     for (size_t i = 0; i < r->count; i++)
         if (is_kept(&r->items[i]))
             s->items[count++] =
                 (struct mpx_kept_item){mproxy_metric_name(r->items[i].metric),
                                        r->items[i].offset, r->items[i].raw};
+    if (t->proxy && !mpx_proxy_begin_items(t->proxy, s->items + count))
+        return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory for its state", t->url);
     mproxy_status status =
-        mpx_kept_write(state_of(s), t->number, s->items, count, &t->kept, err);
+        mpx_kept_write(state_of(s), t->number, s->items, count + told, &t->kept, err);
+    if (t->proxy)
+        mpx_proxy_end_items(t->proxy, status == MPROXY_OK, count);
     if (status != MPROXY_OK)
         return status;
     count = 0;
@@ -60,8 +66,11 @@ static mproxy_status take_item(void *target, const struct mpx_kept_item *item)
     struct mpx_target *t = target;
     struct mpx_figures *r = &t->figures;
     const mproxy_metric *metric;
-    mproxy_status status = mpx_store_metric_exempt(t->scraper->o.store, item->name,
-                                                   MPROXY_COUNTER, NULL, &metric, NULL);
+    mproxy_status status = MPROXY_OK;
+    if (t->proxy && mpx_proxy_load(t, item, &status))
+        return status;
+    status = mpx_store_metric_exempt(t->scraper->o.store, item->name, MPROXY_COUNTER,
+                                     NULL, &metric, NULL);
     if (status == MPROXY_E_NOMEM)
         return status;
     if (status != MPROXY_OK || mpx_figures_find(r, metric) != MPX_FIGURE_NONE)
@@ -112,8 +121,12 @@ mproxy_status mpx_remember_list(struct mproxy_scraper *s, mproxy_error *err)
     mpx_kept_list_begin(&s->list, s->last_number, count);
     for (size_t i = 0; i < s->count; i++) {
         const struct mpx_target *t = s->targets[i];
-        const struct mpx_kept_target kept = {t->number, t->url, t->period_ms,
-                                             t->is_joined, t->is_for_now};
+        const struct mpx_kept_target kept = {.number = t->number,
+                                             .url = t->url,
+                                             .period_ms = t->period_ms,
+                                             .is_joined = t->is_joined,
+                                             .is_for_now = t->is_for_now,
+                                             .is_proxy = t->proxy != NULL};
         if (!t->is_dropped)
             mpx_kept_list_add(&s->list, &kept);
     }
@@ -130,6 +143,9 @@ static mproxy_status take_target(void *scraper, const struct mpx_kept_target *ke
     t->period_ms = kept->period_ms;
     t->is_for_now = kept->is_for_now;
     t->was_joined = kept->is_joined && !kept->is_for_now;
+    if (kept->is_proxy && mpx_proxy_open(t, NULL) != MPROXY_OK)
+        return MPROXY_E_NOMEM;
+    t->is_proxy = t->is_listed = kept->is_proxy;
     return load_figures(t, NULL);
 }
 

@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/options.h"
 #include "scrape/private.h"
+#include "scrape/proxy.h"
 
 enum {
     PERIOD_MS = 1000,
@@ -46,6 +47,13 @@ static bool has_path(const char *url)
     return path && path[1] != '\0';
 }
 
+static bool is_jobs(const char *url)
+{
+    const char *path = strchr(strstr(url, "://") + 3, '/');
+    return path && strcmp(path, "/job") == 0 &&
+           strlen(url) + strlen("/metrics") < MPROXY_REMOTE_URL_MAX;
+}
+
 static mproxy_status make_url(const char *address, char out[MPROXY_REMOTE_URL_MAX],
                               mproxy_error *err)
 {
@@ -58,6 +66,10 @@ static mproxy_status make_url(const char *address, char out[MPROXY_REMOTE_URL_MA
     if (!is_url && length > 2 && strncmp(out + length - 2, ":0", 2) == 0)
         return mpx_fail(err, MPROXY_E_INVALID,
                         "address '%.200s': HOST:PORT or a URL was expected", address);
+    if (is_jobs(out)) { // as a proxy is listed: known by where it is like any target
+        strcpy(out + strlen(out) - strlen("/job"), "/metrics");
+        return MPROXY_OK;
+    }
     if (has_path(out) || strchr(out, '?'))
         return MPROXY_OK;
     return mproxy_remote_url(address, port, "/metrics", out, err);
@@ -80,6 +92,8 @@ static void free_target(struct mpx_target *t)
     mpx_poll_end(t);
     mpx_kept_close(&t->kept);
     mpx_figures_fini(&t->figures);
+    mpx_proxy_free(t->proxy);
+    mpx_jobs_fini(&t->jobs);
 
     free(t->url);
     free(t);
@@ -236,6 +250,8 @@ mproxy_status mproxy_scraper_leave(mproxy_scraper *scraper, const char *address,
     scraper->joined--;
     mpx_poll_end(t);
     mpx_tell_close(t);
+    if (t->proxy)
+        mpx_proxy_leave(t->proxy);
     return MPROXY_OK;
 }
 
@@ -248,6 +264,8 @@ size_t mproxy_scraper_count(const mproxy_scraper *scraper)
 static const char *explain(struct mpx_target *t)
 {
     t->why_refused[0] = '\0';
+    if (t->is_proxy && t->proxy)
+        return mpx_proxy_why_refused(t->proxy);
     for (int i = 0; t->ingest && !t->is_parsing && i < MPX_INGEST_REASONS; i++) {
         enum mpx_ingest_reason reason = (enum mpx_ingest_reason)i;
         const char *text = mpx_ingest_example(t->ingest, reason);
@@ -256,6 +274,14 @@ static const char *explain(struct mpx_target *t)
                      mpx_ingest_reason_text(reason), text);
     }
     return t->why_refused;
+}
+
+// A proxy is shown by what is read of it.
+static const char *shown_url(struct mpx_target *t)
+{
+    if (!t->is_proxy || !t->proxy)
+        return t->url;
+    return mpx_poll_url(t, MPX_ASK_JOBS, t->jobs_url);
 }
 
 mproxy_status mproxy_scraper_target(const mproxy_scraper *scraper, size_t index,
@@ -272,7 +298,9 @@ mproxy_status mproxy_scraper_target(const mproxy_scraper *scraper, size_t index,
     struct mpx_ingest_stats stats = {0};
     if (t->ingest && !t->is_parsing)
         mpx_ingest_get_stats(t->ingest, &stats);
-    const mproxy_scrape_target told = {.url = t->url,
+    if (t->is_proxy && t->proxy)
+        stats.refused = mpx_proxy_refused(t->proxy);
+    const mproxy_scrape_target told = {.url = shown_url(t),
                                        .period_ms = t->period_ms,
                                        .healthy = t->is_healthy,
                                        .last_error = t->last_error,
@@ -280,7 +308,8 @@ mproxy_status mproxy_scraper_target(const mproxy_scraper *scraper, size_t index,
                                        .samples = t->samples,
                                        .duration_ms = t->seconds * 1e3,
                                        .refused = stats.refused,
-                                       .why_refused = explain(t)};
+                                       .why_refused = explain(t),
+                                       .proxy = t->is_proxy && t->proxy};
     return MPX_STRUCT_GIVE(mproxy_scrape_target, why_refused, out, &told, err);
 }
 
@@ -297,10 +326,16 @@ static mproxy_status before_round(void *self, const mproxy_round *round,
 static mproxy_status show_one(struct mpx_target *t, const mproxy_round *round,
                               mproxy_error *err)
 {
-    if (t->is_dropped)
-        return t->is_parsing ? MPROXY_OK : mpx_tell_gone(t, round, err);
-    mpx_poll_look(t, round->boot_ms);
-    return mpx_tell(t, round, err);
+    mproxy_status status = MPROXY_OK;
+    if (t->is_dropped && t->is_parsing)
+        return status;
+    if (!t->is_dropped)
+        mpx_poll_look(t, round->boot_ms);
+    if (t->proxy)
+        status = mpx_proxy_tell(t, round, t->is_dropped, err);
+    if (status != MPROXY_OK)
+        return status;
+    return t->is_dropped ? mpx_tell_gone(t, round, err) : mpx_tell(t, round, err);
 }
 
 static mproxy_status show(void *self, const mproxy_round *round, mproxy_error *err)

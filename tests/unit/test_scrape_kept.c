@@ -193,16 +193,17 @@ static mproxy_status hear_target(void *arg, const struct mpx_kept_target *t)
 {
     (void)arg;
     size_t at = strlen(told);
-    snprintf(told + at, sizeof told - at, "%llu %s %u%s%s\n",
+    snprintf(told + at, sizeof told - at, "%llu %s %u%s%s%s\n",
              (unsigned long long)t->number, t->url, t->period_ms,
-             t->is_joined ? " joined" : "", t->is_for_now ? " for now" : "");
+             t->is_joined ? " joined" : "", t->is_for_now ? " for now" : "",
+             t->is_proxy ? " proxy" : "");
     return MPROXY_OK;
 }
 
 static const struct mpx_kept_target targets[] = {
-    {3, "http://a:1/metrics", 1000, true, false},
-    {5, "http://b:2/metrics", 50, true, true},
-    {9, "http://c:3/metrics", 10, false, false}};
+    {3, "http://a:1/metrics", 1000, true, false, false},
+    {5, "http://b:2/metrics", 50, true, true, true},
+    {9, "http://c:3/metrics", 10, false, false, false}};
 
 static void write_list(struct mpx_buf *list, const struct mpx_kept_target *all,
                        size_t count)
@@ -226,7 +227,7 @@ START_TEST(list_is_read_back_as_it_was_written)
 
     ck_assert_uint_eq(last, 12);
     ck_assert_str_eq(told, "3 http://a:1/metrics 1000 joined\n"
-                           "5 http://b:2/metrics 50 joined for now\n"
+                           "5 http://b:2/metrics 50 joined for now proxy\n"
                            "9 http://c:3/metrics 10\n");
     mpx_buf_free(&list);
 }
@@ -249,8 +250,8 @@ START_TEST(damaged_list_is_refused_before_anything_is_told)
             MPROXY_E_CORRUPT);
     }
     const struct mpx_kept_target twice[] = {targets[0], targets[0]},
-                                 above = {13, "http://a", 1, true, false},
-                                 never = {1, "http://a", 0, true, false};
+                                 above = {13, "http://a", 1, true, false, false},
+                                 never = {1, "http://a", 0, true, false, false};
     write_list(&list, twice, 2);
     ck_assert_int_eq(mpx_kept_list_read(fd, &last, hear_target, NULL, &err),
                      MPROXY_E_CORRUPT);
