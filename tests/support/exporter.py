@@ -39,6 +39,9 @@ class Exporter:
                 super().finish()
 
             def do_GET(self):
+                if self.path == "/is_admire_proxy.html":  # whether this is a proxy
+                    self.send_error(404)
+                    return
                 exporter.asked = exporter.asked[-9:] + [dict(self.headers)]
                 if exporter.answer:
                     exporter.answer(self)
