@@ -187,7 +187,8 @@ static mproxy_status read_file(struct mpx_push_journal *j,
     struct reading r = {.o = o, .generation = generation};
     name_of(generation, name);
     mproxy_status status = mpx_file_read(j->dir_fd, name, SIZE_MAX / 4, &bytes, err);
-    if (status == MPROXY_E_INVALID) { // a link or a pipe, which nobody of us makes
+    // A link or a pipe, which nobody of us makes.
+    if (status == MPROXY_E_INVALID || (status == MPROXY_E_SYSTEM && errno == ELOOP)) {
         note_damage(&r, 0);
         status = MPROXY_OK;
     } else if (status == MPROXY_OK) {
