@@ -58,6 +58,7 @@ static mproxy_status open_self(struct mproxy_daemon *d, mproxy_error *err)
     const struct mpx_self_more more = {.server = &d->server,
                                        .gateway = &d->gateway,
                                        .syscalls = &d->syscalls,
+                                       .push = &d->push,
                                        .profiles = count_profiles,
                                        .arg = d};
     return mpx_self_open_more(&options, &more, &d->self, err);

@@ -227,6 +227,20 @@ static void tell_syscalls(struct mproxy_self *self)
     tell(self, REFUSED_SYSCALL, (double)s.lost_calls);
 }
 
+static uint64_t tell_pushes(struct mproxy_self *self)
+{
+    mproxy_push_stats s = {.struct_size = sizeof s};
+    if (self->more.push && *self->more.push)
+        mproxy_push_get_stats(*self->more.push, &s);
+    tell(self, PUSH_GROUPS, (double)s.groups);
+    tell(self, PUSH_SERIES, (double)s.series);
+    tell(self, PUSH_BYTES, (double)s.bytes);
+    tell(self, PUSHES, (double)s.pushes);
+    tell(self, PUSHES_REFUSED, (double)s.refused);
+    tell(self, PUSH_EXPIRED, (double)s.expired);
+    return s.dropped_values;
+}
+
 static uint64_t tell_sums(struct mproxy_self *self, const mproxy_round *round)
 {
     mproxy_ledger_stats ledger = {.struct_size = sizeof ledger};
@@ -335,7 +349,8 @@ static void tell_all(struct mproxy_self *self, const mproxy_round *round)
     tell_rounds(self);
     tell_syscalls(self);
     tell(self, BAD_VALUES,
-         (double)(tell_segments(self) + tell_gateway(self) + tell_sums(self, round)));
+         (double)(tell_segments(self) + tell_gateway(self) + tell_pushes(self) +
+                  tell_sums(self, round)));
     if (server_of(self))
         mpx_server_each_count(server_of(self), tell_request, self);
 }

@@ -2,6 +2,7 @@
 #ifndef MPX_SELF_SELF_H
 #define MPX_SELF_SELF_H
 
+#include <mproxy/push.h>
 #include <mproxy/self.h>
 
 struct mpx_server;
@@ -12,6 +13,7 @@ struct mpx_self_more {
     struct mpx_server *const *server; // there while it serves
     mproxy_gateway *const *gateway;   // until the last round
     struct mpx_syscalls *const *syscalls;
+    mproxy_push *const *push;
     size_t (*profiles)(void *arg); // how many are stored
     void *arg;
 };
