@@ -160,6 +160,18 @@ static void settle(struct mpx_target *t)
     succeed(t);
 }
 
+// Where it is asked for this; `room` is for another path than its own.
+static const char *url_for(const struct mpx_target *t, enum mpx_asking asking,
+                           char room[MPROXY_REMOTE_URL_MAX])
+{
+    static const char *const paths[] = {"/metrics", "/is_admire_proxy.html", "/job"};
+    if (asking == MPX_ASK_PAGE)
+        return t->url;
+    snprintf(room, MPROXY_REMOTE_URL_MAX, "%.*s%s",
+             (int)(strlen(t->url) - strlen("/metrics")), t->url, paths[asking]);
+    return room;
+}
+
 static void take_jobs(struct mpx_target *t)
 {
     mproxy_error err;
@@ -207,7 +219,7 @@ static void on_parsed(struct mpx_target *t)
         return;
     }
     char room[MPROXY_REMOTE_URL_MAX];
-    const char *url = mpx_poll_url(t, t->asking, room);
+    const char *url = url_for(t, t->asking, room);
     if (e->line > 0)
         snprintf(text, sizeof text, "%.200s: line %d, column %d: %s", url, e->line,
                  e->column, e->text);
@@ -274,7 +286,7 @@ static mproxy_status check_reply(struct mpx_target *t, const mproxy_remote_reply
     char room[MPROXY_REMOTE_URL_MAX];
     if (reply->code != 200)
         return mpx_fail(err, MPROXY_E_INVALID, "%.200s: answered with HTTP status %d",
-                        mpx_poll_url(t, t->asking, room), reply->code);
+                        url_for(t, t->asking, room), reply->code);
     if (t->asking == MPX_ASK_JOBS)
         return MPROXY_OK;
     if (mproxy_format_of_content_type(reply->type, &t->format, &why) != MPROXY_OK)
@@ -299,24 +311,6 @@ static void take_page(struct mpx_target *t, const char *body, size_t size)
 }
 
 // ---- what it is
-
-// A path of its own is no place of a proxy's.
-static bool may_be_proxy(const struct mpx_target *t)
-{
-    const char *path = strchr(strstr(t->url, "://") + 3, '/');
-    return path && strcmp(path, "/metrics") == 0;
-}
-
-const char *mpx_poll_url(const struct mpx_target *t, enum mpx_asking asking,
-                         char room[MPROXY_REMOTE_URL_MAX])
-{
-    static const char *const paths[] = {"/metrics", "/is_admire_proxy.html", "/job"};
-    if (asking == MPX_ASK_PAGE)
-        return t->url;
-    snprintf(room, MPROXY_REMOTE_URL_MAX, "%.*s%s",
-             (int)(strlen(t->url) - strlen("/metrics")), t->url, paths[asking]);
-    return room;
-}
 
 // One that does not answer is what it was.
 static void take_kind(struct mpx_target *t, mproxy_status status,
@@ -373,7 +367,7 @@ static void on_reply(void *target, mproxy_status status, const mproxy_remote_rep
 
 static enum mpx_asking next_asking(struct mpx_target *t)
 {
-    if (!may_be_proxy(t))
+    if (!mpx_proxy_may_be_at(t->url))
         return MPX_ASK_PAGE;
     return t->is_unknown ? MPX_ASK_KIND : t->is_proxy ? MPX_ASK_JOBS : MPX_ASK_PAGE;
 }
@@ -386,7 +380,7 @@ static void ask(struct mpx_target *t)
     t->asking = next_asking(t);
     const mproxy_remote_request request = {
         .struct_size = sizeof request,
-        .url = mpx_poll_url(t, t->asking, room),
+        .url = url_for(t, t->asking, room),
         .accept = t->asking == MPX_ASK_PAGE   ? accept
                   : t->asking == MPX_ASK_JOBS ? "application/json"
                                               : "text/html",

@@ -69,7 +69,7 @@ struct mpx_target {
 
     // what is told of it
     bool is_healthy;
-    char last_error[512], why_refused[320], jobs_url[MPROXY_REMOTE_URL_MAX];
+    char last_error[512], why_refused[320];
     uint64_t last_us, samples;
     double seconds;
     uint64_t counts[MPX_SCRAPE_OWN]; // own counters; REFUSED without those of the ingest
@@ -135,9 +135,6 @@ mproxy_status mpx_remember_moved(struct mproxy_scraper *s, mproxy_error *err);
 
 // poll.c
 
-// Where it is asked for this; `room` is for another path than its own.
-const char *mpx_poll_url(const struct mpx_target *t, enum mpx_asking asking,
-                         char room[MPROXY_REMOTE_URL_MAX]);
 // Ask from now on, the first time within a second.
 mproxy_status mpx_poll_begin(struct mpx_target *t, mproxy_error *err);
 // Its period is another one.

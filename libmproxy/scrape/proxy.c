@@ -25,6 +25,11 @@
 
 enum { ABSENT_MAX = 3, VIEWS_MAX = 4096 };
 
+const char *mpx_proxy_url(const struct mpx_proxy *p)
+{
+    return p->url;
+}
+
 const char *mpx_proxy_why_refused(const struct mpx_proxy *p)
 {
     return p->why;

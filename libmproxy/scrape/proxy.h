@@ -13,9 +13,12 @@
 struct mpx_proxy;
 struct mpx_target;
 
-// MPROXY_OK also when it is one already.
+// A URL with a path of its own is no place of a proxy's.
+bool mpx_proxy_may_be_at(const char *url);
+// Of a target that may be one; MPROXY_OK also when it is one already.
 mproxy_status mpx_proxy_open(struct mpx_target *t, mproxy_error *err);
-void mpx_proxy_free(struct mpx_proxy *p); // accepts NULL
+void mpx_proxy_free(struct mpx_proxy *p);             // accepts NULL
+const char *mpx_proxy_url(const struct mpx_proxy *p); // where its jobs are read
 const char *mpx_proxy_why_refused(const struct mpx_proxy *p);
 size_t mpx_proxy_refused(const struct mpx_proxy *p); // of the last reply
 

@@ -39,6 +39,7 @@ struct mpx_told {
 struct mpx_proxy {
     struct mpx_told **views;
     size_t count, room;
+    char *url;
     char host[256]; // of its url, with the port
     uint64_t reply, sequence, epoch;
     size_t next; // view that is most likely told next

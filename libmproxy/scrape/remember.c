@@ -143,9 +143,11 @@ static mproxy_status take_target(void *scraper, const struct mpx_kept_target *ke
     t->period_ms = kept->period_ms;
     t->is_for_now = kept->is_for_now;
     t->was_joined = kept->is_joined && !kept->is_for_now;
-    if (kept->is_proxy && mpx_proxy_open(t, NULL) != MPROXY_OK)
-        return MPROXY_E_NOMEM;
-    t->is_proxy = t->is_listed = kept->is_proxy;
+    if (kept->is_proxy && mpx_proxy_may_be_at(t->url)) {
+        if (mpx_proxy_open(t, NULL) != MPROXY_OK)
+            return MPROXY_E_NOMEM;
+        t->is_proxy = t->is_listed = true;
+    }
     return load_figures(t, NULL);
 }
 

@@ -276,14 +276,6 @@ static const char *explain(struct mpx_target *t)
     return t->why_refused;
 }
 
-// A proxy is shown by what is read of it.
-static const char *shown_url(struct mpx_target *t)
-{
-    if (!t->is_proxy || !t->proxy)
-        return t->url;
-    return mpx_poll_url(t, MPX_ASK_JOBS, t->jobs_url);
-}
-
 mproxy_status mproxy_scraper_target(const mproxy_scraper *scraper, size_t index,
                                     mproxy_scrape_target *out, mproxy_error *err)
 {
@@ -300,16 +292,17 @@ mproxy_status mproxy_scraper_target(const mproxy_scraper *scraper, size_t index,
         mpx_ingest_get_stats(t->ingest, &stats);
     if (t->is_proxy && t->proxy)
         stats.refused = mpx_proxy_refused(t->proxy);
-    const mproxy_scrape_target told = {.url = shown_url(t),
-                                       .period_ms = t->period_ms,
-                                       .healthy = t->is_healthy,
-                                       .last_error = t->last_error,
-                                       .last_scrape_us = t->last_us,
-                                       .samples = t->samples,
-                                       .duration_ms = t->seconds * 1e3,
-                                       .refused = stats.refused,
-                                       .why_refused = explain(t),
-                                       .proxy = t->is_proxy && t->proxy};
+    const mproxy_scrape_target told = {
+        .url = t->is_proxy && t->proxy ? mpx_proxy_url(t->proxy) : t->url,
+        .period_ms = t->period_ms,
+        .healthy = t->is_healthy,
+        .last_error = t->last_error,
+        .last_scrape_us = t->last_us,
+        .samples = t->samples,
+        .duration_ms = t->seconds * 1e3,
+        .refused = stats.refused,
+        .why_refused = explain(t),
+        .proxy = t->is_proxy && t->proxy};
     return MPX_STRUCT_GIVE(mproxy_scrape_target, why_refused, out, &told, err);
 }
 

@@ -80,6 +80,25 @@ struct mpx_told *mpx_told_add(struct mpx_proxy *p, uint64_t id)
     return p->views[p->count++] = v;
 }
 
+bool mpx_proxy_may_be_at(const char *url)
+{
+    const char *host = strstr(url, "://");
+    const char *path = host ? strchr(host + 3, '/') : NULL;
+    return path && strcmp(path, "/metrics") == 0;
+}
+
+// NULL: no memory.
+static char *make_url(const char *url)
+{
+    size_t length = strlen(url) - strlen("/metrics");
+    char *out = malloc(length + sizeof "/job");
+    if (!out)
+        return NULL;
+    memcpy(out, url, length);
+    memcpy(out + length, "/job", sizeof "/job");
+    return out;
+}
+
 mproxy_status mpx_proxy_open(struct mpx_target *t, mproxy_error *err)
 {
     if (t->proxy)
@@ -87,9 +106,11 @@ mproxy_status mpx_proxy_open(struct mpx_target *t, mproxy_error *err)
     struct mpx_proxy *p = calloc(1, sizeof *p);
     struct mpx_told *v =
         p ? mpx_told_add(p, mpx_told_id("main", MPX_TOLD_MAIN, 0)) : NULL;
-    if (v)
+    if (v) {
         v->key = strdup("main");
-    if (!v || !v->key) {
+        p->url = make_url(t->url);
+    }
+    if (!v || !v->key || !p->url) {
         mpx_proxy_free(p);
         return mpx_fail(err, MPROXY_E_NOMEM, "%.150s: no memory for its jobs", t->url);
     }
@@ -106,6 +127,7 @@ void mpx_proxy_free(struct mpx_proxy *p)
     for (size_t i = 0; i < p->count; i++)
         mpx_told_free(p->views[i]);
     free(p->views);
+    free(p->url);
     free(p->of_jobs);
     free(p->places);
     mpx_buf_free(&p->names);
