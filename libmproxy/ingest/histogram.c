@@ -124,6 +124,16 @@ mproxy_status mpx_histogram_judge(struct mpx_ingest *in, uint32_t place,
     return status;
 }
 
+bool mpx_ingest_part(const struct mpx_ingest *in, uint32_t series, size_t at,
+                     uint32_t *out)
+{
+    uint32_t place = series < in->bound ? in->series[series].histogram : 0;
+    if (place == 0 || at >= in->histograms[place - 1].count)
+        return false;
+    *out = in->histograms[place - 1].parts[at].series;
+    return true;
+}
+
 void mpx_histogram_drop(struct mpx_ingest *in, uint32_t series)
 {
     uint32_t place = in->series[series].histogram;

@@ -91,6 +91,10 @@ mproxy_status mpx_ingest_apply(struct mpx_ingest *in, struct mpx_ingest_page *ou
 
 // The metric of a series that is taken, held until that is forgotten; NULL: it is not taken.
 const mproxy_metric *mpx_ingest_metric(const struct mpx_ingest *in, uint32_t series);
+// The series of the histogram that this one is of, itself among them, one after the other: the
+// one at `at`. False: there are no more, or it is of none.
+bool mpx_ingest_part(const struct mpx_ingest *in, uint32_t series, size_t at,
+                     uint32_t *out);
 // Give back a series that is gone. @return false: it is on the last page
 bool mpx_ingest_forget(struct mpx_ingest *in, uint32_t series);
 

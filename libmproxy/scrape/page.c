@@ -5,7 +5,8 @@
 //
 // A counter that is lower than before has been restarted with its exporter: what it was is
 // added to its offset. (One that was restarted and has overtaken itself between two scrapes
-// can't be told from one that grew.)
+// can't be told from one that grew.) A histogram restarts as a whole: of its buckets some have
+// often overtaken themselves, and added up by themselves they would be out of order.
 //
 // A series that leaves the page is forgotten by the ingest at once. Its gauge goes; its counter
 // stays in its figure, found again by its metric, for a sum that is shown must not step back. Of
@@ -220,6 +221,45 @@ static void take_value(struct mpx_target *t, uint32_t series, double value,
     mpx_figures_mark(&t->figures, at);
 }
 
+static void restart(struct mpx_target *t, uint32_t series)
+{
+    uint32_t at = series < t->figure_of_room ? t->figure_of[series] : MPX_FIGURE_NONE;
+    struct mpx_figure *figure = at == MPX_FIGURE_NONE ? NULL : &t->figures.items[at];
+    if (!figure || !is_counter(figure) || !isfinite(figure->offset + figure->raw))
+        return;
+    figure->offset += figure->raw;
+    figure->raw = 0;
+    t->last[series] = NAN; // to be looked at, whatever its value
+    if (figure->kept != MPX_FIGURE_NONE)
+        mpx_kept_set(&t->kept, figure->kept, figure->offset, 0);
+}
+
+// The series that tells it comes last: a proxy that is killed in between leaves it to tell the
+// next one, for which those before it restart from 0 once more.
+static void restart_histogram(struct mpx_target *t, uint32_t series)
+{
+    uint32_t part;
+    for (size_t i = 0; mpx_ingest_part(t->ingest, series, i, &part); i++)
+        if (part != series)
+            restart(t, part);
+    restart(t, series);
+}
+
+static void find_restarts(struct mpx_target *t, const struct mpx_ingest_page *page)
+{
+    uint32_t part;
+    for (size_t i = 0; i < page->count; i++) {
+        uint32_t series = page->series[i], at = t->figure_of[series];
+        double value = page->values[i];
+        if (value >= t->last[series] || value < 0 || at == MPX_FIGURE_NONE)
+            continue;
+        const struct mpx_figure *figure = &t->figures.items[at];
+        if (value < figure->raw && is_counter(figure) &&
+            mpx_ingest_part(t->ingest, series, 0, &part))
+            restart_histogram(t, series);
+    }
+}
+
 mproxy_status mpx_page_take(struct mpx_target *t, const struct mpx_ingest_page *page,
                             mproxy_error *err)
 {
@@ -230,7 +270,7 @@ mproxy_status mpx_page_take(struct mpx_target *t, const struct mpx_ingest_page *
         let_go_of_figures(t, page, count);
         return status;
     }
-
+    find_restarts(t, page);
     for (size_t i = 0; i < page->count; i++) {
         uint32_t series = page->series[i];
         if (page->values[i] != t->last[series])

@@ -52,6 +52,24 @@ START_TEST(counters_go_on_when_their_exporter_restarts)
 }
 END_TEST
 
+#define HISTOGRAM(a, b, c)                                                               \
+    "# TYPE h histogram\nh_bucket{le=\"1\"} " a "\nh_bucket{le=\"2\"} " b                \
+    "\nh_bucket{le=\"+Inf\"} " c "\nh_sum 1\nh_count " c "\n"
+
+START_TEST(histogram_restarts_as_a_whole)
+{
+    say(HISTOGRAM("5", "6", "9"), 200);
+    join();
+    wait_shown("h_count", 9);
+    say(HISTOGRAM("4", "6", "9"), 200);
+
+    wait_shown("h_count", 18);
+    ck_assert_double_eq(shown("h_bucket{le=\"1\"}"), 9);
+    ck_assert_double_eq(shown("h_bucket{le=\"2\"}"), 12);
+    ck_assert_double_eq(shown("h_bucket{le=\"+Inf\"}"), 18);
+}
+END_TEST
+
 START_TEST(series_that_leave_take_gauges_along_and_not_counters)
 {
     say(COUNTER "5\ng 1\nh 1\n", 200);
@@ -303,6 +321,7 @@ int main(void)
     TCase *tc = tcase_create("scraper");
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, counters_go_on_when_their_exporter_restarts);
+    tcase_add_test(tc, histogram_restarts_as_a_whole);
     tcase_add_test(tc, series_that_leave_take_gauges_along_and_not_counters);
     tcase_add_test(tc, silent_target_gives_up_its_gauges);
     tcase_add_test(tc, target_that_is_joined_again_does_not_count_twice);
