@@ -5,8 +5,9 @@
 // their own; expressions are compiled once, with ^( and )$ around them, as Prometheus means them.
 //
 // Selectors come from anybody who may change things, so what could take time or memory that the
-// length does not tell is refused before the C library sees it: counted repetitions and back
-// references. The number of matchers and the length of the text are bounded.
+// length does not tell is refused before the C library sees it: counted repetitions, back
+// references and repetitions of what may be nothing. The number of matchers and the length of
+// the text are bounded.
 //
 // A label that a group lacks has the empty value, as with Prometheus: `a=""` fits groups without
 // `a`.
@@ -19,7 +20,7 @@
 
 #include "base/err.h"
 
-enum { MATCHERS_MAX = 16, TEXT_MAX = 4096 };
+enum { MATCHERS_MAX = 16, TEXT_MAX = 4096, GROUPS_MAX = 32 };
 
 struct matcher {
     char *name, *value;
@@ -114,13 +115,70 @@ static mproxy_status scan_value(struct scan *s, struct matcher *m)
     return m->value ? MPROXY_OK : no_memory(s->err);
 }
 
-// What would let an expression take time or memory that its length does not tell.
+// Behind the bracket expression that begins at `at`, or at the text's end.
+static const char *skip_bracket(const char *at)
+{
+    at += at[1] == '^' ? 2 : 1;
+    at += *at == ']';
+    while (*at && *at != ']') {
+        char kind = *at == '[' ? at[1] : '\0';
+        if (kind == ':' || kind == '.' || kind == '=') {
+            const char end[] = {kind, ']', '\0'};
+            const char *found = strstr(at + 2, end);
+            at = found ? found + 1 : at;
+        }
+        at++;
+    }
+    return *at ? at + 1 : at;
+}
+
+struct nothing {
+    bool is_branch; // what was read of the alternative may be nothing
+    bool is_any;    // one before it may
+};
+
+// Behind an atom and its repetition. NULL: it may be nothing, and is repeated; or it is
+// repeated twice.
+static const char *take_atom(struct nothing *group, const char *behind,
+                             bool may_be_nothing)
+{
+    if (!*behind || !strchr("*+?", *behind)) {
+        group->is_branch &= may_be_nothing;
+        return behind;
+    }
+    if (may_be_nothing || (behind[1] && strchr("*+?", behind[1])))
+        return NULL;
+    group->is_branch &= *behind != '+';
+    return behind + 1;
+}
+
+// What would let an expression take time or memory that its length does not tell: counts, back
+// references, and repetitions of what may be nothing, as of `(a*)*` or `a**`, each of which
+// doubles what regcomp() does.
 static bool is_modest(const char *text)
 {
-    for (const char *at = text; *at; at++) {
-        if (*at == '{')
+    struct nothing groups[GROUPS_MAX + 1] = {{true, false}}, *group = groups;
+    for (const char *at = text; *at;) {
+        if (strchr("{*+?", *at) || (*at == '\\' && at[1] >= '0' && at[1] <= '9') ||
+            (*at == '(' && group == groups + GROUPS_MAX) ||
+            (*at == ')' && group == groups))
             return false;
-        if (*at == '\\' && at[1] && at++ && *at >= '0' && *at <= '9')
+        if (*at == '(') {
+            *++group = (struct nothing){true, false};
+            at++;
+        } else if (*at == '|') {
+            *group = (struct nothing){true, group->is_any || group->is_branch};
+            at++;
+        } else if (*at == ')') {
+            bool may_be_nothing = group->is_any || group->is_branch;
+            at = take_atom(--group, at + 1, may_be_nothing);
+        } else if (*at == '[') {
+            at = take_atom(group, skip_bracket(at), false);
+        } else {
+            bool is_anchor = *at == '^' || *at == '$';
+            at = take_atom(group, at + (*at == '\\' && at[1] ? 2 : 1), is_anchor);
+        }
+        if (!at)
             return false;
     }
     return true;
@@ -131,7 +189,8 @@ static mproxy_status compile(struct scan *s, struct matcher *m)
     if (!m->is_regex)
         return MPROXY_OK;
     if (!is_modest(m->value))
-        return fault(s, "an expression without { and \\1 to \\9");
+        return fault(s, "an expression without {, \\1 to \\9, and repetitions of what "
+                        "may be nothing");
     struct mpx_buf whole = MPX_BUF_INIT;
     mpx_buf_addf(&whole, "^(%s)$", m->value);
     const char *text = mpx_buf_text(&whole);

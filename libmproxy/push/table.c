@@ -191,7 +191,7 @@ struct mpx_push_group *mpx_push_group_find(const struct mpx_push_table *t,
 static const char *name_of(struct mpx_push_table *t, const char *name,
                            mproxy_family_kind kind, const struct mpx_push_labels *labels)
 {
-    struct mpx_ingest_label own[MPX_PUSH_LABELS_MAX];
+    struct mpx_ingest_label own[MPX_PUSH_LABELS_MAX + 1]; // one that is none
     size_t count = 0;
     for (size_t at = 0;
          mpx_push_label_next(labels, &at, &own[count].name, &own[count].value);)

@@ -256,6 +256,45 @@ START_TEST(groups_are_deleted_by_selectors)
 }
 END_TEST
 
+START_TEST(selectors_that_compile_for_ever_are_refused)
+{
+    static const char *const bombs[] = {"(a*)*", "(a|)+", "a**",  "((b?)c*)+",
+                                        "(a*)?", "*",     "(^)*", "([]*]*)+"};
+    static const char *const good[] = {"(a|b)*c", "(a+b)*", "[(*]*",
+                                       "\\\\(*a", "(a*b)+", "((b*a)*c?d)*"};
+    char text[4096];
+    for (size_t i = 0; i < sizeof bombs / sizeof *bombs; i++) {
+        const char *const list[] = {text};
+        char *at = text + sprintf(text, "{job=~\"");
+        for (int n = 0; n < 40; n++)
+            at += sprintf(at, "%s", bombs[i]);
+        strcpy(at, "x\"}");
+        ck_assert_int_eq(mproxy_push_delete_matching(node.push, list, 1, NULL, &node.err),
+                         MPROXY_E_INVALID);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        const char *const list[] = {text};
+        sprintf(text, "{job=~\"%sx\"}", good[i]);
+        ck_assert_msg(mproxy_push_delete_matching(node.push, list, 1, NULL, &node.err) ==
+                          MPROXY_OK,
+                      "%s", node.err.text);
+    }
+}
+END_TEST
+
+START_TEST(group_may_have_as_many_labels_as_there_may_be)
+{
+    char path[512];
+    char *at = path + sprintf(path, "job/a");
+    for (int i = 1; i < 32; i++)
+        at += sprintf(at, "/l%d/v", i);
+
+    push(&node, path, "x 1\n");
+
+    ck_assert_uint_eq(stats_of(&node).series, 1);
+}
+END_TEST
+
 START_TEST(groups_expire)
 {
     const mproxy_pushed brief = {.struct_size = sizeof brief,
@@ -364,6 +403,8 @@ int main(void)
     tcase_add_test(tc, refused_pushes_change_nothing_but_the_time_of_failure);
     tcase_add_test(tc, a_name_may_become_another_type_in_its_only_group);
     tcase_add_test(tc, groups_are_deleted_by_selectors);
+    tcase_add_test(tc, selectors_that_compile_for_ever_are_refused);
+    tcase_add_test(tc, group_may_have_as_many_labels_as_there_may_be);
     tcase_add_test(tc, groups_expire);
     tcase_add_test(tc, bounds_are_kept);
     tcase_add_test(tc, groups_are_written_again_when_their_file_was_removed);
