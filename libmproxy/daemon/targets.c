@@ -3,6 +3,7 @@
 
 #include <ifaddrs.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,25 +14,56 @@
 #include "base/err.h"
 #include "daemon/daemon_private.h"
 
-static bool is_local_address(const char *host)
+static bool map_address(const struct sockaddr *address, struct in6_addr *out)
 {
-    struct ifaddrs *all, *at;
+    if (address->sa_family == AF_INET6) {
+        *out = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+        return true;
+    }
+    if (address->sa_family != AF_INET)
+        return false;
+    *out = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+    memcpy(out->s6_addr + 12,
+           &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    return true;
+}
+
+// The address that a numeric host is, however it is written: 127.1, 0, ::ffff:127.0.0.1. IPv4
+// ones are mapped to IPv6. False: it is a name.
+static bool read_address(const char *host, struct in6_addr *out)
+{
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST};
+    struct addrinfo *found;
+    if (getaddrinfo(host, NULL, &hints, &found) != 0)
+        return false;
+    bool is_it = map_address(found->ai_addr, out);
+    freeaddrinfo(found);
+    return is_it;
+}
+
+static bool is_of_interface(const struct in6_addr *wanted)
+{
+    struct ifaddrs *all;
+    struct in6_addr own;
     bool found = false;
     if (getifaddrs(&all) != 0)
         return false;
-    for (at = all; at && !found; at = at->ifa_next) {
-        char name[NI_MAXHOST];
-        sa_family_t family = at->ifa_addr ? at->ifa_addr->sa_family : AF_UNSPEC;
-        socklen_t size = family == AF_INET    ? sizeof(struct sockaddr_in)
-                         : family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                              : 0;
-        found = size > 0 &&
-                getnameinfo(at->ifa_addr, size, name, sizeof name, NULL, 0,
-                            NI_NUMERICHOST) == 0 &&
-                strcmp(name, host) == 0;
-    }
+    for (const struct ifaddrs *at = all; at && !found; at = at->ifa_next)
+        found = at->ifa_addr && map_address(at->ifa_addr, &own) &&
+                memcmp(&own, wanted, sizeof own) == 0;
     freeifaddrs(all);
     return found;
+}
+
+static bool is_local_address(const char *host)
+{
+    static const uint8_t loopback[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
+    static const uint8_t any[16] = {[10] = 0xff, [11] = 0xff};
+    struct in6_addr wanted;
+    return read_address(host, &wanted) &&
+           (memcmp(&wanted, loopback, sizeof loopback) == 0 ||
+            memcmp(&wanted, any, sizeof any) == 0 || IN6_IS_ADDR_UNSPECIFIED(&wanted) ||
+            IN6_IS_ADDR_LOOPBACK(&wanted) || is_of_interface(&wanted));
 }
 
 static bool is_own(const struct mproxy_daemon *d, const char *address)
@@ -49,8 +81,7 @@ static bool is_own(const struct mproxy_daemon *d, const char *address)
         port != (unsigned)d->options.port)
         return false;
     return strcasecmp(host, d->host) == 0 || strcasecmp(host, "localhost") == 0 ||
-           strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 ||
-           strncmp(host, "127.", 4) == 0 || is_local_address(host);
+           is_local_address(host);
 }
 
 mproxy_status mpx_daemon_join(struct mproxy_daemon *d, const char *address,

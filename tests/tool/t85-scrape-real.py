@@ -42,6 +42,8 @@ for path, status, names in (
         ("/join/multiple?to=a:1&period=100&200", 400, "'period'"),
         ("/join?to=" + os.environ["URL"].removeprefix("http://"), 400, "this proxy"),
         ("/join?to=localhost:" + os.environ["URL"].rsplit(":", 1)[1], 400, "this proxy"),
+        ("/join?to=[::ffff:127.0.0.1]:" + os.environ["URL"].rsplit(":", 1)[1], 400, "this proxy"),
+        ("/join?to=0:" + os.environ["URL"].rsplit(":", 1)[1], 400, "this proxy"),
         ("/disconnect", 400, "'target'"), ("/disconnect?target=a:1", 404, "http://a:1/metrics"),
         ("/remove?from=x", 400, "'target'"), ("/remove?from=x&target=a", 400, "'target'")):
     refused(path, ask(path), status, names)
