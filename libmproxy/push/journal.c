@@ -38,6 +38,7 @@ enum {
 struct older {
     uint64_t generation;
     size_t bytes;
+    bool is_damaged; // kept aside once all groups are in the newest file
 };
 
 struct mpx_push_journal {
@@ -160,22 +161,30 @@ static mproxy_status take_frames(struct reading *r, const struct mpx_buf *bytes)
     return status;
 }
 
-static void set_aside(const struct mpx_push_journal *j, const struct reading *r,
-                      const char *name)
+static bool put_aside(int dir_fd, uint64_t generation)
 {
-    char aside[NAME_ROOM + 16];
+    char name[NAME_ROOM], aside[NAME_ROOM + 16];
+    name_of(generation, name);
     snprintf(aside, sizeof aside, "%s.damaged", name);
-    int failed = renameat(j->dir_fd, name, j->dir_fd, aside);
-    if (r->is_newer)
-        mpx_say(j->logger, MPROXY_LOG_WARNING,
-                "pushed groups: %s was written by a newer version and is not read; it is "
-                "kept as state/%s",
-                name, failed ? name : aside);
-    else
-        mpx_say(j->logger, MPROXY_LOG_WARNING,
-                "pushed groups: %s is damaged from byte %zu on: what is whole in it was "
-                "read, and it is kept as state/%s",
-                name, r->damage_at, failed ? name : aside);
+    return renameat(dir_fd, name, dir_fd, aside) == 0;
+}
+
+static void set_aside(const struct mpx_push_journal *j, uint64_t generation)
+{
+    bool is_aside = put_aside(j->dir_fd, generation);
+    mpx_say(j->logger, MPROXY_LOG_WARNING,
+            "pushed groups: push-%" PRIu64 " was written by a newer version, or is no "
+            "file, and is not read; it is kept as state/push-%" PRIu64 "%s",
+            generation, generation, is_aside ? ".damaged" : "");
+}
+
+// What was read of it is nowhere else yet: it stays where the next proxy finds it.
+static void tell_damage(const struct mpx_push_journal *j, const struct reading *r)
+{
+    mpx_say(j->logger, MPROXY_LOG_WARNING,
+            "pushed groups: push-%" PRIu64 " is damaged from byte %zu on: what is whole "
+            "in it was read, and it is kept as state/push-%" PRIu64 ".damaged",
+            r->generation, r->damage_at, r->generation);
 }
 
 static mproxy_status read_file(struct mpx_push_journal *j,
@@ -188,18 +197,19 @@ static mproxy_status read_file(struct mpx_push_journal *j,
     name_of(generation, name);
     mproxy_status status = mpx_file_read(j->dir_fd, name, SIZE_MAX / 4, &bytes, err);
     // A link or a pipe, which nobody of us makes.
-    if (status == MPROXY_E_INVALID || (status == MPROXY_E_SYSTEM && errno == ELOOP)) {
-        note_damage(&r, 0);
+    bool is_file =
+        status != MPROXY_E_INVALID && (status != MPROXY_E_SYSTEM || errno != ELOOP);
+    if (!is_file)
         status = MPROXY_OK;
+    else if (status == MPROXY_OK && (status = take_frames(&r, &bytes)) != MPROXY_OK)
+        mpx_fail(err, status, "%s: no memory for what is in it", name);
+    if (status == MPROXY_OK && (!is_file || r.is_newer)) {
+        set_aside(j, generation);
     } else if (status == MPROXY_OK) {
-        status = take_frames(&r, &bytes);
-        if (status != MPROXY_OK)
-            mpx_fail(err, status, "%s: no memory for what is in it", name);
+        if (r.has_damage)
+            tell_damage(j, &r);
+        j->older[j->older_count++] = (struct older){generation, bytes.size, r.has_damage};
     }
-    if (status == MPROXY_OK && (r.has_damage || r.is_newer))
-        set_aside(j, &r, name);
-    else if (status == MPROXY_OK)
-        j->older[j->older_count++] = (struct older){generation, bytes.size};
     mpx_push_reader_fini(&r.reader);
     mpx_buf_free(&bytes);
     return status;
@@ -352,7 +362,7 @@ mproxy_status mpx_push_journal_turn(struct mpx_push_journal *j, mproxy_error *er
         return status;
     if (j->fd >= 0) {
         close(j->fd);
-        j->older[j->older_count++] = (struct older){j->generation, j->size};
+        j->older[j->older_count++] = (struct older){j->generation, j->size, false};
     }
     j->fd = fd;
     j->size = size;
@@ -367,7 +377,8 @@ void mpx_push_journal_settle(struct mpx_push_journal *j)
     for (size_t i = 0; i < j->older_count; i++) {
         MPX_CRASH_POINT("push.settle");
         name_of(j->older[i].generation, name);
-        unlinkat(j->dir_fd, name, 0);
+        if (!j->older[i].is_damaged || !put_aside(j->dir_fd, j->older[i].generation))
+            unlinkat(j->dir_fd, name, 0);
     }
     j->older_count = 0;
 }

@@ -27,8 +27,8 @@ struct mpx_push_journal_options {
 };
 
 // Read what is there, and begin a file. A file with damage is told of, what is whole in it is
-// taken, and it is kept aside as `push-N.damaged`. Without room for a file it opens all the
-// same, and appending fails.
+// taken, and once that is settled it is kept aside as `push-N.damaged`. Without room for a file
+// it opens all the same, and appending fails.
 //
 // @return MPROXY_OK, MPROXY_E_NOMEM, MPROXY_E_SYSTEM
 mproxy_status mpx_push_journal_open(const struct mpx_push_journal_options *options,

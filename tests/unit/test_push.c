@@ -124,6 +124,34 @@ START_TEST(changes_of_groups_in_older_files_are_there_after_a_restart)
 }
 END_TEST
 
+static void damage(const struct node *n, const char *name, off_t behind)
+{
+    int fd = openat(n->fd, name, O_RDWR);
+    char byte;
+    ck_assert_int_eq(pread(fd, &byte, 1, behind), 1);
+    byte = (char)~byte;
+    ck_assert_int_eq(pwrite(fd, &byte, 1, behind), 1);
+    close(fd);
+}
+
+START_TEST(damaged_file_is_kept_until_its_groups_are_copied)
+{
+    push(&node, "job/a", "x 1\n");
+    off_t behind = (off_t)stats_of(&node).bytes;
+    push(&node, "job/b", "x 1\n");
+    node_stop(&node);
+    damage(&node, "push-1", behind + 8);
+    node_start(&node);
+    ck_assert_ptr_nonnull(strstr(node.said, "push-1 is damaged"));
+
+    node_restart(&node); // before any round has copied the group
+
+    ck_assert_double_eq(shown(&node, "x{job=\"a\"}"), 1);
+    ck_assert_double_eq(shown(&node, "x{job=\"b\"}"), -1);
+    ck_assert_int_eq(faccessat(node.fd, "push-1.damaged", F_OK, 0), 0);
+}
+END_TEST
+
 START_TEST(files_stay_short)
 {
     char text[64];
@@ -397,6 +425,7 @@ int main(void)
     tcase_add_test(tc, sum_that_is_not_finite_is_refused);
     tcase_add_test(tc, groups_are_there_after_a_restart);
     tcase_add_test(tc, changes_of_groups_in_older_files_are_there_after_a_restart);
+    tcase_add_test(tc, damaged_file_is_kept_until_its_groups_are_copied);
     tcase_add_test(tc, files_stay_short);
     tcase_add_test(tc, names_that_come_and_go_are_given_back);
     tcase_add_test(tc, values_that_are_not_finite_are_dropped);
