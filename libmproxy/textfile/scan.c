@@ -68,6 +68,8 @@ static int compare_names(const void *a, const void *b)
 
 static bool is_known(const struct mpx_scan *scan, const struct mpx_seen *file)
 {
+    if (scan->known_count == 0)
+        return false;
     const struct mpx_seen *known =
         bsearch(file, scan->known, scan->known_count, sizeof *scan->known, compare_names);
     return known && memcmp(&known->id, &file->id, sizeof file->id) == 0;
