@@ -1,7 +1,22 @@
-// How much lies in a rendezvous directory. Programs ask at each start and fork, so a question
-// costs one stat() of the directory, and above the bound a look at the proxy's file; the
-// directory itself is read only on file systems that do not tell the number of its entries.
-// Runs inside other people's programs: no allocation, no descriptor left, little stack.
+// How much lies in a rendezvous directory, and whether more may: without a proxy that reads and
+// removes it, what programs leave there must not fill the node's memory.
+//
+// Programs ask at each start and fork, so a question costs one stat() of the directory: on tmpfs
+// its size tells the number of entries. Only above the bound the file `proxy` is looked at, and the
+// directory itself is read only on file systems that do not tell the number of its entries, or
+// when a segment that is large already grows.
+//
+// A lock says that a proxy lives, not that it works: one that is stopped holds it too. So the
+// proxy writes a word into that file, when it was last at work and how much there was, and what
+// counts is how old the word is. Beside a fresh one there is no bound, for the proxy takes away
+// what is there; beside a late one there may be so much more than it knew of, so that neither a
+// busy proxy's programs are refused nor a stopped one's go on for ever; a word that is older
+// still is none (decisions 0024 and 0033).
+//
+// All of it is a guess that errs to one side or the other by what starts in that moment: two
+// programs that ask at once both see room. The bound is there to stop a flood, not to be exact.
+//
+// This runs inside other people's programs: no allocation, no descriptor left, little stack.
 
 #include "segment/crowd.h"
 
