@@ -53,7 +53,8 @@ static char **found_environment;
 static const char *tool_path;
 // What the kernel is told instead, where the proxy counts system calls there.
 static struct mpx_mark mark;
-static bool leaves_process_out; // the exporter without which no process counts
+// The exporter without which no process counts: can't be preloaded; is preloaded.
+static bool leaves_process_out, counts_process;
 static struct mpx_writer *sign; // never closed: the lock ends with the exec
 static bool proxy_counts_calls;
 
@@ -180,6 +181,7 @@ static void add_exporters(struct mpx_buf *list, const mproxy_launch_options *opt
         }
         add_client_library(list, e->path);
         add_preload(list, e->path);
+        counts_process |= strcmp(e->name, "process") == 0;
         say(options, "exporter %s: %s", e->name, e->path);
     }
 }
@@ -231,6 +233,7 @@ static mproxy_status set_preload(const mproxy_launch_options *options,
     struct mpx_buf list = MPX_BUF_INIT;
     mpx_buf_add_text(&list, held ? held : "");
     char path[PATH_MAX];
+    counts_process = false;
     leaves_process_out = mpx_program_find(program, path) && mpx_program_is_foreign(path);
     if (leaves_process_out)
         say(options, "nothing is preloaded: %s is for another kind of machine", path);
@@ -434,6 +437,14 @@ static void exec_tool(char *const command[])
     become_without_tool();
 }
 
+// A command that is linked statically is counted by nothing, and only this segment tells of it.
+// Not of what a tool watches and counts, nor where processes are not to be counted.
+static void tell_exec(bool leaves)
+{
+    if (sign && counts_process && !getenv("MPROXY_TRACED"))
+        __atomic_store_n(&mpx_writer_header(sign)->left, leaves, __ATOMIC_RELEASE);
+}
+
 mproxy_status mproxy_launch_exec(char *const command[], int *exit_status,
                                  mproxy_error *err)
 {
@@ -445,6 +456,7 @@ mproxy_status mproxy_launch_exec(char *const command[], int *exit_status,
         prctl(MPX_MARK_OPTION, &mark, 0, 0, 0);
     if (tool_path)
         exec_tool(command);
+    tell_exec(true);
     execvp(command[0], command);
     if (errno == E2BIG) {
         unsetenv("MPROXY_COMMAND");
@@ -452,5 +464,8 @@ mproxy_status mproxy_launch_exec(char *const command[], int *exit_status,
     }
     if (errno == E2BIG && found_environment)
         execvpe(command[0], command, found_environment);
+    int why = errno;
+    tell_exec(false);
+    errno = why;
     return refuse(command[0], exit_status, err);
 }

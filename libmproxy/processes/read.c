@@ -256,17 +256,31 @@ static void tell_times(const struct mpx_segments *s, struct mpx_unit *u)
         p->end_wall_ms = 0;
 }
 
+// proxy_run's own segment is the only one: it became a program in which nothing counted.
+static bool left_at_launch(const struct mpx_unit *u)
+{
+    const struct mpx_segment *first = u->segments[0];
+    return mpx_segment_is_launch(first) && mpx_reader_state(first->reader)->left;
+}
+
+// An exec takes its time: whether another image comes is known when the process is gone.
+static struct mpx_process_end end_of(const struct mpx_unit *u)
+{
+    if (u->process.final && left_at_launch(u))
+        return (struct mpx_process_end){.started = true, .left = true};
+    return (struct mpx_process_end){.started = u->started,
+                                    .finished = u->finished,
+                                    .left = u->process.final && u->started && u->left &&
+                                            !u->finished};
+}
+
 static void tell_parts(const struct mpx_segments *s, struct mpx_unit *u)
 {
     mproxy_process *p = &u->process;
     p->part_count = 0;
     p->uncounted = 0;
     if (!u->solo) {
-        // An exec takes its time: whether another image comes is known when it is gone.
-        struct mpx_process_end end = {.started = u->started,
-                                      .finished = u->finished,
-                                      .left = p->final && u->started && u->left &&
-                                              !u->finished};
+        struct mpx_process_end end = end_of(u);
         mpx_vectors_fill_process(&u->used, &end, u->values);
         u->parts[p->part_count++] = (mproxy_part){s->process_layout, u->values};
     }

@@ -76,7 +76,9 @@ struct mpx_seg_header {
     uint64_t end_wall_ns;              // set with finished
     uint64_t final_set;                // bit i: final[i] is written
     uint64_t final[MPX_SEG_FINAL_MAX]; // see tables/process.def for units
-    uint32_t left; // 0 or 1: may end unseen, as by an exec; zero in older segments
+    // 0 or 1: may end unseen, as by an exec; zero in older segments. LAUNCH: about to exec what
+    // should count.
+    uint32_t left;
     uint32_t reserved;
 };
 

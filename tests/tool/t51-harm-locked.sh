@@ -36,7 +36,7 @@ told locked-fork c_total=4 grown_99_total=3 has_started=2 has_finished=2
 # Nothing of the user's environment reaches a program of another's rights.
 run_both setuid : "$SETUID_COPY" user -1 count c_total 1 exit 6
 grep -q 'effective 0' "$TMP/job.out" || skip setuid "set-user-id bits are ignored here"
-told setuid c_total=none has_started=0
+told setuid c_total=none has_started=1 has_finished=0 has_left=1
 run_both setuid-child : sh -c '"$1" user -1 exit 3; echo $?' sh "$SETUID_COPY"
 told setuid-child has_started=1 has_finished=1
 stop_proxy

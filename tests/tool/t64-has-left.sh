@@ -80,6 +80,21 @@ told exit_group has_started=1 has_finished=1 has_left=0 partial=no
 run_both vfork : "$TMP/ways" vfork "$TMP/static"
 told vfork has_started=1 has_finished=1 has_left=0 partial=no
 
+# The command itself: the launcher alone tells of it. Not where a tracer counts it, and not of
+# a command that can't be run.
+run_both command : "$TMP/static"
+told command has_started=1 has_finished=0 has_left=1 partial=no
+run_both command-twice : "$BIN/proxy_run" -u "$SOCKET" -- "$TMP/static"
+told command-twice has_started=1 has_finished=0 has_left=1 partial=no
+EXPORTERS=strace run_both command-traced : "$TMP/static"
+told command-traced has_left=0
+printf '#!/nonexistent\n' >"$TMP/script"
+chmod +x "$TMP/script"
+status=0
+"$BIN/proxy_run" -u "$SOCKET" -j command-absent -- "$TMP/script" 2>/dev/null || status=$?
+want "a command that can't be run" $status 126
+told command-absent has_started=0 has_finished=0 has_left=0
+
 # Real programs: one that becomes a static one, one without an environment, shells.
 run_both exec : sh -c "exec '$TMP/static'"
 told exec has_started=1 has_finished=0 has_left=1 partial=no
