@@ -327,7 +327,7 @@ static bool copy_names(struct mproxy_ledger *l)
 {
     for (size_t i = 0; i < l->member_count; i++) {
         const mproxy_process *p = l->order[i]->process;
-        for (size_t k = 0; p->final && k < p->segment_count; k++)
+        for (size_t k = 0; l->order[i]->final && k < p->segment_count; k++)
             if (!take_name(l, p->segments[k]))
                 return false;
     }
@@ -384,6 +384,7 @@ static void tighten_base(struct mproxy_ledger *l)
 bool mpx_ledger_prepare(struct mproxy_ledger *l)
 {
     sort_members(l);
+    mpx_ledger_choose_folds(l);
     tighten_base(l);
     return list_columns(l) && reserve_tracked(l) && assign(l) && map_members(l) &&
            map_shares(l) && copy_names(l) && reserve_node_source(l) && reserve_sources(l);
@@ -407,10 +408,10 @@ void mpx_ledger_track(struct mproxy_ledger *l)
         struct mpx_tracked *t = find_tracked(l, m->process->key);
         if (t) {
             t->missing = 0;
-            if (m->process->final)
+            if (m->final)
                 t->share = NULL;
-            removed |= m->process->final;
-        } else if (!m->process->final) {
+            removed |= m->final;
+        } else if (!m->final) {
             mpx_index_put(&l->tracked_index, mpx_hash_u64(m->process->key),
                           l->tracked_count);
             l->tracked[l->tracked_count++] = (struct mpx_tracked){

@@ -214,6 +214,7 @@ mproxy_status mpx_ledger_commit(struct mproxy_ledger *l, mproxy_error *err)
     if (!l->dirty)
         return MPROXY_OK;
     mproxy_status status = write_state(l, &view, err);
+    l->is_behind = status != MPROXY_OK;
     if (status != MPROXY_OK) {
         undo_seals(l);
         clear_releases(l);

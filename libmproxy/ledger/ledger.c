@@ -272,8 +272,9 @@ mproxy_status mproxy_ledger_process(mproxy_ledger *l, const mproxy_process *proc
     if (!reserve_members(l))
         return mpx_fail(err, MPROXY_E_NOMEM, "ledger: no memory for %zu processes",
                         l->member_count + 1);
-    l->members[l->member_count++] =
-        (struct mpx_member){.process = process, .uncounted = process->uncounted};
+    l->members[l->member_count++] = (struct mpx_member){.process = process,
+                                                        .final = process->final != 0,
+                                                        .uncounted = process->uncounted};
     return MPROXY_OK;
 }
 

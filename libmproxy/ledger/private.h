@@ -4,8 +4,8 @@
 // made durable (sealing and absorption are undone if that fails, folds are kept in memory
 // and the names of their segments with them).
 //
-// Files call downwards only: ledger.c (open, close, the round) -> assign.c and commit.c ->
-// state_encode.c, state_decode.c -> shares.c (the list) -> share.c (one of them) ->
+// Files call downwards only: ledger.c (open, close, the round) -> assign.c, room.c and commit.c
+// -> state_encode.c, state_decode.c -> shares.c (the list) -> share.c (one of them) ->
 // columns.c, slots.c, ranks.c, pending.c.
 #ifndef MPX_LEDGER_PRIVATE_H
 #define MPX_LEDGER_PRIVATE_H
@@ -48,6 +48,7 @@ struct mproxy_ledger {
     struct mpx_pending pending;
     uint32_t pending_on_disk;
     bool dirty;         // the state file is behind
+    bool is_behind;     // it could not be written in the round before
     bool is_base_loose; // it may have gauges that no process counts any more
     bool whole;         // this round was told of every process that there is
     uint32_t *unread;   // users of whom something waits to be read
@@ -96,6 +97,8 @@ struct mproxy_ledger {
     size_t source_room;
 };
 
+// room.c: which of the processes that are final are folded in this round.
+void mpx_ledger_choose_folds(struct mproxy_ledger *l);
 // assign.c: which process belongs to which share. False: no memory, no count has changed.
 bool mpx_ledger_prepare(struct mproxy_ledger *l);
 void mpx_ledger_track(struct mproxy_ledger *l); // after the counting

@@ -81,7 +81,7 @@ void mpx_share_join(struct mpx_share *s, struct mpx_member *m)
     m->next = NULL;
     *s->last = m;
     s->last = &m->next;
-    if (m->process->final)
+    if (m->final)
         return;
     if (m->process->passive)
         s->passive++;
@@ -236,7 +236,7 @@ static bool counts_ranks(const struct mpx_share *s, const mproxy_process *p)
 bool mpx_share_map_ranks(struct mpx_share *s)
 {
     for (struct mpx_member *m = s->first; m; m = m->next)
-        if (m->process->final && counts_ranks(s, m->process) &&
+        if (m->final && counts_ranks(s, m->process) &&
             !mpx_rank_reserve(&s->ranks, m->process->rank, s->slots.count))
             return false;
     return true;
@@ -288,7 +288,7 @@ void mpx_share_fold(struct mpx_share *s, const mproxy_metric *const reasons[32])
 {
     for (struct mpx_member *m = s->first; m; m = m->next) {
         const mproxy_process *p = m->process;
-        if (!p->final)
+        if (!m->final)
             continue;
         struct mpx_rank_row *row =
             counts_ranks(s, p) ? mpx_rank_row(&s->ranks, p->rank) : NULL;
@@ -309,7 +309,7 @@ void mpx_share_count_lost(struct mpx_share *s, bool whole, const mproxy_metric *
 {
     uint32_t here = 0;
     for (const struct mpx_member *m = s->first; m && s->expected > 0; m = m->next)
-        here += whole || m->process->final;
+        here += whole || m->final;
     uint32_t lost = s->expected > here ? s->expected - here : 0;
     s->expected = whole ? 0 : lost;
     if (!whole || lost == 0)
@@ -325,7 +325,7 @@ static struct mpx_columns *gather(struct mpx_share *s)
 {
     struct mpx_columns *first = NULL, **last = &first;
     for (struct mpx_member *m = s->first; m; m = m->next) {
-        for (size_t i = 0; !m->process->final && i < m->process->part_count; i++) {
+        for (size_t i = 0; !m->final && i < m->process->part_count; i++) {
             struct mpx_columns *columns = m->columns[i];
             if (columns->row_count == 0) {
                 *last = columns;
@@ -400,7 +400,7 @@ void mpx_share_sum(struct mpx_share *s, const mproxy_metric *const reasons[32],
         add_columns(s, columns, next);
     }
     for (struct mpx_member *m = s->first; m; m = m->next)
-        if (!m->process->final)
+        if (!m->final)
             add_uncounted(s, m->uncounted, reasons, next);
     show(s, next, wall_us);
     s->folded = false;

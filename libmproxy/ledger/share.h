@@ -18,6 +18,7 @@ enum mpx_share_state {
 // A process as the round has given it.
 struct mpx_member {
     const mproxy_process *process;
+    bool final; // is folded in this round
     struct mpx_share *share;
     struct mpx_columns **columns; // one per part
     uint32_t uncounted;           // of the process, and what the share refuses of it

@@ -23,7 +23,7 @@ static uint64_t live_key(const struct mpx_share *s)
 {
     uint64_t key = 1;
     for (const struct mpx_member *m = s->first; m; m = m->next) {
-        if (m->process->final)
+        if (m->final)
             continue;
         const uint64_t parts[] = {m->process->key, m->process->version, m->uncounted};
         for (int i = 0; i < 3; i++)

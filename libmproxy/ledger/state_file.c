@@ -15,6 +15,7 @@
 #include "base/crash.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "ledger/state.h"
 
 enum {
     RESERVE_STEP = 65536, // files are reserved in multiples of it
@@ -31,9 +32,23 @@ mproxy_status mpx_state_file_read(int dir_fd, struct mpx_buf *out, mproxy_error 
                                                                   : status;
 }
 
+// What the state's own file has beyond the state is given up for the next.
+static void trim_state(int dir_fd)
+{
+    uint64_t body;
+    struct stat st;
+    int fd = openat(dir_fd, MPX_STATE_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return;
+    if (pread(fd, &body, sizeof body, MPX_STATE_HEAD - sizeof body) == sizeof body &&
+        fstat(fd, &st) == 0 && body < (uint64_t)st.st_size - MPX_STATE_HEAD)
+        (void)!ftruncate(fd, (off_t)(MPX_STATE_HEAD + body));
+    close(fd);
+}
+
 // Room for twice the state, so that it can double while the file system is full. Having
 // less is no failure: then writing says whether there is enough.
-static void reserve(int fd, size_t length)
+static void reserve(int dir_fd, int fd, size_t length)
 {
     struct stat st;
     off_t room = (off_t)((length * 2 / RESERVE_STEP + 1) * RESERVE_STEP);
@@ -43,8 +58,11 @@ static void reserve(int fd, size_t length)
         (void)!ftruncate(fd, room);
     if ((uint64_t)st.st_size >= length + length / 2)
         return;
-    if (fallocate(fd, 0, 0, room) != 0 && errno == ENOSPC)
-        (void)fallocate(fd, 0, 0, (off_t)length);
+    if (fallocate(fd, 0, 0, room) == 0 || errno != ENOSPC ||
+        fallocate(fd, 0, 0, (off_t)length) == 0 || errno != ENOSPC)
+        return;
+    trim_state(dir_fd);
+    (void)fallocate(fd, 0, 0, (off_t)length);
 }
 
 // Write all at offset 0, going on after signals and short writes.
@@ -76,7 +94,7 @@ static void make_spare(int dir_fd, size_t length)
                     O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return;
-    reserve(fd, length);
+    reserve(dir_fd, fd, length);
     close(fd);
 }
 
@@ -91,7 +109,7 @@ mproxy_status mpx_state_file_replace(int dir_fd, const void *bytes, size_t lengt
                     0600);
     if (fd < 0)
         return mpx_fail_errno(err, "state file %s", MPX_STATE_SPARE);
-    reserve(fd, length);
+    reserve(dir_fd, fd, length);
     bool ok = write_at_start(fd, bytes, length);
     int saved = errno;
     if (close(fd) != 0 && ok) {
