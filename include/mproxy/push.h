@@ -33,7 +33,9 @@ typedef struct mproxy_push_options {
     const char *host;  /**< of the ledger; copied */
     size_t max_groups; /**< default 100,000 */
     size_t max_series; /**< of all groups together; default 2,000,000 */
-    size_t max_bytes;  /**< of the files; default 256 MiB */
+    /** What all groups hold, as bytes on file; default 256 MiB. The files may be four times as
+     * long while they are written anew. */
+    size_t max_bytes;
     mproxy_log_fn log; /**< NULL: silence */
     void *log_arg;
 } mproxy_push_options;
@@ -90,8 +92,7 @@ MPROXY_API mproxy_status mproxy_push_take(mproxy_push *push, const mproxy_pushed
  * Delete the group of a path.
  *
  * @param deleted  0 when there was none; may be NULL
- * @return MPROXY_OK once that is on file, MPROXY_E_INVALID, MPROXY_E_LIMIT, MPROXY_E_SYSTEM,
- *         MPROXY_E_NOMEM
+ * @return MPROXY_OK once that is on file, MPROXY_E_INVALID, MPROXY_E_SYSTEM, MPROXY_E_NOMEM
  */
 MPROXY_API mproxy_status mproxy_push_delete(mproxy_push *push, const char *path,
                                             size_t *deleted, mproxy_error *err);

@@ -45,7 +45,7 @@ struct mpx_push_journal {
     const struct mpx_logger *logger;
     int dir_fd, fd; // fd -1: there was no room for a file
     uint64_t generation;
-    size_t size, max_bytes;
+    size_t size;
     struct older *older; // rising
     size_t older_count, older_room;
 };
@@ -280,7 +280,6 @@ mproxy_status mpx_push_journal_open(const struct mpx_push_journal_options *optio
     if (!j)
         return mpx_fail(err, MPROXY_E_NOMEM, "no memory for pushed groups");
     j->logger = options->logger;
-    j->max_bytes = options->max_bytes;
     j->fd = -1;
     j->dir_fd = fcntl(options->dir_fd, F_DUPFD_CLOEXEC, 3);
     mproxy_status status = j->dir_fd >= 0 ? read_all(j, options, err)
@@ -334,16 +333,18 @@ mproxy_status mpx_push_journal_append(struct mpx_push_journal *j,
         status = begin_file(j->dir_fd, j->generation, &j->fd, &j->size, err);
     if (status != MPROXY_OK)
         return status;
-    if (mpx_push_journal_bytes(j) + frames->size > j->max_bytes)
-        return mpx_fail(err, MPROXY_E_LIMIT,
-                        "files of pushed groups would take more than %zu bytes",
-                        j->max_bytes);
     MPX_CRASH_POINT("push.write");
     status = write_at(j->fd, frames->data, frames->size, j->size, err);
     if (status == MPROXY_OK)
         j->size += frames->size;
     MPX_CRASH_POINT("push.written");
     return status;
+}
+
+size_t mpx_push_journal_most(size_t live)
+{
+    size_t times = LONG_BY + 2; // the copy, and what is pushed meanwhile
+    return live < (SIZE_MAX - LONG_FROM) / times ? LONG_FROM + times * live : SIZE_MAX;
 }
 
 bool mpx_push_journal_is_long(const struct mpx_push_journal *j, size_t live)

@@ -19,8 +19,7 @@ typedef mproxy_status (*mpx_push_take_fn)(void *arg, const struct mpx_push_recor
                                           bool is_first);
 
 struct mpx_push_journal_options {
-    int dir_fd;       // duplicated
-    size_t max_bytes; // of all files
+    int dir_fd; // duplicated
     const struct mpx_logger *logger;
     mpx_push_take_fn take;
     void *arg;
@@ -37,7 +36,7 @@ void mpx_push_journal_close(struct mpx_push_journal *j); // accepts NULL
 
 // The newest file's; rises with each.
 uint64_t mpx_push_journal_generation(const struct mpx_push_journal *j);
-// Append frames, all or nothing. @return MPROXY_OK, MPROXY_E_LIMIT, MPROXY_E_SYSTEM
+// Append frames, all or nothing. @return MPROXY_OK, MPROXY_E_SYSTEM, MPROXY_E_NOMEM
 mproxy_status mpx_push_journal_append(struct mpx_push_journal *j,
                                       const struct mpx_buf *frames, mproxy_error *err);
 // Whether the newest file is worth a new one; `live`: bytes that all groups would take.
@@ -53,5 +52,7 @@ bool mpx_push_journal_is_there(const struct mpx_push_journal *j);
 mproxy_status mpx_push_journal_move(struct mpx_push_journal *j, int dir_fd,
                                     mproxy_error *err);
 size_t mpx_push_journal_bytes(const struct mpx_push_journal *j); // of all files
+// What they may come to while no more than `live` is held: a long file, and a copy of it.
+size_t mpx_push_journal_most(size_t live);
 
 #endif

@@ -8,6 +8,9 @@
 // A file that has become long is followed by another. While groups are copied into it, each
 // push goes on with some of that work, four times as many bytes as it wrote itself, and each
 // round with some more; so neither a push nor a round ever waits for all of it.
+//
+// The bound of bytes is one of what all groups hold, not of the files, which may be four times as
+// long: it is pushes that are refused. Deleting and copying make room, so they have no bound.
 
 #include "push/private.h"
 

@@ -283,11 +283,8 @@ static mproxy_status take_all(struct loading *l)
 mproxy_status mpx_push_load(struct mproxy_push *p, mproxy_error *err)
 {
     struct loading l = {.p = p};
-    const struct mpx_push_journal_options options = {.dir_fd = p->o.state_fd,
-                                                     .max_bytes = p->o.max_bytes,
-                                                     .logger = &p->logger,
-                                                     .take = load_record,
-                                                     .arg = &l};
+    const struct mpx_push_journal_options options = {
+        .dir_fd = p->o.state_fd, .logger = &p->logger, .take = load_record, .arg = &l};
     p->table.is_loading = true;
     mproxy_status status = mpx_push_journal_open(&options, &p->journal, err);
     if (status == MPROXY_OK) {

@@ -341,6 +341,8 @@ static mproxy_status begin(struct mproxy_push *p, mproxy_error *err)
     for (size_t i = 0; i < p->table.group_count; i++)
         p->table.groups[i]->written = mpx_push_journal_generation(p->journal) - 1;
     mpx_push_copy_all(p);
+    if (mpx_push_journal_bytes(p->journal) > mpx_push_journal_most(p->o.max_bytes))
+        mpx_push_copy(p, SIZE_MAX / 8); // many proxies were killed while they copied
     if (p->table.group_count > 0)
         mpx_say(&p->logger, MPROXY_LOG_INFO, "%zu groups were pushed before, %zu series",
                 p->table.group_count, p->table.slot_count);

@@ -27,7 +27,7 @@
 // Above all numbers of targets that are scraped.
 #define NUMBER_BASE (UINT64_C(1) << 63)
 
-enum { GROUP_BYTES = 96, SLOT_BYTES = 12, SERIES_BYTES = 40 };
+enum { GROUP_BYTES = 96, SERIES_BYTES = 40 };
 
 static mproxy_status no_memory(mproxy_error *err)
 {
@@ -533,7 +533,7 @@ struct mpx_push_slots *mpx_push_slots_take(struct mpx_push_table *t,
         t->families[s->family].uses++;
         t->families[s->family].kind = s->kind;
         t->slot_count++;
-        t->live_bytes += SLOT_BYTES;
+        t->live_bytes += MPX_PUSH_SLOT_BYTES;
     }
     for (struct walk w = walk_from(before, slots); step(&w);) {
         if (!w.in_before || w.in_now)
@@ -543,7 +543,7 @@ struct mpx_push_slots *mpx_push_slots_take(struct mpx_push_table *t,
             t->owners[metric->id] = NULL;
         release(t, before->keys[w.b], metric);
         t->slot_count--;
-        t->live_bytes -= SLOT_BYTES;
+        t->live_bytes -= MPX_PUSH_SLOT_BYTES;
     }
     g->slots = slots;
     g->is_reshaped = true;

@@ -56,6 +56,8 @@ struct mpx_push_group {
     bool is_reshaped;                     // its series are others than was told
 };
 
+enum { MPX_PUSH_SLOT_BYTES = 12 }; // of a group and series on file, about
+
 struct mpx_push_table {
     mproxy_store *store;
     struct mpx_push_family *families;

@@ -278,17 +278,29 @@ static void take_slots(struct mproxy_push *p, struct mpx_push_group *g,
     free(before);
 }
 
+// The group, if it is new, and names of series that are, are in the table already.
 static mproxy_status check_room(const struct mproxy_push *p,
                                 const struct mpx_push_group *g, size_t count,
                                 mproxy_error *err)
 {
-    size_t others = p->table.slot_count - (g->slots ? g->slots->count : 0);
-    if (others + count <= p->o.max_series)
-        return MPROXY_OK;
-    return mpx_fail(err, MPROXY_E_LIMIT,
-                    "%zu series are held for others, and with %zu more it would be more "
-                    "than %zu",
-                    others, count, p->o.max_series);
+    size_t own = g->slots ? g->slots->count : 0, others = p->table.slot_count - own;
+    if (others + count > p->o.max_series)
+        return mpx_fail(err, MPROXY_E_LIMIT,
+                        "%zu series are held for others, and with %zu more it would be "
+                        "more than %zu",
+                        others, count, p->o.max_series);
+    if (p->table.live_bytes + count * MPX_PUSH_SLOT_BYTES >
+        p->o.max_bytes + own * MPX_PUSH_SLOT_BYTES)
+        return mpx_fail(err, MPROXY_E_LIMIT,
+                        "all groups would take more than %zu bytes on file",
+                        p->o.max_bytes);
+    return MPROXY_OK;
+}
+
+// Only where no shorter file could be begun for long.
+static bool has_room_on_file(const struct mproxy_push *p)
+{
+    return mpx_push_journal_bytes(p->journal) <= mpx_push_journal_most(p->o.max_bytes);
 }
 
 static mproxy_status apply(struct mproxy_push *p, struct mpx_push_group *g,
@@ -297,6 +309,11 @@ static mproxy_status apply(struct mproxy_push *p, struct mpx_push_group *g,
     const struct mpx_push_plan *plan = &p->plan;
     struct mpx_push_slots *slots = NULL;
     mproxy_status status = MPROXY_OK;
+    if (!has_room_on_file(p))
+        return mpx_fail(
+            err, MPROXY_E_LIMIT,
+            "files of pushed groups take %zu bytes, and can't be made shorter",
+            mpx_push_journal_bytes(p->journal));
     if (!plan->is_same) {
         const struct mpx_push_state state = {plan->count, plan->keys, plan->values,
                                              plan->changed_us};
@@ -349,7 +366,8 @@ static void note_failure(struct mproxy_push *p, struct mpx_push_group *g, uint64
                    status == MPROXY_E_EXISTS;
     times.failed_us = now_us;
     p->plan.count = 0;
-    if (is_told && mpx_push_write(p, g, NULL, &times, &p->plan, NULL) == MPROXY_OK) {
+    if (is_told && has_room_on_file(p) &&
+        mpx_push_write(p, g, NULL, &times, &p->plan, NULL) == MPROXY_OK) {
         g->times = times;
         mpx_push_touch(p, g);
     } else if (g->written == 0) {

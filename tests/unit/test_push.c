@@ -362,19 +362,107 @@ START_TEST(bounds_are_kept)
     ck_assert_ptr_nonnull(strstr(node.err.text, "2 groups"));
     ck_assert_int_eq(take(&node, "job/b", MPROXY_PUSH_ADD, "z 1\n"), MPROXY_E_LIMIT);
     ck_assert_ptr_nonnull(strstr(node.err.text, "series"));
-    mproxy_status status = MPROXY_OK;
-    double last = 0;
-    for (int i = 3; i < 100 && status == MPROXY_OK; i++) {
-        char text[32];
-        snprintf(text, sizeof text, "x %d\n", i);
-        status = take(&node, "job/a", MPROXY_PUSH_ADD, text);
-        last = status == MPROXY_OK ? i : last;
-    }
+    char text[1100] = "x{k=\"";
+    size_t length = strlen(text);
+    memset(text + length, 'v', 1000);
+    strcpy(text + length + 1000, "\"} 1\n");
+    push(&node, "job/a", text);
+    ck_assert_int_eq(take(&node, "job/b", MPROXY_PUSH_REPLACE, "x 1\n"), MPROXY_OK);
+    text[length] = 'w';
+    ck_assert_int_eq(take(&node, "job/b", MPROXY_PUSH_ADD, text), MPROXY_E_LIMIT);
 
-    ck_assert_int_eq(status, MPROXY_E_LIMIT);
     ck_assert_ptr_nonnull(strstr(node.err.text, "2000 bytes"));
-    ck_assert_double_eq(shown(&node, "x{job=\"a\"}"), last);
-    ck_assert_double_eq(shown(&node, "y{job=\"b\"}"), 2);
+    ck_assert_double_eq(shown(&node, "x{job=\"b\"}"), 1);
+    ck_assert_uint_eq(stats_of(&node).series, 3);
+}
+END_TEST
+
+// Where there is no room for more, something can be given up, and what is there go on.
+START_TEST(deleting_needs_no_room)
+{
+    char path[64];
+    int count = 0;
+    size_t deleted;
+    node_stop(&node);
+    node.options.max_bytes = 2000;
+    node_start(&node);
+    mproxy_status status = MPROXY_OK;
+    for (; status == MPROXY_OK && count < 1000; count++) {
+        snprintf(path, sizeof path, "job/g%d", count);
+        status = take(&node, path, MPROXY_PUSH_ADD, "x 1\n");
+    }
+    ck_assert_int_eq(status, MPROXY_E_LIMIT);
+
+    status = mproxy_push_delete(node.push, "job/g0", &deleted, &node.err);
+
+    ck_assert_msg(status == MPROXY_OK, "%s", node.err.text);
+    ck_assert_uint_eq(deleted, 1);
+    for (int i = 0; i < 100; i++)
+        push(&node, "job/g1", i % 2 ? "x 1\n" : "x 2\n");
+    push(&node, "job/g1000", "x 3\n");
+    node_restart(&node);
+    ck_assert_double_eq(shown(&node, "x{job=\"g0\"}"), -1);
+    ck_assert_double_eq(shown(&node, "x{job=\"g1000\"}"), 3);
+    ck_assert_uint_eq(stats_of(&node).groups, (size_t)count - 1);
+}
+END_TEST
+
+enum { GROUPS = 60, SERIES = 100 };
+
+// Some 700 KB, as they are written.
+static void push_much(int value)
+{
+    char path[32], *text = malloc(SERIES * 128);
+    for (int g = 0; g < GROUPS; g++) {
+        size_t length = 0;
+        snprintf(path, sizeof path, "job/g%d", g);
+        for (int i = 0; i < SERIES; i++)
+            length += (size_t)sprintf(text + length, "x{k=\"%050d\"} %d\n",
+                                      g * SERIES + i, value);
+        push(&node, path, text);
+    }
+    free(text);
+}
+
+static double shown_of_much(void)
+{
+    char name[128];
+    ck_assert_uint_eq(stats_of(&node).series, GROUPS * SERIES);
+    snprintf(name, sizeof name, "x{job=\"g7\",k=\"%050d\"}", 7 * SERIES);
+    return shown(&node, name);
+}
+
+// What is held is two thirds of what may be: values go on changing for many files' lengths.
+START_TEST(full_files_are_followed_by_others)
+{
+    node_stop(&node);
+    node.options.max_bytes = 1 << 20;
+    node_start(&node);
+
+    for (int turn = 1; turn <= 60; turn++)
+        push_much(turn);
+
+    ck_assert_uint_lt(stats_of(&node).bytes, 4 << 20);
+    node_restart(&node);
+    ck_assert_double_eq(shown_of_much(), 60);
+}
+END_TEST
+
+// As when each proxy was killed before it had copied all.
+START_TEST(files_that_are_far_too_long_are_shortened_by_a_start)
+{
+    for (int turn = 1; turn <= 10; turn++)
+        push_much(turn);
+    size_t before = stats_of(&node).bytes;
+    node_stop(&node);
+    node.options.max_bytes = 1000;
+
+    node_start(&node);
+
+    ck_assert_uint_lt(stats_of(&node).bytes, before);
+    ck_assert_double_eq(shown_of_much(), 10);
+    node_restart(&node);
+    ck_assert_double_eq(shown_of_much(), 10);
 }
 END_TEST
 
@@ -436,6 +524,9 @@ int main(void)
     tcase_add_test(tc, group_may_have_as_many_labels_as_there_may_be);
     tcase_add_test(tc, groups_expire);
     tcase_add_test(tc, bounds_are_kept);
+    tcase_add_test(tc, deleting_needs_no_room);
+    tcase_add_test(tc, full_files_are_followed_by_others);
+    tcase_add_test(tc, files_that_are_far_too_long_are_shortened_by_a_start);
     tcase_add_test(tc, groups_are_written_again_when_their_file_was_removed);
     tcase_add_test(tc, groups_move_to_another_directory);
     suite_add_tcase(s, tc);
