@@ -4,7 +4,8 @@
 //   cc -o counter counter.c $(pkg-config --cflags --libs mproxy-client) -lpthread
 //   proxy_run -j first -- ./counter
 //
-// Without a proxy it runs just the same.
+// Without a proxy it runs just the same. Without proxy_run, too, if the line has
+// -Wl,-rpath,$(pkg-config --variable=libdir mproxy-client), by which it finds the library.
 #include <mproxy/client.h>
 
 #include <pthread.h>
