@@ -12,6 +12,10 @@
 // stays in its figure, found again by its metric, for a sum that is shown must not step back. Of
 // such counters only so many are kept: labels that change with each request would fill all
 // memory with counters that nobody adds to. The oldest are given up.
+//
+// A page that can't be taken, for want of memory or of room for its file, takes the ingest along,
+// which may know half of it. Its figures stay, of no series, and the next page finds them by
+// their metrics; gauges that it does not find go then.
 
 #include <math.h>
 #include <stdlib.h>
@@ -260,6 +264,17 @@ static void find_restarts(struct mpx_target *t, const struct mpx_ingest_page *pa
     }
 }
 
+// Gauges of a page before one that was refused, which are not on this one.
+static void drop_left_over(struct mpx_target *t)
+{
+    for (uint32_t figure = (uint32_t)t->figures.count; figure-- > 0;) {
+        const struct mpx_figure *item = &t->figures.items[figure];
+        if (!item->own && item->series == MPX_FIGURE_NONE && !is_counter(item))
+            remove_figure(t, figure); // what takes its place has been looked at
+    }
+    t->is_refused = false;
+}
+
 mproxy_status mpx_page_take(struct mpx_target *t, const struct mpx_ingest_page *page,
                             mproxy_error *err)
 {
@@ -276,6 +291,8 @@ mproxy_status mpx_page_take(struct mpx_target *t, const struct mpx_ingest_page *
         if (page->values[i] != t->last[series])
             take_value(t, series, page->values[i], now_us);
     }
+    if (t->is_refused)
+        drop_left_over(t);
     give_up_oldest(t);
     return MPROXY_OK;
 }
@@ -295,6 +312,32 @@ uint64_t mpx_page_refused(const struct mpx_target *t)
     return t->counts[MPX_SCRAPE_REFUSED] + (t->ingest ? refused_by(t->ingest) : 0);
 }
 
+static void close_ingest(struct mpx_target *t)
+{
+    t->counts[MPX_SCRAPE_REFUSED] = mpx_page_refused(t);
+    mpx_ingest_close(t->ingest);
+    t->ingest = NULL;
+    free(t->figure_of);
+    free(t->last);
+    t->figure_of = NULL;
+    t->last = NULL;
+    t->figure_of_room = t->last_room = 0;
+}
+
+void mpx_page_refuse(struct mpx_target *t)
+{
+    struct mpx_figures *r = &t->figures;
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->items[i].series == MPX_FIGURE_NONE)
+            continue;
+        if (is_counter(&r->items[i]))
+            set_gone(r, &r->items[i]);
+        r->items[i].series = MPX_FIGURE_NONE;
+    }
+    t->is_refused = true;
+    close_ingest(t);
+}
+
 void mpx_page_end(struct mpx_target *t)
 {
     struct mpx_figures *r = &t->figures;
@@ -307,13 +350,7 @@ void mpx_page_end(struct mpx_target *t)
         else
             mpx_figures_remove(r, figure); // what takes its place has been looked at
     }
-    t->counts[MPX_SCRAPE_REFUSED] = mpx_page_refused(t);
-    mpx_ingest_close(t->ingest);
-    t->ingest = NULL;
-    free(t->figure_of);
-    free(t->last);
-    t->figure_of = NULL;
-    t->last = NULL;
-    t->figure_of_room = t->last_room = 0;
+    t->is_refused = false;
+    close_ingest(t);
     mpx_figures_shrink(r);
 }

@@ -152,7 +152,7 @@ static void settle(struct mpx_target *t)
     if (status == MPROXY_OK)
         status = mpx_page_take(t, &page, &err);
     if (status != MPROXY_OK) {
-        mpx_page_end(t); // what it knows may be half a page
+        mpx_page_refuse(t);
         fail(t, err.text);
         return;
     }
@@ -451,7 +451,7 @@ void mpx_poll_look(struct mpx_target *t, int64_t now_ms)
     int64_t patience = (int64_t)SILENT_PERIODS * t->period_ms;
     if (t->is_parsing || t->is_settling || now_ms - t->heard_ms <= patience)
         return;
-    if (t->ingest)
+    if (t->ingest || t->is_refused)
         mpx_page_end(t);
     if (t->proxy)
         mpx_proxy_silence(t->proxy);

@@ -79,6 +79,7 @@ struct mpx_target {
     uint32_t *figure_of;       // by series
     double *last;              // the same: its value; NaN: look at the figure
     size_t figure_of_room, last_room;
+    bool is_refused; // its last page was: gauges of the one before are shown
 
     // what is shown
     struct mpx_figures figures;
@@ -152,6 +153,8 @@ mproxy_status mpx_page_note(struct mpx_target *t, const struct mpx_ingest_page *
 // Take the values of a page that is settled. On failure nothing of it was taken.
 mproxy_status mpx_page_take(struct mpx_target *t, const struct mpx_ingest_page *page,
                             mproxy_error *err);
+// A page could not be taken: what was shown stays until the next one or mpx_page_end().
+void mpx_page_refuse(struct mpx_target *t);
 // No page any more: gauges go, counters stay.
 void mpx_page_end(struct mpx_target *t);
 uint64_t mpx_page_refused(const struct mpx_target *t); // series and values so far

@@ -277,6 +277,60 @@ START_TEST(page_that_cannot_be_remembered_is_not_shown)
 }
 END_TEST
 
+static void wait_refused(void)
+{
+    int64_t until = mpx_boot_ms() + WAIT_MS;
+    while (target(0).healthy && mpx_boot_ms() < until)
+        turn();
+    ck_assert_ptr_nonnull(strstr(target(0).last_error, "the state of a target"));
+}
+
+// A period of which five are not over before the test has looked.
+START_TEST(page_that_is_refused_leaves_what_was_shown)
+{
+    mproxy_error err;
+    say(COUNTER "5\ng 1\nh 1\n", 200);
+    ck_assert_int_eq(mproxy_scraper_join(scraper, exporter.address, 1000, 0, &err),
+                     MPROXY_OK);
+    wait_shown("g", 1);
+    const char *obstacle = in_rendezvous("state/.new-target-1");
+    ck_assert_int_eq(mkdir(obstacle, 0700), 0);
+    say(COUNTER "6\n# TYPE d_total counter\nd_total 1\ng 2\nh 2\n", 200);
+
+    wait_refused();
+
+    ck_assert_double_eq(shown("g"), 1);
+    ck_assert_double_eq(shown("h"), 1);
+    ck_assert_double_eq(shown("c_total"), 5);
+    ck_assert(!is_shown("d_total"));
+    say(COUNTER "7\n# TYPE d_total counter\nd_total 1\ng 3\n", 200);
+    ck_assert_int_eq(rmdir(obstacle), 0);
+    wait_shown("g", 3);
+    ck_assert_double_eq(shown("c_total"), 7);
+    ck_assert_double_eq(shown("d_total"), 1);
+    ck_assert(!is_shown("h")); // it has left the page
+}
+END_TEST
+
+START_TEST(pages_that_are_refused_for_long_take_gauges_along)
+{
+    say(COUNTER "5\ng 1\n", 200);
+    join();
+    wait_shown("g", 1);
+    const char *obstacle = in_rendezvous("state/.new-target-1");
+    ck_assert_int_eq(mkdir(obstacle, 0700), 0);
+    say(COUNTER "6\n# TYPE d_total counter\nd_total 1\ng 2\n", 200);
+    wait_refused();
+
+    wait_gone("g");
+
+    ck_assert_double_eq(shown("c_total"), 5);
+    ck_assert_int_eq(rmdir(obstacle), 0);
+    wait_shown("g", 2);
+    ck_assert_double_eq(shown("c_total"), 6);
+}
+END_TEST
+
 START_TEST(directory_that_is_removed_is_written_anew)
 {
     char command[600];
@@ -334,6 +388,8 @@ int main(void)
     tcase_add_test(tc, next_scraper_goes_on_where_this_one_ended);
     tcase_add_test(tc, target_joined_for_now_is_not_joined_by_the_next_scraper);
     tcase_add_test(tc, page_that_cannot_be_remembered_is_not_shown);
+    tcase_add_test(tc, page_that_is_refused_leaves_what_was_shown);
+    tcase_add_test(tc, pages_that_are_refused_for_long_take_gauges_along);
     tcase_add_test(tc, directory_that_is_removed_is_written_anew);
     tcase_add_test(tc, damaged_file_is_set_aside);
     suite_add_tcase(s, tc);
