@@ -4,6 +4,10 @@
 // Fields are read as they come, in any order, unknown ones skipped. Of a metric the labels are
 // wanted first, so it is gone through twice. Names are checked here, since a name with a line
 // feed would be another line of text; values of labels are escaped.
+//
+// Lengths are the sender's word: a field reaches no further than the message it lies in, and the
+// text is bounded by the caller, as a body in text is. A message that is cut short, or has a
+// wire type that there is none of, refuses the whole body.
 
 #include "exposition/protobuf.h"
 

@@ -300,8 +300,8 @@ static struct mpx_push_slots *slots_new(const struct mpx_push_group *g,
         return NULL;
     s->count = count;
     s->keys = (uint64_t *)(s + 1);
-    s->values = (double *)(s->keys + count);
-    s->changed_us = (uint64_t *)(s->values + count);
+    s->values = (void *)(s->keys + count);
+    s->changed_us = (void *)(s->values + count);
     s->metrics = (const mproxy_metric **)(s->changed_us + count);
     if (count > 0) {
         memcpy(s->keys, state->keys, count * sizeof *s->keys);
@@ -528,6 +528,7 @@ struct mpx_push_slots *mpx_push_slots_take(struct mpx_push_table *t,
     for (struct walk w = walk_from(before, slots); step(&w);) {
         if (w.in_before || !w.in_now)
             continue;
+        // cppcheck-suppress nullPointer ; nothing is in_now where there are no slots
         struct mpx_push_series *s = &t->series[mpx_push_series_of(slots->keys[w.n])];
         s->uses++;
         t->families[s->family].uses++;

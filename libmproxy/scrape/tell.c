@@ -3,6 +3,11 @@
 // What the proxy tells of a target itself (tables/scrape.def) are figures among the others, with
 // the target as a label. They begin at zero with each start of the proxy, like all of its own
 // metrics.
+//
+// A target is one source, whose slots are its rows in the order in which they came. As long as no
+// row comes or goes, a round tells the slots of the values that have changed and nothing else, and
+// costs nothing for a target that was not asked since. All is told
+// anew when rows came or went, and when the reduction holds less than what a change stands on.
 
 #include <stdio.h>
 #include <string.h>

@@ -77,7 +77,8 @@ struct mpx_told *mpx_told_add(struct mpx_proxy *p, uint64_t id)
         return NULL;
     v->id = id;
     v->kind = (enum mpx_told_kind)(id >> 62);
-    return p->views[p->count++] = v;
+    p->views[p->count++] = v;
+    return v;
 }
 
 bool mpx_proxy_may_be_at(const char *url)
