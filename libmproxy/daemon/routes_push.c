@@ -125,6 +125,37 @@ static void do_delete_matching(struct mproxy_daemon *d, struct mpx_request *rq, 
 
 // ---- on the server's threads: false, and it was answered with a refusal
 
+static bool is_repeated(const struct mpx_request *rq, const char *name, size_t before)
+{
+    const char *other, *value;
+    for (size_t i = 0; i < before && mpx_request_param_at(rq, i, &other, &value); i++)
+        if (strcmp(other, name) == 0)
+            return true;
+    return false;
+}
+
+// Each of the known ones once, and no others: a time to live that is misspelled, or said to be
+// two, would not be the one that was meant. One that begins with an underscore keeps caches
+// away, here as for other routes.
+static bool take_params(struct mpx_request *rq, const char *const *known,
+                        const char *expected)
+{
+    const char *name, *value;
+    for (size_t i = 0; mpx_request_param_at(rq, i, &name, &value); i++) {
+        const char *const *at = known;
+        while (*at && strcmp(*at, name) != 0)
+            at++;
+        if (name[0] == '_')
+            continue;
+        if (*at && (strcmp(name, "match[]") == 0 || !is_repeated(rq, name, i)))
+            continue;
+        mpx_reply_refuse(rq, 400, "parameter '%.60s': %s", name,
+                         *at ? "it was given twice, once was expected" : expected);
+        return false;
+    }
+    return true;
+}
+
 static bool take_ttl(struct mpx_request *rq, struct push *push)
 {
     static const double most_s = 10 * 366 * 86400.0;
@@ -207,24 +238,30 @@ static struct push *take_body(struct mpx_request *rq, const struct push *push)
 
 static void send_push(struct mpx_request *rq, struct mproxy_daemon *d)
 {
+    static const char *const known[] = {"aggregate", "ttl", NULL};
     struct push head = {.length = 0}, *push;
-    if (take_verb(rq, &head) && take_ttl(rq, &head) && take_format(rq, &head) &&
+    if (take_params(rq, known, "'aggregate' or 'ttl' was expected") &&
+        take_verb(rq, &head) && take_ttl(rq, &head) && take_format(rq, &head) &&
         mpx_request_unpack(rq) && (push = take_body(rq, &head)) != NULL)
         mpx_command_send(d, rq, do_push, push);
 }
 
 void mpx_route_group(struct mpx_request *rq, void *context)
 {
-    if (mpx_request_method(rq) == MPX_DELETE)
-        mpx_command_send(context, rq, do_delete, NULL);
-    else
+    static const char *const none[] = {NULL};
+    if (mpx_request_method(rq) != MPX_DELETE)
         send_push(rq, context);
+    else if (take_params(rq, none, "none was expected, the path says which group goes"))
+        mpx_command_send(context, rq, do_delete, NULL);
 }
 
 void mpx_route_ungroup(struct mpx_request *rq, void *context)
 {
+    static const char *const known[] = {"match[]", NULL};
     const char *selectors[SELECTORS_MAX];
     size_t count = list_selectors(rq, selectors);
+    if (!take_params(rq, known, "'match[]' was expected"))
+        return;
     if (count == 0)
         mpx_reply_refuse(rq, 400,
                          "parameter 'match[]': a selector of groups, {job=\"NAME\"}, was "
