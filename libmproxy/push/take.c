@@ -341,7 +341,7 @@ static mproxy_status find_group(struct mproxy_push *p,
                                 struct mpx_push_group **out, mproxy_error *err)
 {
     struct mpx_push_labels filled;
-    if (!mpx_push_labels_filled(labels, &filled) || !mpx_push_reserve(p, 1))
+    if (!mpx_push_reserve(p, 1) || !mpx_push_labels_filled(labels, &filled))
         return no_memory(err);
     mproxy_status status = MPROXY_OK;
     *out = mpx_push_group_find(&p->table, &filled);
