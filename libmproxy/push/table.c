@@ -465,13 +465,12 @@ static mproxy_status check_kind(struct mpx_push_table *t, const struct mpx_push_
                  mpx_push_slot_from(g->slots, first);
     if (f->uses > own && f->kind != s->kind)
         return mpx_fail(err, MPROXY_E_TYPE,
-                        "metric '%.200s' is a %s in other groups, not "
-                        "a %s",
-                        f->name, kind_word(f->kind), kind_word(s->kind));
+                        "metric '%.200s' is of type %s in other groups, not %s", f->name,
+                        kind_word(f->kind), kind_word(s->kind));
     const mproxy_family_kind *other = other_kind(t, now, at);
     if (other)
         return mpx_fail(err, MPROXY_E_TYPE,
-                        "metric '%.200s' is a %s in this group, not a %s", f->name,
+                        "metric '%.200s' is of type %s in this group, not %s", f->name,
                         kind_word(*other), kind_word(s->kind));
     return MPROXY_OK;
 }
