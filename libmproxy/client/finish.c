@@ -185,8 +185,11 @@ void mproxy_process_leaves(int leaves)
     if (mpx_client_open() && is_own_end()) {
         struct mpx_seg_header *header = mpx_writer_header(c->writer);
         __atomic_store_n(&header->left, leaves != 0, __ATOMIC_RELEASE);
-        if (leaves && !mpx_client_is_confined())
+        if (leaves && !mpx_client_is_confined()) {
+            mpx_own_begin();
             tell_if_lost(c, header);
+            mpx_own_end();
+        }
     }
     errno = saved;
 }

@@ -201,15 +201,25 @@ static bool add_size(int fd, const char *name, void *arg)
     return ++sizes->seen < SAMPLED;
 }
 
-bool mpx_crowd_is_large(const char *dir_path)
+// -1: there is no directory. Not inlined: what it takes of the stack is not taken while other
+// things are asked.
+__attribute__((noinline)) static long entries_of(const char *dir_path)
 {
     struct stat st;
+    if (mpx_lstat(dir_path, &st) != 0)
+        return -1;
+    long entries = (long)(st.st_size / TMPFS_ENTRY) - 2;
+    return entries > 0 ? entries : 0;
+}
+
+bool mpx_crowd_is_large(const char *dir_path)
+{
     struct sizes sizes = {0};
     struct allowance most = allowance_of(dir_path);
-    if (!most.is_bounded || mpx_lstat(dir_path, &st) != 0)
+    long entries = most.is_bounded ? entries_of(dir_path) : -1;
+    if (entries < 0)
         return false;
     read_directory(dir_path, add_size, &sizes);
-    long entries = (long)(st.st_size / TMPFS_ENTRY) - 2;
     if (sizes.seen == SAMPLED && entries > SAMPLED)
         sizes.bytes = sizes.bytes / SAMPLED * entries;
     return sizes.bytes >= most.bytes;
