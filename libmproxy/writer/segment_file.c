@@ -33,6 +33,10 @@
 //
 // A forked child may do nothing but this, and for each page that it is the first to touch it
 // pays some 3 us: so a birth calls no function of the C library.
+//
+// Birth and growth stay in one file although it is long: both stand on the same few steps with
+// names, descriptors and rooms, which nobody else may take, and in two files those would be
+// open to all of the folder.
 
 #include "writer/segment_file.h"
 

@@ -10,16 +10,15 @@ in all its lives is in `truth`. `read(host_port)` is what it does as a parent: i
 there is a proxy, and reads its jobs as strictly as the contract lets it.
 """
 import http.client
-import http.server
 import json
 import os
-import socket
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import schema  # noqa: E402
+from http_server import HttpServer  # noqa: E402
 
 NODE = "other-node"
 
@@ -43,7 +42,7 @@ def write(value, style):
     return json.dumps(value) if isinstance(value, str) else write_number(value, style)
 
 
-class OtherProxy:
+class OtherProxy(HttpServer):
     def __init__(self, times="s", numbers="int", ts=True, node=NODE):
         self.times, self.numbers, self.ts, self.node = times, numbers, ts, node
         self.lock = threading.RLock()
@@ -55,7 +54,6 @@ class OtherProxy:
         self.raw = None                   # what /job answers instead
         self.is_proxy = True
         self.replies = 0                  # to /job, sent whole
-        self.connections = set()
         self.open(0)
 
     # ---- what runs there
@@ -127,54 +125,19 @@ class OtherProxy:
 
     # ---- the server
 
-    def open(self, port):
-        proxy = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def setup(self):
-                super().setup()
-                proxy.connections.add(self.connection)
-
-            def finish(self):
-                proxy.connections.discard(self.connection)
-                super().finish()
-
-            def do_GET(self):
-                found = proxy.answer(self.path)
-                kind, body = found or ("application/json", '{"operation":"?","success":false}')
-                body = body.encode()
-                self.send_response(200 if found else 404)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                proxy.replies += self.path.startswith("/job")
-
-            def log_message(self, *args):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *args):
-                pass  # a client that has gone
-
-        self.server = Server(("127.0.0.1", port), Handler)
-        self.port = self.server.server_address[1]
-        self.address = f"127.0.0.1:{self.port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+    def get(self, handler):
+        found = self.answer(handler.path)
+        kind, body = found or ("application/json", '{"operation":"?","success":false}')
+        body = body.encode()
+        handler.send_response(200 if found else 404)
+        handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+        self.replies += handler.path.startswith("/job")
 
     def kill(self):
-        self.server.shutdown()
-        self.server.server_close()
-        for connection in list(self.connections):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it is closed
+        self.close()
 
     def come_back(self):
         self.open(self.port)

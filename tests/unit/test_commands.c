@@ -1,19 +1,9 @@
 // Commands of many requests at a time: the loop does some in each turn, and its other guests
 // have theirs in between.
-#include <arpa/inet.h>
-#include <check.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "../support/suite.h"
-#include "daemon/daemon_private.h"
-#include "http/listen.h"
+#include "../support/commands_fixture.h"
 
 enum { CLIENTS = 200, SLOW_MS = 2 };
 
-static struct mproxy_daemon *d;
 static int clients[CLIENTS];
 static unsigned done, done_before_others;
 static bool is_slow;
@@ -36,36 +26,13 @@ static void handle(struct mpx_request *rq, void *context)
 static const struct mpx_route routes[] = {
     {MPX_GET, "/x", handle, MPX_NEED_READ, NULL, 0, NULL}};
 
-static size_t queued(void)
-{
-    pthread_mutex_lock(&d->commands.lock);
-    size_t count = d->commands.count;
-    pthread_mutex_unlock(&d->commands.lock);
-    return count;
-}
-
 // All clients have asked, and the loop has not turned yet.
 static void set_up(void)
 {
     static const char request[] = "GET /x HTTP/1.1\r\nHost: x\r\n\r\n";
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int port = 0;
-    d = calloc(1, sizeof *d);
-    ck_assert_int_eq(mproxy_loop_open(&d->loop, NULL), MPROXY_OK);
-    ck_assert_int_eq(mpx_commands_open(&d->commands, d, d->loop, NULL), MPROXY_OK);
-    ck_assert_int_eq(mpx_listen("127.0.0.1", &port, &d->listen_fd, NULL), MPROXY_OK);
-    const struct mpx_server_options options = {
-        .routes = routes, .route_count = 1, .context = d, .listen_fd = d->listen_fd};
-    ck_assert_int_eq(mpx_server_open(&options, &d->server, NULL), MPROXY_OK);
-    mpx_server_set_ready(d->server, true);
-    to.sin_port = htons((uint16_t)port);
-    for (int i = 0; i < CLIENTS; i++) {
-        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        ck_assert_int_eq(connect(clients[i], (struct sockaddr *)&to, sizeof to), 0);
-        ck_assert_int_eq(send(clients[i], request, sizeof request - 1, MSG_NOSIGNAL),
-                         (ssize_t)sizeof request - 1);
-    }
+    open_commands(routes, 1);
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = ask_with(request, sizeof request - 1);
     for (int i = 0; i < 3000 && queued() < CLIENTS; i++)
         usleep(10000);
     ck_assert_uint_eq(queued(), CLIENTS);
@@ -73,14 +40,9 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    mpx_commands_close(d);
-    mpx_server_close(d->server);
+    close_commands();
     for (int i = 0; i < CLIENTS; i++)
         close(clients[i]);
-    mpx_commands_fini(&d->commands);
-    mproxy_loop_close(d->loop);
-    close(d->listen_fd);
-    free(d);
 }
 
 static void turn(void)

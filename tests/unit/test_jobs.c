@@ -1,13 +1,11 @@
 // The reader of GET /job.
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/cases.h"
 #include "../support/suite.h"
 #include "base/buf.h"
-#include "base/file.h"
 #include "exposition/jobs.h"
 
 #define DESC(jobid, times)                                                               \
@@ -124,22 +122,11 @@ END_TEST
 
 // ---- cases
 
-static void read_file(const char *kind, const char *name, const char *file,
-                      struct mpx_buf *out)
-{
-    char path[512];
-    mproxy_error err = {0};
-    snprintf(path, sizeof path, "%s/jobs/%s/%s/%s", TEST_DATA, kind, name, file);
-    mproxy_status status = mpx_file_read(AT_FDCWD, path, 1 << 24, out, &err);
-    ck_assert_msg(status == MPROXY_OK, "%s", err.text);
-    ck_assert_ptr_nonnull(mpx_buf_text(out));
-}
-
 // `error` has line, column (0: any) and a part of the text.
 static void check_refusal(const char *name, const mproxy_error *err)
 {
     struct mpx_buf expected = MPX_BUF_INIT;
-    read_file("invalid", name, "error", &expected);
+    read_case_file("jobs", "invalid", name, "error", &expected);
     expected.data[strcspn(expected.data, "\n")] = '\0';
     char *text;
     int line = (int)strtol(expected.data, &text, 10),
@@ -157,7 +144,7 @@ static void check_case(const char *kind, const char *name)
     struct mpx_buf input = MPX_BUF_INIT;
     mproxy_error err = {0};
     mpx_jobs_fini(&jobs);
-    read_file(kind, name, "input", &input);
+    read_case_file("jobs", kind, name, "input", &input);
     mproxy_status status = mpx_jobs_read(input.data, input.size, &jobs, &err);
     if (strcmp(kind, "valid") == 0) {
         ck_assert_msg(status == MPROXY_OK, "%s: %s", name, err.text);
@@ -168,40 +155,22 @@ static void check_case(const char *kind, const char *name)
     mpx_buf_free(&input);
 }
 
-static void check_cases(const char *kind)
-{
-    char path[512];
-    unsigned count = 0;
-    const struct dirent *entry;
-    snprintf(path, sizeof path, "%s/jobs/%s", TEST_DATA, kind);
-    DIR *dir = opendir(path);
-    ck_assert_ptr_nonnull(dir);
-    while ((entry = readdir(dir))) {
-        if (entry->d_name[0] == '.')
-            continue;
-        check_case(kind, entry->d_name);
-        count++;
-    }
-    closedir(dir);
-    ck_assert_uint_gt(count, 0);
-}
-
 START_TEST(valid_cases_are_read)
 {
-    check_cases("valid");
+    check_cases("jobs", "valid", check_case);
 }
 END_TEST
 
 START_TEST(invalid_cases_are_refused_with_their_place)
 {
-    check_cases("invalid");
+    check_cases("jobs", "invalid", check_case);
 }
 END_TEST
 
 START_TEST(every_cut_of_a_reply_is_refused)
 {
     struct mpx_buf input = MPX_BUF_INIT;
-    read_file("valid", "plain", "input", &input);
+    read_case_file("jobs", "valid", "plain", "input", &input);
 
     for (size_t length = 0; length < input.size; length++) {
         char *cut = malloc(length + 1); // no byte behind it may be read

@@ -2,16 +2,14 @@
 #include <mproxy/profile.h>
 
 #include <check.h>
-#include <dirent.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/file.h"
 #include "profile/profile.h"
+#include "../support/cases.h"
 #include "../support/profile_fixture.h"
 #include "../support/suite.h"
 
@@ -288,28 +286,17 @@ START_TEST(labels_are_read_into_their_order)
 }
 END_TEST
 
-static void read_case(const char *kind, const char *name, const char *file,
-                      struct mpx_buf *out)
-{
-    char path[512];
-    mproxy_error err = {0};
-    snprintf(path, sizeof path, "%s/profile/%s/%s/%s", TEST_DATA, kind, name, file);
-    mproxy_status status = mpx_file_read(AT_FDCWD, path, 1 << 24, out, &err);
-    ck_assert_msg(status == MPROXY_OK, "%s", err.text);
-    ck_assert_ptr_nonnull(mpx_buf_text(out));
-}
-
 static void check_case(const char *kind, const char *name)
 {
     struct mpx_buf input = MPX_BUF_INIT, expected = MPX_BUF_INIT;
     mproxy_profile *p = NULL;
     mproxy_error err = {0};
-    read_case(kind, name, "input", &input);
+    read_case_file("profile", kind, name, "input", &input);
     mproxy_status status = mproxy_profile_parse(input.data, input.size, &p, &err);
     if (strcmp(kind, "valid") == 0) {
         ck_assert_msg(status == MPROXY_OK, "%s: %s", name, err.text);
     } else {
-        read_case(kind, name, "error", &expected);
+        read_case_file("profile", kind, name, "error", &expected);
         ck_assert_msg(status != MPROXY_OK, "%s parses", name);
         expected.data[strcspn(expected.data, "\n")] = '\0';
         ck_assert_msg(strstr(err.text, expected.data) != NULL, "%s: '%s' instead of '%s'",
@@ -320,33 +307,15 @@ static void check_case(const char *kind, const char *name)
     mpx_buf_free(&expected);
 }
 
-static void check_cases(const char *kind)
-{
-    char path[512];
-    unsigned count = 0;
-    const struct dirent *entry;
-    snprintf(path, sizeof path, "%s/profile/%s", TEST_DATA, kind);
-    DIR *dir = opendir(path);
-    ck_assert_ptr_nonnull(dir);
-    while ((entry = readdir(dir))) {
-        if (entry->d_name[0] == '.')
-            continue;
-        check_case(kind, entry->d_name);
-        count++;
-    }
-    closedir(dir);
-    ck_assert_uint_gt(count, 0);
-}
-
 START_TEST(valid_cases_parse)
 {
-    check_cases("valid");
+    check_cases("profile", "valid", check_case);
 }
 END_TEST
 
 START_TEST(invalid_cases_are_refused_with_their_text)
 {
-    check_cases("invalid");
+    check_cases("profile", "invalid", check_case);
 }
 END_TEST
 

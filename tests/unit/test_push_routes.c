@@ -1,22 +1,12 @@
 // Parameters of pushes, as the server's threads judge them: what is refused, and by which name;
 // what is not refused waits for the loop, which does not turn here.
-#include <arpa/inet.h>
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "../support/suite.h"
-#include "daemon/daemon_private.h"
-#include "http/listen.h"
+#include "../support/commands_fixture.h"
 
 // daemon/routes.h, which needs the web pages that are generated
 void mpx_route_group(struct mpx_request *rq, void *context);
 void mpx_route_ungroup(struct mpx_request *rq, void *context);
-
-static struct mproxy_daemon *d;
-static struct sockaddr_in to;
 
 static const struct mpx_route routes[] = {
     {MPX_POST | MPX_PUT | MPX_DELETE, "/metrics/job/*", mpx_route_group, MPX_NEED_READ,
@@ -25,49 +15,17 @@ static const struct mpx_route routes[] = {
 
 static void set_up(void)
 {
-    int port = 0;
-    d = calloc(1, sizeof *d);
-    ck_assert_int_eq(mproxy_loop_open(&d->loop, NULL), MPROXY_OK);
-    ck_assert_int_eq(mpx_commands_open(&d->commands, d, d->loop, NULL), MPROXY_OK);
-    ck_assert_int_eq(mpx_listen("127.0.0.1", &port, &d->listen_fd, NULL), MPROXY_OK);
-    const struct mpx_server_options options = {
-        .routes = routes, .route_count = 2, .context = d, .listen_fd = d->listen_fd};
-    ck_assert_int_eq(mpx_server_open(&options, &d->server, NULL), MPROXY_OK);
-    mpx_server_set_ready(d->server, true);
-    to = (struct sockaddr_in){.sin_family = AF_INET,
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                              .sin_port = htons((uint16_t)port)};
-}
-
-static void tear_down(void)
-{
-    mpx_commands_close(d);
-    mpx_server_close(d->server);
-    mpx_commands_fini(&d->commands);
-    mproxy_loop_close(d->loop);
-    close(d->listen_fd);
-    free(d);
+    open_commands(routes, 2);
 }
 
 static int ask(const char *call)
 {
     char request[512];
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int length = snprintf(request, sizeof request,
                           "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                           "Content-Length: 0\r\n\r\n",
                           call);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    ck_assert_int_eq(send(fd, request, (size_t)length, MSG_NOSIGNAL), length);
-    return fd;
-}
-
-static size_t queued(void)
-{
-    pthread_mutex_lock(&d->commands.lock);
-    size_t count = d->commands.count;
-    pthread_mutex_unlock(&d->commands.lock);
-    return count;
+    return ask_with(request, (size_t)length);
 }
 
 START_TEST(unknown_and_repeated_parameters_are_refused_by_name)
@@ -132,7 +90,7 @@ int main(void)
 {
     Suite *s = suite_create("routes of pushes");
     TCase *c = tcase_create("parameters");
-    tcase_add_checked_fixture(c, set_up, tear_down);
+    tcase_add_checked_fixture(c, set_up, close_commands);
     tcase_add_test(c, unknown_and_repeated_parameters_are_refused_by_name);
     tcase_add_test(c, known_ones_and_those_against_caches_are_taken);
     suite_add_tcase(s, c);
